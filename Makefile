@@ -1,0 +1,45 @@
+# Every target sets up what it needs: a virtual environment in $(VENV), filled once and filled again when
+# pyproject.toml or constraints.txt change. Another Python: `make demo PYTHON=python3.11`.
+PYTHON ?= python3
+VENV ?= .venv
+# Two test processes with one thread each: torch's own threads fight over the cores with xdist's processes.
+TEST_PROCESSES ?= 2
+EXTRAS ?= dev,weights
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+setup: $(STAMP) ## create the virtual environment (the other targets do it by themselves)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "segshift needs Python 3.10 or newer; name one: make PYTHON=python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
+	  || { echo "could not create $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Installing into $(VENV) (some minutes the first time: PyTorch is large) ..." >&2
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@touch $@
+
+demo: $(STAMP) ## adapt between two small made-up cities on this machine and write the comparison page
+	@$(BIN)/segshift demo
+
+test: $(STAMP) ## run the tests that need no GPU
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n $(TEST_PROCESSES)
+
+lint: $(STAMP) ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(STAMP) ## put the code into the project's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean: ## remove the virtual environment and the tools' caches; runs/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""Analyses of trained segmenters and the pages that show them."""

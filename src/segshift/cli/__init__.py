@@ -1,0 +1,63 @@
+"""The command line: parse, call, print. `segshift --help` lists the commands."""
+
+import sys
+
+import typer
+
+from segshift import __version__
+from segshift.cli import compare, data, presets, train, use
+from segshift.cli.output import console
+from segshift.errors import InputError
+
+app = typer.Typer(
+    name="segshift",
+    help="Adapt semantic-segmentation networks from a labelled source domain to unlabelled images of yours.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command("demo")(compare.demo)
+app.command("train")(train.train)
+app.command("compare")(compare.compare)
+app.command("evaluate")(use.evaluate_model)
+app.command("predict")(use.predict)
+app.add_typer(data.app, name="data")
+app.add_typer(presets.app, name="presets")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        typer.echo(f"segshift {__version__}")
+        raise typer.Exit()
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit()
+
+
+def main() -> None:
+    """Entry point: bad input ends with one line and status 2, a stop with 128 + signal."""
+    # Imported late: these pull in torch, which `--help` can do without.
+    from segshift.engine.step import NonFiniteLossError
+    from segshift.engine.trainer import StoppedError
+
+    try:
+        app()
+    except InputError as error:
+        console.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except StoppedError as stop:
+        sys.exit(128 + stop.signal_number)
+    except NonFiniteLossError as error:
+        console.print(f"[bold red]stopped:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def _plain(text: str) -> str:
+    """Text in which rich finds no markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,90 @@
+"""`segshift compare` and `segshift demo`: methods against an equal-step control."""
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segshift.cli.output import console, print_json, results
+from segshift.errors import InputError
+
+if TYPE_CHECKING:
+    from segshift.engine.comparison import Comparison
+
+Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the comparison.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for runs and page.")] = Path("runs/demo"),
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+) -> None:
+    """Adapt a small network between two made-up cities, print the table, write a page with pictures.
+
+    Takes a few minutes on two cores; what was trained before is not trained again. Example: segshift demo
+    """
+    from segshift.engine.comparison import load_comparison
+
+    with resources.as_file(resources.files("segshift.comparisons") / "demo.yaml") as path:
+        comparison = load_comparison(path, list(assignments or []))
+    command = "segshift demo" + (f" --seeds {seeds}" if seeds else "")
+    _run(comparison, out, seeds, as_json, command)
+
+
+def compare(
+    file: Annotated[Path, typer.Argument(metavar="YAML", help="The comparison: recipe, start, arms, seeds.")],
+    source: Annotated[str | None, typer.Option("--source", help="Labelled dataset.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
+    seeds: Seeds = None,
+    assignments: Assignments = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for runs and page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train several methods from one start, with equal steps, beside a control and an oracle.
+
+    Finished runs are not run again, so an interrupted comparison goes on where it was.
+    Example: segshift compare benchmarks/camvid_day_dusk.yaml --seeds 0,1
+    """
+    from segshift.engine.comparison import load_comparison
+
+    changes = list(assignments or [])
+    changes += [] if source is None else [f"recipe.source.dataset={source}"]
+    changes += [] if target is None else [f"recipe.target.dataset={target}"]
+    folder = out or Path("runs") / file.stem
+    command = f"segshift compare {file}" + (f" --seeds {seeds}" if seeds else "")
+    _run(load_comparison(file, changes), folder, seeds, as_json, command)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from "0,1,2". Raises InputError."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"--seeds {text}: write whole numbers with commas, for example 0,1,2")
+    return [int(part) for part in parts]
+
+
+def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: bool, command: str) -> None:
+    from segshift.cli.comparison_page import write_page
+    from segshift.cli.tables import comparison_table
+    from segshift.engine.comparison import run_comparison
+    from segshift.engine.trainer import StoppedError
+    from segshift.files import write_json
+
+    if seeds is not None:
+        comparison = comparison.model_copy(update={"seeds": parse_seeds(seeds)})
+    try:
+        result = run_comparison(comparison, folder, console, resume=True)
+    except StoppedError as stop:
+        console.print(f"{stop}. The same command goes on from there.", highlight=False, soft_wrap=True)
+        raise
+    write_json(folder / "comparison.json", result.to_dict())
+    page = write_page(result, folder / "report.html", command)
+    if as_json:
+        print_json({**result.to_dict(), "page": str(page)})
+        return
+    results.print(comparison_table(result.to_dict()))
+    results.print(f"page  {page}", highlight=False, soft_wrap=True)

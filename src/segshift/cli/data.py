@@ -1,0 +1,137 @@
+"""`segshift data`: list, check and make data sets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from segshift.cli.output import console, print_json, results
+
+if TYPE_CHECKING:
+    from segshift.data.check import CheckReport, SplitReport
+
+app = typer.Typer(no_args_is_help=True, help="List, check and make data sets.")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+_SHOWN_PROBLEMS = 20
+
+
+@app.command("list")
+def list_datasets(as_json: Json = False) -> None:
+    """The data sets that have a name, and how to write them. Example: segshift data list"""
+    from segshift.data.resolve import catalog
+
+    entries = catalog()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": entry.name,
+                    "argument": entry.argument,
+                    "description": entry.description,
+                    "classes": list(entry.classes.names),
+                    "splits": list(entry.splits),
+                }
+                for entry in entries
+            ]
+        )
+        return
+    table = Table("write it as", "what it is", "classes", "splits")
+    for entry in entries:
+        table.add_row(
+            escape(entry.argument), entry.description, str(entry.classes.count), ", ".join(entry.splits)
+        )
+    table.add_row("FILE.yaml", "your own images: see the README", "", "")
+    results.print(table)
+
+
+@app.command("check")
+def check_dataset(
+    data: Annotated[str, typer.Argument(help="camvid:ROOT, FILE.yaml, city:game; with :SPLIT for one split.")],
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="Also write a contact sheet: images, labels, overlays (PNG).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read every file of a data set and say what is wrong with it; status 2 if anything is.
+
+    Example: segshift data check my_streets.yaml --sheet sheet.png
+    """
+    from segshift.data.check import check
+    from segshift.data.contact_sheet import contact_sheet
+
+    with console.status("reading") as status:
+        report = check(data, progress=lambda done, total: status.update(f"reading {done} of {total}"))
+    if sheet is not None and any(split.pairs or split.images for split in report.splits):
+        contact_sheet(report, sheet)
+    if as_json:
+        print_json({**report.to_dict(), "sheet": None if sheet is None else str(sheet)})
+    else:
+        _print_report(report)
+        if sheet is not None:
+            results.print(f"contact sheet  {sheet}", highlight=False, soft_wrap=True)
+    if report.errors:
+        raise typer.Exit(2)
+
+
+@app.command("synthesize")
+def synthesize_city(
+    city: Annotated[str, typer.Argument(metavar="city:STYLE", help="city:game, city:overcast, city:dusk ...")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for images, labels and dataset.yaml.")],
+    count: Annotated[int, typer.Option(min=1, help="Training images.")] = 2000,
+    val: Annotated[int, typer.Option(min=0, help="Validation images.")] = 200,
+    size: Annotated[str, typer.Option(help="WxH in px.")] = "480x360",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Render labelled street scenes (Cityscapes classes) as an ordinary data set; goes on if interrupted.
+
+    Example: segshift data synthesize city:game --count 2000 --size 480x360 --out city_game
+    """
+    from segshift.cli.use import parse_size
+    from segshift.data.city import synthesize
+
+    spec = synthesize(
+        city.removeprefix("city:"),
+        out,
+        count=count,
+        val=val,
+        size=parse_size(size, "--size"),
+        seed=seed,
+        workers=workers,
+        progress=not as_json,
+    )
+    if as_json:
+        print_json({"dataset": str(spec), "train": count, "val": val, "size": size, "seed": seed})
+    else:
+        results.print(f"{count} + {val} images; use them as {spec}", highlight=False, soft_wrap=True)
+
+
+def _print_report(report: "CheckReport") -> None:
+    for split in report.splits:
+        results.print(_split_table(report, split))
+        for value, share in split.unmapped.items():
+            results.print(f"  value {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
+    for problem in report.problems[:_SHOWN_PROBLEMS]:
+        color = "red" if problem.severity == "error" else "yellow"
+        results.print(f"[{color}]{problem.severity}[/] {escape(problem.message)}", highlight=False, soft_wrap=True)
+    rest = len(report.problems) - _SHOWN_PROBLEMS
+    if rest > 0:
+        results.print(f"and {rest} more; --json lists them all")
+    if not report.problems:
+        results.print("no problems found")
+
+
+def _split_table(report: "CheckReport", split: "SplitReport") -> Table:
+    sizes = ", ".join(f"{w}x{h} ({count})" for (w, h), count in split.sizes.items())
+    table = Table(title=f"{report.dataset} {split.name}", title_justify="left", show_header=False)
+    table.add_row("images", f"{split.images}, {split.pairs} with label")
+    table.add_row("sizes", sizes)
+    if split.class_frequencies is not None:
+        listed = sorted(split.class_frequencies.items(), key=lambda item: -item[1])
+        table.add_row("classes", ", ".join(f"{name} {100 * share:.2f} %" for name, share in listed))
+    if split.ignored_share is not None:
+        table.add_row("ignored", f"{100 * split.ignored_share:.2f} % of the label pixels")
+    return table

@@ -1,0 +1,87 @@
+"""`segshift train`."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from segshift.cli.output import console, print_json, results
+
+Recipe = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.")]
+Source = Annotated[str | None, typer.Option("--source", help="Labelled dataset: camvid:ROOT, city:game, FILE.yaml.")]
+Target = Annotated[str | None, typer.Option("--target", help="Dataset to adapt to; its labels are not opened.")]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a key: --set training.steps=500.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def train(
+    recipe: Recipe,
+    source: Source = None,
+    target: Target = None,
+    assignments: Assignments = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME.")] = None,
+    resume: Resume = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="Two tiny steps on the built-in city: does the recipe run?")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe (all its stages) and print how well it does on the target.
+
+    Example: segshift train advent --source city:game --target my_streets.yaml --out runs/advent
+    """
+    from segshift.engine.presets import load_recipe
+    from segshift.engine.run import run_recipe
+    from segshift.engine.smoke import smoke_recipe
+    from segshift.engine.step import NonFiniteLossError
+    from segshift.engine.trainer import StoppedError
+
+    changes = list(assignments or [])
+    changes += [] if source is None else [f"source.dataset={source}"]
+    changes += [] if target is None else [f"target.dataset={target}"]
+    loaded = load_recipe(recipe, changes)
+    if smoke:
+        loaded = smoke_recipe(loaded)
+    folder = out or Path("runs") / loaded.name
+    try:
+        outcome = run_recipe(loaded, folder, console, resume)
+    except StoppedError as stop:
+        console.print(f"{stop}. To go on:\n  {continue_command(folder)}", highlight=False, soft_wrap=True)
+        raise
+    except NonFiniteLossError:
+        console.print(
+            f"The last good checkpoint is in {folder / 'checkpoints'}. A lower learning rate, "
+            "training.clip_norm: 1.0 or precision: fp32 usually helps.",
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise
+    if as_json:
+        print_json({"folder": str(folder), **outcome})
+    else:
+        _print(folder, outcome)
+
+
+def continue_command(folder: Path) -> str:
+    """The command that continues the run in `folder`."""
+    return shlex.join(["segshift", "train", str(folder / "config.yaml"), "--out", str(folder), "--resume"])
+
+
+def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
+    import numpy as np
+
+    from segshift.evaluation import EvaluationResult, iou_table
+
+    if outcome["evaluation"] is not None:
+        names = tuple(outcome["evaluation"]["iou"])
+        result = EvaluationResult(np.array(outcome["confusion"], np.int64), names)
+        mark = " — ORACLE, trained on target labels" if outcome["uses_target_labels"] else ""
+        title = f"{outcome['name']}, {outcome['selected']}, on {outcome['evaluated_on']}{mark}"
+        results.print(iou_table({"IoU in %": result}, title))
+    else:
+        results.print("The target has no labels, so there is no IoU to print: look at `segshift predict`.")
+    results.print(f"model   {folder / 'model.safetensors'}", highlight=False, soft_wrap=True)
+    results.print(f"run     {folder}", highlight=False, soft_wrap=True)

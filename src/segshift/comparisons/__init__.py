@@ -1,0 +1,1 @@
+"""Comparisons that come with the package: the demo's."""

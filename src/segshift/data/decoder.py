@@ -1,0 +1,177 @@
+"""The label rule of a data set, and how it turns the raw values of label files into train ids."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from segshift.config import Strict, did_you_mean
+from segshift.data.images import LabelKind, read_label
+from segshift.data.labels import IGNORE, ClassSet
+from segshift.errors import InputError
+
+_RGB = re.compile(r"\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*")
+UNMAPPED = 256
+"""What `LabelDecoder.look_up` gives for values outside the map, which `decode` makes 255 or an error."""
+
+
+class LabelRule(Strict):
+    """How label files are to be read.
+
+    `train_ids`: the values are train ids already. `ids`: `map` turns values into class names. `rgb`: `map`
+    turns colors "R,G,B" into class names. `ignore` lists further values that count nowhere, `other` says
+    what becomes of the rest, and `channel` selects one channel of files that have several.
+    """
+
+    kind: LabelKind = "train_ids"
+    map: dict[int | str, str] = Field(default_factory=dict)
+    other: Literal["ignore", "error"] = "ignore"
+    ignore: tuple[int | str, ...] = ()
+    channel: int | None = Field(default=None, ge=0)
+
+
+@dataclass(frozen=True)
+class LabelDecoder:
+    """How one data set's label files become train ids.
+
+    `values` maps raw values to train ids (255 = ignore). Raw values are ids 0..65535, or for `rgb` colors
+    coded as R * 65536 + G * 256 + B. Values outside the map become 255 or, with `other="error"`, an error.
+    `where` names the YAML file in errors.
+    """
+
+    kind: LabelKind
+    values: Mapping[int, int]
+    other: Literal["ignore", "error"] = "ignore"
+    channel: int | None = None
+    where: str = "the data set"
+    _keys: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _train_ids: NDArray[np.uint16] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        limit = 2**24 if self.kind == "rgb" else 2**16
+        wrong = [value for value in self.values if not 0 <= value < limit]
+        if wrong:
+            raise InputError(
+                f"{self.where}: `labels.map` names the id {wrong[0]}; ids must lie in 0..{limit - 1}"
+            )
+        keys = np.array(sorted(self.values), np.int64)
+        train_ids = np.array([self.values[int(key)] for key in keys], np.uint16)
+        if self.kind != "rgb":
+            # Ids index a table directly, which is several times faster than searching.
+            table = np.full(2**16, UNMAPPED, np.uint16)
+            table[keys] = train_ids
+            train_ids = table
+        object.__setattr__(self, "_keys", keys)
+        object.__setattr__(self, "_train_ids", train_ids)
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """The label file as (H, W) uint8 train ids. Raises InputError as `read_label` and `decode` do."""
+        return self.decode(self.read_raw(path), str(path))
+
+    def read_raw(self, path: Path) -> NDArray[Any]:
+        """The label file's raw values, (H, W). Raises InputError as `read_label` does."""
+        return read_label(path, self.kind, self.channel)
+
+    def decode(self, raw: NDArray[Any], where: str = "label") -> NDArray[np.uint8]:
+        """Raw values (H, W) as (H, W) uint8 train ids; `where` names the label in errors.
+
+        Raises:
+            InputError: a value outside the map when `other` is `error`.
+        """
+        found = self.look_up(raw)
+        unknown = found == UNMAPPED
+        if unknown.any():
+            if self.other == "error":
+                value, share = next(iter(self._shares(raw[unknown], raw.size).items()))
+                raise InputError(
+                    f"{where}: {self.name_of(value)} ({share:.2%} of its pixels) is not mapped by "
+                    f"{self.where}; add it to `labels.map` or `labels.ignore`, or set other: ignore"
+                )
+            found[unknown] = IGNORE
+        return found.astype(np.uint8)
+
+    def unmapped(self, raw: NDArray[Any]) -> dict[int, int]:
+        """The raw values of (H, W) that are not in the map, with their numbers of pixels."""
+        return _count(raw[self.look_up(raw) == UNMAPPED])
+
+    def name_of(self, value: int) -> str:
+        """A raw value as the YAML writes it: `id 7` or `color 128,64,128`."""
+        if self.kind == "rgb":
+            return f"color {value >> 16},{value >> 8 & 255},{value & 255}"
+        return f"id {value}"
+
+    def look_up(self, raw: NDArray[Any]) -> NDArray[np.uint16]:
+        """Raw values as uint16 train ids of the same shape, 256 (`UNMAPPED`) for values outside the map."""
+        if self.kind != "rgb":
+            return np.take(self._train_ids, raw)
+        if self._keys.size == 0:
+            return np.full(raw.shape, UNMAPPED, np.uint16)
+        position = np.minimum(np.searchsorted(self._keys, raw), self._keys.size - 1)
+        return np.where(self._keys[position] == raw, self._train_ids[position], np.uint16(UNMAPPED))
+
+    @staticmethod
+    def _shares(raw: NDArray[Any], pixels: int) -> dict[int, float]:
+        counts = _count(raw)
+        return {value: counts[value] / pixels for value in sorted(counts, key=lambda value: -counts[value])}
+
+
+def _count(raw: NDArray[Any]) -> dict[int, int]:
+    values, counts = np.unique(raw, return_counts=True)
+    return {int(value): int(number) for value, number in zip(values, counts, strict=True)}
+
+
+def build_decoder(rule: LabelRule, classes: ClassSet, where: str) -> LabelDecoder:
+    """The decoder of a label rule; `where` names the YAML. Raises InputError for a map that does not fit."""
+    if rule.kind == "train_ids":
+        if rule.map:
+            raise InputError(
+                f"{where}: `labels.map` needs kind: ids or rgb; kind train_ids takes values as they are"
+            )
+        values = {train_id: train_id for train_id in range(classes.count)} | {IGNORE: IGNORE}
+    else:
+        if not rule.map:
+            raise InputError(
+                f"{where}: `labels.map` is missing for kind {rule.kind}; map every value "
+                f"to a class, or use kind: train_ids"
+            )
+        values = {}
+        for key, name in rule.map.items():
+            value = _raw_value(key, rule.kind, f"{where}: `labels.map`")
+            if value in values:
+                raise InputError(f"{where}: `labels.map` has {key!r} twice; keep one")
+            if name not in classes.names:
+                raise InputError(
+                    f"{where}: `labels.map` {key} = {name!r} is no class{did_you_mean(name, classes.names)}"
+                )
+            values[value] = classes.names.index(name)
+    for key in rule.ignore:
+        value = _raw_value(key, rule.kind, f"{where}: `labels.ignore`")
+        if values.get(value, IGNORE) != IGNORE:
+            raise InputError(
+                f"{where}: `labels.ignore` has {key!r}, which is class {classes.names[values[value]]!r} too"
+            )
+        values[value] = IGNORE
+    return LabelDecoder(rule.kind, values, rule.other, rule.channel, where)
+
+
+def _raw_value(key: int | str, kind: LabelKind, where: str) -> int:
+    if kind == "rgb":
+        match = _RGB.fullmatch(str(key))
+        if match is None or any(int(part) > 255 for part in match.groups()):
+            raise InputError(f'{where} has {key!r}, not a color; write it as "R,G,B" with values 0..255')
+        red, green, blue = (int(part) for part in match.groups())
+        return red << 16 | green << 8 | blue
+    try:
+        value = int(key)
+    except ValueError:
+        raise InputError(
+            f"{where} has {key!r}, not a number; kind {kind} needs ids (colors need kind: rgb)"
+        ) from None
+    if not 0 <= value < 2**16:
+        raise InputError(f"{where} has the id {value}; ids must lie in 0..65535")
+    return value

@@ -1,0 +1,175 @@
+"""Dataset arguments such as `camvid:PATH:val`, `my.yaml` or `city:day,count=500`, and what they mean."""
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from segshift.config import did_you_mean, parse, read_yaml
+from segshift.data.labels import ClassSet, agreed_classes, class_set
+from segshift.data.spec import Dataset, DatasetSpec, Split, load_dataset
+from segshift.errors import InputError
+
+CITY_SIZE = (480, 360)
+CITY_COUNT = 2000
+CITY_VAL = 200
+
+_YAML = re.compile(r"(?P<path>.*?\.ya?ml)(?::(?P<rest>.*))?", re.DOTALL)
+_SIZE = re.compile(r"(\d+)[xX](\d+)")
+_FORMS = "use NAME:PATH, FILE.yaml or city:STYLE, each with an optional :SPLIT"
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One line of `segshift data list`."""
+
+    name: str
+    argument: str
+    description: str
+    classes: ClassSet
+    splits: tuple[str, ...]
+
+
+def catalog() -> tuple[CatalogEntry, ...]:
+    """The data sets that have a name: the catalogue's YAML files, and the built-in city's styles."""
+    entries = []
+    for name, path in _catalog_files().items():
+        spec = parse(DatasetSpec, read_yaml(path), where=name)
+        entries.append(
+            CatalogEntry(
+                name, f"{name}:PATH", spec.description, class_set(spec.classes, name=name), tuple(spec.splits)
+            )
+        )
+    from segshift.data.city import STYLES
+
+    for style in STYLES:
+        entries.append(
+            CatalogEntry(
+                f"city:{style}",
+                f"city:{style}[,size=WxH][,count=N][,val=M][,seed=S]",
+                f"procedural street scenes, style {style}, rendered on this machine when first used",
+                class_set("cityscapes19"),
+                ("train", "val"),
+            )
+        )
+    return tuple(entries)
+
+
+def resolve(argument: str, split: str = "train") -> Split:
+    """The split that a dataset argument names, its files found.
+
+    Args:
+        argument: `NAME[:ROOT][:SPLIT]` for a catalogue entry, `FILE.yaml[:ROOT][:SPLIT]` for an own data set,
+            or `city:STYLE[,size=WxH][,count=N][,val=M][,seed=S][:SPLIT]`, which is rendered into the cache
+            at its first use.
+        split: the split when the argument names none.
+
+    Raises:
+        InputError: an argument of another form, or whatever the data set's YAML or files get wrong.
+    """
+    dataset, named = locate(argument)
+    return dataset.split(named or split)
+
+
+def locate(argument: str) -> tuple[Dataset, str | None]:
+    """The data set of an argument as `resolve` takes it, and the split if the argument names one.
+
+    Raises:
+        InputError: as `resolve`, apart from what concerns a split's files.
+    """
+    head, _, rest = argument.partition(":")
+    if head == "city":
+        return _locate_city(argument, rest)
+    own = _YAML.fullmatch(argument)
+    if own is not None:
+        return _locate(
+            Path(own["path"]).expanduser(), own["path"], own["rest"] or "", argument, needs_root=False
+        )
+    files = _catalog_files()
+    if head in files:
+        return _locate(files[head], head, rest, argument, needs_root=True)
+    if Path(argument).expanduser().is_dir():
+        raise InputError(
+            f"data {argument!r} is a folder; describe it in a YAML file (name, splits, classes) and give that"
+        )
+    raise InputError(
+        f"data {argument!r}: {head!r} is no data set{did_you_mean(head, [*files, 'city'])} ({_FORMS})"
+    )
+
+
+def _locate(
+    path: Path, where: str, rest: str, argument: str, *, needs_root: bool
+) -> tuple[Dataset, str | None]:
+    spec = load_dataset(path, where=where).spec
+    root, split = _root_and_split(rest, tuple(spec.splits), argument, where)
+    if root is None and needs_root and spec.root is None:
+        raise InputError(f"data {argument!r}: {where} needs the folder of its files; write {where}:PATH")
+    return load_dataset(path, root, where=where), split
+
+
+def _root_and_split(
+    rest: str, splits: tuple[str, ...], argument: str, where: str
+) -> tuple[str | None, str | None]:
+    if not rest:
+        return None, None
+    before, separator, last = rest.rpartition(":")
+    # A split's name wins over a folder of that name, which can be written ./train.
+    if last in splits:
+        return (before or None), last
+    if separator and not Path(rest).expanduser().is_dir():
+        raise InputError(f"data {argument!r}: {last!r} is no split of {where}{did_you_mean(last, splits)}")
+    if not Path(rest).expanduser().is_dir():
+        raise InputError(
+            f"data {argument!r}: {rest!r} is neither an existing folder nor a split of {where}"
+            f"{did_you_mean(rest, splits)}"
+        )
+    return rest, None
+
+
+def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
+    from segshift.data.city import STYLES, cached_dataset
+
+    settings, _, split = rest.partition(":")
+    style, *assignments = settings.split(",")
+    if style not in STYLES:
+        raise InputError(
+            f"data {argument!r}: {style!r} is no style of the city{did_you_mean(style, list(STYLES))}"
+        )
+    if split and split not in ("train", "val"):
+        raise InputError(f"data {argument!r}: {split!r} is no split of the city; use train or val")
+    size, numbers = CITY_SIZE, {"count": CITY_COUNT, "val": CITY_VAL, "seed": 0}
+    for assignment in assignments:
+        key, _, value = assignment.partition("=")
+        if key == "size":
+            match = _SIZE.fullmatch(value)
+            if match is None or min(int(match[1]), int(match[2])) < 1:
+                raise InputError(f"data {argument!r}: size={value!r} is no size; write it as size=480x360")
+            size = (int(match[1]), int(match[2]))
+        elif key in numbers:
+            if not value.isdecimal() or (key == "count" and int(value) < 1):
+                raise InputError(f"data {argument!r}: {key}={value!r} must be a whole number")
+            numbers[key] = int(value)
+        else:
+            raise InputError(
+                f"data {argument!r}: unknown setting {key!r}{did_you_mean(key, ['size', *numbers])}"
+            )
+    path = cached_dataset(style, count=numbers["count"], val=numbers["val"], size=size, seed=numbers["seed"])
+    return load_dataset(path), split or None
+
+
+def _catalog_files() -> dict[str, Path]:
+    # The package is always installed as plain files (its YAML is package data), so a Path is enough.
+    folder = Path(str(resources.files("segshift.data").joinpath("catalog")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def agree(source: Split, target: Split, common: str | list[str] | None) -> ClassSet:
+    """The classes that training uses for two splits; see `segshift.data.labels.agreed_classes`.
+
+    Raises:
+        InputError: different classes without `common`, or a common class that one of the two lacks.
+    """
+    try:
+        return agreed_classes(source.classes, target.classes, common)
+    except InputError as error:
+        raise InputError(f"{source.title} and {target.title}: {error}") from None

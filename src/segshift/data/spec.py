@@ -1,0 +1,150 @@
+"""`DatasetSpec`: the small YAML that describes a data set, and the splits that come of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+
+from segshift.config import Strict, did_you_mean, parse, read_yaml
+from segshift.data.decoder import LabelDecoder, LabelRule, build_decoder
+from segshift.data.finder import Sample, SplitSpec, check_patterns, find_samples
+from segshift.data.labels import ClassSet, Color, class_set
+from segshift.errors import InputError
+
+
+class DatasetSpec(Strict):
+    """A data set: the YAML that a user writes, and that the catalogue is made of."""
+
+    name: str = Field(min_length=1)
+    description: str = ""
+    root: str | None = None
+    splits: dict[str, SplitSpec] = Field(min_length=1)
+    classes: str | tuple[str, ...]
+    labels: LabelRule = LabelRule()
+    palette: str | tuple[Color, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set, its files found."""
+
+    dataset: str
+    name: str
+    classes: ClassSet
+    samples: tuple[Sample, ...]
+    decoder: LabelDecoder
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every image has a label."""
+        return all(sample.label is not None for sample in self.samples)
+
+    @property
+    def title(self) -> str:
+        """`dataset:split`, for messages and tables."""
+        return f"{self.dataset}:{self.name}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A split of the complete samples, beside those that lack their image or their label file."""
+
+    split: Split
+    without_image: tuple[Sample, ...]
+    without_label: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A checked spec with the folder of its files; `where` is its YAML for messages, `folder` the YAML's."""
+
+    spec: DatasetSpec
+    root: Path
+    where: str
+    folder: Path
+
+    @cached_property
+    def classes(self) -> ClassSet:
+        """The spec's classes with their colors. Raises InputError as `class_set` does."""
+        try:
+            return class_set(self.spec.classes, name=self.spec.name, palette=self.spec.palette)
+        except InputError as error:
+            raise InputError(f"{self.where}: {error}") from None
+
+    @cached_property
+    def decoder(self) -> LabelDecoder:
+        """The spec's label rule, ready to use. Raises InputError for a map that does not fit the classes."""
+        return build_decoder(self.spec.labels, self.classes, self.where)
+
+    def find(self, name: str) -> Found:
+        """The files of a split, complete or not.
+
+        Raises:
+            InputError: no such split or root, a glob without match, an unreadable or empty list, or two
+                images with one stem.
+        """
+        rule = self.spec.splits.get(name)
+        if rule is None:
+            raise InputError(f"{self.where}: no split {name!r}{did_you_mean(name, list(self.spec.splits))}")
+        if not self.root.is_dir():
+            raise InputError(
+                f"{self.where}: root {self.root} is no folder; correct `root:` or give the folder as "
+                f"{self.where}:PATH"
+            )
+        samples = find_samples(rule, name, self.root, self.where, self.folder)
+        # A glob finds only images that exist; the entries of a list may not.
+        without_image = [one for one in samples if not one.image.is_file()] if rule.list is not None else []
+        without_label = [one for one in samples if one.label is not None and not one.label.is_file()]
+        left_out = {*without_image, *without_label}
+        complete = tuple(one for one in samples if one not in left_out)
+        split = Split(self.spec.name, name, self.classes, complete, self.decoder)
+        return Found(split, tuple(without_image), tuple(without_label))
+
+    def split(self, name: str) -> Split:
+        """A split with all its files.
+
+        Raises:
+            InputError: as `find` does, and for a listed image or a label that is missing.
+        """
+        found = self.find(name)
+        total = len({*found.split.samples, *found.without_image, *found.without_label})
+        if found.without_image:
+            raise InputError(
+                f"{self.where}: {len(found.without_image)} of {total} listed images of split {name!r} are "
+                f"missing, first {found.without_image[0].image}; correct the list, `splits.{name}.images` or "
+                f"the root"
+            )
+        if found.without_label:
+            first = found.without_label[0]
+            raise InputError(
+                f"{self.where}: {len(found.without_label)} of {total} images of split {name!r} have no "
+                f"label, first {first.image} (expected {first.label}); add the labels, correct "
+                f"`splits.{name}.labels`, or leave it out for an unlabelled split"
+            )
+        return found.split
+
+
+def load_dataset(path: Path, root: str | Path | None = None, *, where: str | None = None) -> Dataset:
+    """The data set of a YAML file.
+
+    Args:
+        path: the YAML.
+        root: the folder of the files, relative to the working folder; overrules the YAML's `root`, which is
+            relative to the YAML file and defaults to its folder.
+        where: how messages call the YAML; its path by default.
+
+    Raises:
+        InputError: an unreadable YAML, an unknown key or value, a class or placeholder that does not exist.
+    """
+    where = where or str(path)
+    spec = parse(DatasetSpec, read_yaml(path), where=where)
+    for name, rule in spec.splits.items():
+        check_patterns(rule, name, where)
+    if root is not None:
+        folder = Path(root).expanduser()
+    else:
+        folder = path.parent / Path(spec.root or ".").expanduser()
+    dataset = Dataset(spec, folder, where, path.parent)
+    _ = dataset.decoder  # a wrong class name should not wait for the first label
+    return dataset

@@ -1,0 +1,111 @@
+"""From a recipe to objects: the segmenter, the method, its optimizers."""
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from segshift.config import did_you_mean
+from segshift.data.labels import ClassSet
+from segshift.engine.recipe import OptimizerConfig, Recipe
+from segshift.engine.seeds import derive_seed
+from segshift.errors import InputError
+from segshift.methods import Method, build_method
+from segshift.models.segmenter import Segmenter, load
+
+# Parts that a network may lack without the recipe being wrong.
+_PARTS = ("backbone", "head", "auxiliary_head")
+
+
+def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
+    """A new segmenter from `recipe.model`, or one that continues from `recipe.init_from`.
+
+    A start that lacks an auxiliary head which the recipe wants gets a new one; everything else must fit.
+
+    Raises:
+        InputError: weights that are missing or do not fit the recipe's network or classes.
+    """
+    torch.manual_seed(derive_seed(recipe.seed, 1))
+    settings = recipe.model.model_copy(update={"input_size": recipe.inference_size()})
+    if recipe.init_from is None:
+        return Segmenter(settings, classes)
+    start = load(recipe.init_from)
+    if tuple(start.class_names) != tuple(classes.names):
+        raise InputError(
+            f"init_from = {recipe.init_from}: was trained on the classes {', '.join(start.class_names)}, "
+            f"this run has {', '.join(classes.names)}; start from a model with the same classes"
+        )
+    segmenter = Segmenter(settings.model_copy(update={"weights": "none"}), classes, pixel_statistics=start.pixel_statistics)
+    problems = segmenter.load_state_dict(start.state_dict(), strict=False)
+    missing = [key for key in problems.missing_keys if not key.startswith("auxiliary_head.")]
+    surplus = [key for key in problems.unexpected_keys if not key.startswith("auxiliary_head.")]
+    if missing or surplus:
+        raise InputError(
+            f"init_from = {recipe.init_from}: does not fit model.backbone = {recipe.model.backbone} "
+            f"({len(missing)} parameters missing, {len(surplus)} too many); use the model section it was "
+            "trained with (its run folder's config.yaml)"
+        )
+    return segmenter
+
+
+def build(recipe: Recipe, classes: ClassSet) -> Method:
+    """The recipe's method around its segmenter, with all initial weights drawn from the recipe's seed."""
+    segmenter = build_segmenter(recipe, classes)
+    torch.manual_seed(derive_seed(recipe.seed, 2))
+    return build_method(recipe.method, segmenter)
+
+
+def build_optimizers(method: Method, recipe: Recipe) -> dict[str, Optimizer]:
+    """One optimizer per network, with a parameter group per learning-rate multiplier.
+
+    Raises:
+        InputError: `optimizers` names a network that the method does not have, or a multiplier's key
+            matches no parameter.
+    """
+    networks = method.networks()
+    for name in recipe.optimizers:
+        if name not in networks and name not in {"adversary", "segmenter"}:
+            raise InputError(f"optimizers.{name}: the method has no such network"
+                             f"{did_you_mean(name, [*networks, 'adversary'])}")
+    names = {id(parameter): _short(name) for name, parameter in method.named_parameters()}
+    return {
+        network: _optimizer(recipe.optimizer_for(network), parameters, names, network)
+        for network, parameters in networks.items()
+    }
+
+
+def set_learning_rates(optimizers: dict[str, Optimizer], recipe: Recipe, step: int) -> dict[str, float]:
+    """Set every group's rate for `step`; return each network's rate without multipliers."""
+    rates = {}
+    for network, optimizer in optimizers.items():
+        settings = recipe.optimizer_for(network)
+        rates[network] = settings.schedule.at(settings.lr, step, recipe.training.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rates[network] * group["multiplier"]
+    return rates
+
+
+def _short(name: str) -> str:
+    """A parameter's name as a recipe's author knows it: without the method's own `segmenter.`."""
+    return name.removeprefix("segmenter.")
+
+
+def _optimizer(
+    settings: OptimizerConfig, parameters: list[nn.Parameter], names: dict[int, str], network: str
+) -> Optimizer:
+    used = set()
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        name = names[id(parameter)]
+        keys = [key for key in settings.lr_multipliers if name == key or name.startswith(key + ".")]
+        used.update(keys)
+        multiplier = settings.lr_multipliers[max(keys, key=len)] if keys else 1.0
+        groups.setdefault(multiplier, []).append(parameter)
+    for key in settings.lr_multipliers:
+        if key not in used and key not in _PARTS:
+            raise InputError(f"optimizers.{network}.lr_multipliers.{key}: no parameter's name starts so; "
+                             f"use one of {', '.join(_PARTS)} or a longer name below them")
+    listed = [{"params": group, "multiplier": factor} for factor, group in groups.items()]
+    if settings.kind == "sgd":
+        return SGD(listed, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    family = Adam if settings.kind == "adam" else AdamW
+    return family(listed, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay)

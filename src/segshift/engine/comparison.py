@@ -1,0 +1,235 @@
+"""Fair comparisons: arms from one start, with equal steps, against a source-only control.
+
+A gain counts only against a control with the same start, the same steps and the same number of source
+images per step; the table that comes out of here carries that row, AdaBN and an oracle by itself.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+from rich.console import Console
+
+from segshift.config import Strict, apply_overrides, merge, parse, read_yaml
+from segshift.engine.presets import recipe_data
+from segshift.engine.recipe import Recipe
+from segshift.engine.run import run_recipe
+from segshift.errors import InputError
+
+CONTROL, START, ORACLE = "control", "start", "oracle"
+
+
+class Arm(Strict):
+    """One row of the table.
+
+    Attributes:
+        label: what the table calls it.
+        after: the arm whose model it starts from; "start" is the common start.
+        changes: keys of the recipe that differ in this arm.
+    """
+
+    label: str
+    after: str = START
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+class Comparison(Strict):
+    """A comparison as written in YAML.
+
+    Attributes:
+        name: title.
+        recipe: the shared recipe, `extends:` allowed; by itself it is the source-only control.
+        start: changes that make the common start (its number of steps, say).
+        arms: rows by name; "control" must be there, "oracle" gives the gap that could be closed.
+        seeds: every arm runs once per seed.
+    """
+
+    name: str
+    recipe: dict[str, Any]
+    start: dict[str, Any] = Field(default_factory=dict)
+    arms: dict[str, Arm]
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+
+    @field_validator("arms")
+    @classmethod
+    def _control_and_order(cls, arms: dict[str, Arm]) -> dict[str, Arm]:
+        if CONTROL not in arms:
+            raise ValueError("there must be an arm named `control`; gains are measured against it")
+        seen = {START}
+        for name, arm in arms.items():
+            if arm.after not in seen:
+                raise ValueError(f"arm {name!r} comes after {arm.after!r}, which must stand above it")
+            seen.add(name)
+        return arms
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm's results over the seeds. IoU and mIoU are fractions in [0, 1]; NaN is n/a.
+
+    Attributes:
+        name: the arm.
+        label: what the table calls it.
+        steps: optimizer steps after the common start, those of the arm it came after included.
+        source_images_per_step: batch size.
+        uses_target_labels: an oracle.
+        miou: one value per seed.
+        class_iou: (classes,) mean over the seeds.
+        gain: mIoU minus the control's, one value per seed.
+        gap_share: mean gain over the mean gap from control to oracle; None without an oracle or a gap.
+    """
+
+    name: str
+    label: str
+    steps: int
+    source_images_per_step: int
+    uses_target_labels: bool
+    miou: tuple[float, ...]
+    class_iou: tuple[float, ...]
+    gain: tuple[float, ...]
+    gap_share: float | None
+
+
+@dataclass(frozen=True)
+class ComparisonResult:
+    """The finished table.
+
+    Attributes:
+        comparison: what was compared.
+        folder: where the runs lie, as FOLDER/seed_S/ARM.
+        class_names: of the class IoU columns.
+        rows: start first, then the arms in order.
+    """
+
+    comparison: Comparison
+    folder: Path
+    class_names: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def best(self) -> Row | None:
+        """The arm with the highest mean gain that neither uses target labels nor is the control or start."""
+        arms = [r for r in self.rows if r.name not in (START, CONTROL) and not r.uses_target_labels]
+        return max(arms, key=lambda row: statistics.fmean(row.gain), default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "name": self.comparison.name,
+            "seeds": self.comparison.seeds,
+            "classes": list(self.class_names),
+            "rows": [
+                {
+                    "arm": row.name,
+                    "label": row.label,
+                    "steps": row.steps,
+                    "source_images_per_step": row.source_images_per_step,
+                    "uses_target_labels": row.uses_target_labels,
+                    "miou": list(row.miou),
+                    "miou_mean": statistics.fmean(row.miou),
+                    "miou_std": spread(row.miou),
+                    "gain": list(row.gain),
+                    "gain_mean": statistics.fmean(row.gain),
+                    "gain_std": spread(row.gain),
+                    "gap_share": row.gap_share,
+                    "class_iou": list(row.class_iou),
+                }
+                for row in self.rows
+            ],
+        }
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Standard deviation over seeds (n - 1 in the denominator); None for a single seed."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Comparison:
+    """Read a comparison's YAML; overrides are "a.b=value" assignments. Raises InputError."""
+    return parse(Comparison, apply_overrides(read_yaml(path), overrides), str(path))
+
+
+def run_comparison(comparison: Comparison, folder: Path, console: Console, resume: bool) -> ComparisonResult:
+    """Run the start and every arm for every seed; finished runs are not run again.
+
+    Raises:
+        InputError: arms that differ in steps or batch size, or anything that `run_recipe` refuses.
+    """
+    recipes = {name: _recipe(comparison, name) for name in [START, *comparison.arms]}
+    steps = {START: 0}
+    for name, arm in comparison.arms.items():
+        steps[name] = steps[arm.after] + recipes[name].training.steps
+        _check_fair(name, recipes[name], steps[name], recipes[CONTROL])
+    found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in recipes}
+    for seed in comparison.seeds:
+        for name, recipe in recipes.items():
+            here = folder / f"seed_{seed}"
+            update: dict[str, Any] = {"seed": seed}
+            if name != START:
+                update["init_from"] = str(here / comparison.arms[name].after)
+            title = f"{comparison.name} · seed {seed} · {name}"
+            results = run_recipe(recipe.model_copy(update={**update, "name": title}), here / name, console, resume)
+            if results["evaluation"] is None:
+                raise InputError(f"{comparison.name}: comparing needs a labelled evaluation set; "
+                                 "set evaluation.dataset and evaluation.split")
+            found[name].append(results)
+    return _tabulate(comparison, folder, recipes, steps, found)
+
+
+def _recipe(comparison: Comparison, name: str) -> Recipe:
+    data = recipe_data(comparison.recipe, comparison.name)
+    data = merge({"name": comparison.name}, data)
+    changes = comparison.start if name == START else comparison.arms[name].changes
+    return parse(Recipe, merge(data, changes), f"{comparison.name}, arm {name}")
+
+
+def _check_fair(name: str, recipe: Recipe, steps: int, control: Recipe) -> None:
+    if steps != control.training.steps:
+        raise InputError(f"arm {name}: {steps} steps after the start, the control has {control.training.steps}; "
+                         "give all arms the same training.steps")
+    if recipe.training.batch_size != control.training.batch_size:
+        raise InputError(f"arm {name}: training.batch_size = {recipe.training.batch_size}, the control has "
+                         f"{control.training.batch_size}; a fair comparison needs equal ones")
+
+
+def _tabulate(
+    comparison: Comparison,
+    folder: Path,
+    recipes: Mapping[str, Recipe],
+    steps: Mapping[str, int],
+    found: Mapping[str, list[Mapping[str, Any]]],
+) -> ComparisonResult:
+    miou = {name: [_number(r["evaluation"]["miou"]) for r in results] for name, results in found.items()}
+    gap = statistics.fmean(miou[ORACLE]) - statistics.fmean(miou[CONTROL]) if ORACLE in miou else 0.0
+    class_names = tuple(found[CONTROL][0]["evaluation"]["iou"])
+    rows = []
+    for name, results in found.items():
+        gain = tuple(mine - control for mine, control in zip(miou[name], miou[CONTROL], strict=True))
+        per_seed = [[_number(v) for v in r["evaluation"]["iou"].values()] for r in results]
+        rows.append(
+            Row(
+                name=name,
+                label="common start" if name == START else comparison.arms[name].label,
+                steps=steps[name],
+                source_images_per_step=recipes[name].training.batch_size,
+                uses_target_labels=recipes[name].oracle,
+                miou=tuple(miou[name]),
+                class_iou=tuple(_mean(values) for values in zip(*per_seed, strict=True)),
+                gain=gain,
+                gap_share=statistics.fmean(gain) / gap if gap > 0 and name not in (START, CONTROL) else None,
+            )
+        )
+    return ComparisonResult(comparison, folder, class_names, tuple(rows))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(known) if known else math.nan
+

@@ -1,0 +1,97 @@
+"""What a run tells: metrics.jsonl for programs, a live line for people."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from segshift.files import json_ready, write_text
+
+# Without a terminal a line is printed this often instead of being redrawn.
+_PLAIN_LINE_SECONDS = 15.0
+
+
+class MetricsFile:
+    """metrics.jsonl: one JSON object per line, each with its `step`."""
+
+    def __init__(self, path: Path, done_steps: int) -> None:
+        """Open for appending, without the lines that a resumed run is about to write again."""
+        self.path = path
+        kept = []
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError:
+                    continue  # the last line of a killed run
+                if record["step"] <= done_steps:
+                    kept.append(line)
+        write_text(path, "".join(line + "\n" for line in kept))
+        self._stream = path.open("a", encoding="utf-8")
+
+    def write(self, step: int, **values: Any) -> None:
+        """Append one line; `step` counts the steps done."""
+        self._stream.write(json.dumps(json_ready({"step": step, **values}), allow_nan=False) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+class ProgressLine:
+    """step, time left, steps per second, losses and learning rates of a run in progress."""
+
+    def __init__(self, console: Console, title: str, steps: int, done_steps: int) -> None:
+        self.console, self.title, self.steps = console, title, steps
+        self._first_step, self._start = done_steps, time.monotonic()
+        self._last_plain = self._start
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+
+    def __enter__(self) -> "ProgressLine":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, done: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
+        """Redraw the line after `done` steps."""
+        now = time.monotonic()
+        if self._live is None and now - self._last_plain < _PLAIN_LINE_SECONDS and done < self.steps:
+            return
+        self._last_plain = now
+        line = self._line(done, now, losses, rates)
+        if self._live:
+            self._live.update(Text(line, overflow="ellipsis", no_wrap=True))
+        else:
+            self.console.print(line, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def _line(
+        self, done: int, now: float, losses: Mapping[str, float], rates: Mapping[str, float]
+    ) -> str:
+        speed = (done - self._first_step) / max(now - self._start, 1e-9)
+        left = (self.steps - done) / speed if speed > 0 else 0.0
+        shown = "  ".join(f"{name.split('/', 1)[-1]} {value:.4g}" for name, value in losses.items())
+        rate = ", ".join(f"{value:.2e}" for value in rates.values())
+        return (
+            f"{self.title}  step {done}/{self.steps}  ETA {_clock(left)}  {speed:.2f} steps/s  "
+            f"{shown}  lr {rate}"
+        )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,198 @@
+"""What a training run is made of: the recipe, as the user writes it in YAML."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
+
+from segshift.config import Strict
+from segshift.data.transforms import Augmentation
+from segshift.engine.schedule import ScheduleConfig
+from segshift.models.segmenter import SegmenterConfig
+
+
+class Provenance(Strict):
+    """Where a preset comes from.
+
+    Attributes:
+        paper: authors, title, venue.
+        table: table and row that the preset stands for.
+        reported: the paper's numbers, by name.
+        deviations: what differs from the paper, and why.
+    """
+
+    paper: str
+    table: str = ""
+    reported: dict[str, float] = Field(default_factory=dict)
+    deviations: list[str] = Field(default_factory=list)
+
+
+class DomainConfig(Strict):
+    """One domain's training images.
+
+    Attributes:
+        dataset: a dataset argument (`camvid:ROOT`, `city:game`, `FILE.yaml`), see `segshift data list`.
+        split: the split to train on, unless the argument names one.
+        augmentation: resize, random scale, crop, flip, color jitter, blur.
+    """
+
+    dataset: str | None = None
+    split: str = "train"
+    augmentation: Augmentation = Augmentation()
+
+
+class OptimizerConfig(Strict):
+    """One network's optimizer.
+
+    Attributes:
+        kind: sgd, adam or adamw.
+        lr: learning rate at its base.
+        momentum: of sgd.
+        betas: of adam and adamw.
+        weight_decay: as PyTorch defines it for that kind.
+        lr_multipliers: factor on the learning rate of parameters whose name starts with the key
+            ("head": 10), the longest matching key wins.
+        schedule: how the rate runs over the steps.
+    """
+
+    kind: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: float = Field(2.5e-4, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(5e-4, ge=0)
+    lr_multipliers: dict[str, float] = Field(default_factory=dict)
+    schedule: ScheduleConfig = ScheduleConfig()
+
+
+class TrainingConfig(Strict):
+    """The loop.
+
+    Attributes:
+        steps: optimizer steps; 0 only prepares (AdaBN).
+        batch_size: images per step from each domain, over all processes and micro-batches.
+        micro_batches: parts in which a process walks its share of the batch, to save memory.
+        evaluate_every: steps between evaluations; 0 evaluates only at the end.
+        checkpoint_every: steps between checkpoints; the last step always writes one.
+        keep_checkpoints: how many of the newest are kept.
+        log_every: steps between lines of metrics.jsonl.
+        precision: fp32, or bf16 autocast.
+        clip_norm: largest gradient norm per network; null does not clip.
+        channels_last: memory layout that is faster for convolutions on most machines.
+        threads: PyTorch's CPU threads; null keeps its default.
+        workers: loader processes per domain; 0 loads in the training process.
+    """
+
+    steps: int = Field(1000, ge=0)
+    batch_size: int = Field(4, ge=1)
+    micro_batches: int = Field(1, ge=1)
+    evaluate_every: int = Field(0, ge=0)
+    checkpoint_every: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    log_every: int = Field(10, ge=1)
+    precision: Literal["fp32", "bf16"] = "fp32"
+    clip_norm: float | None = Field(None, gt=0)
+    channels_last: bool = True
+    threads: int | None = Field(None, ge=1)
+    workers: int = Field(2, ge=0)
+
+
+class EvaluationConfig(Strict):
+    """How the run is judged. Labels found here are for the report only, never for training or selection.
+
+    Attributes:
+        dataset: a dataset argument; null takes the target's.
+        split: the split to evaluate on, unless the argument names one.
+        input_size: (width, height) at which the network sees an image; null takes the target's training
+            resize, and the image's own size where there is none. Logits are up-sampled to the label's size.
+        mode: the whole image at once, or a sliding window.
+        window: (width, height) of the sliding window in px.
+        batch_size: images per forward pass.
+    """
+
+    dataset: str | None = None
+    split: str = "val"
+    input_size: tuple[int, int] | None = None
+    mode: Literal["whole", "sliding"] = "whole"
+    window: tuple[int, int] | None = None
+    batch_size: int = Field(4, ge=1)
+
+    @model_validator(mode="after")
+    def _window_for_sliding(self) -> Self:
+        if self.mode == "sliding" and self.window is None:
+            raise ValueError("mode: sliding needs `window: [width, height]`")
+        return self
+
+
+class Stage(Strict):
+    """One stage of a recipe: a name and what it changes.
+
+    Attributes:
+        name: folder of the stage inside the run folder.
+        changes: keys of the recipe that differ in this stage. Unless it sets `init_from`, a later stage
+            starts from the model of the stage before it.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_]+$")
+    changes: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recipe(Strict):
+    """A whole training run.
+
+    Attributes:
+        name: title of the run.
+        description: one line for `segshift presets list`.
+        group: under which heading the list shows it.
+        provenance: paper, table, deviations; null for recipes of one's own.
+        seed: of everything random.
+        source: the labelled domain.
+        target: the unlabelled domain; its labels are never opened in training.
+        classes: a class set or list of names that both domains are mapped to; null needs equal classes.
+        model: the network.
+        init_from: a model.safetensors or run folder to start from; null starts from `model.weights`.
+        method: `name:` of the method and its settings; `align` takes a list of `terms:`.
+        optimizers: by network name; "adversary" serves every network that has no entry of its own.
+        training: the loop.
+        evaluation: how the run is judged.
+        oracle: train on the target's labels. For comparison only, and marked so in every table.
+        stages: the recipe run several times with changes; empty for a single run.
+    """
+
+    name: str
+    description: str = ""
+    group: str = "own"
+    provenance: Provenance | None = None
+    seed: int = Field(0, ge=0)
+    source: DomainConfig = DomainConfig()
+    target: DomainConfig = DomainConfig()
+    classes: str | list[str] | None = None
+    model: SegmenterConfig = SegmenterConfig()
+    init_from: str | None = None
+    method: dict[str, Any] = Field(default_factory=lambda: {"name": "align"})
+    optimizers: dict[str, OptimizerConfig] = Field(default_factory=dict)
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    oracle: bool = False
+    stages: list[Stage] = Field(default_factory=list)
+
+    @field_validator("stages")
+    @classmethod
+    def _distinct_stages(cls, stages: list[Stage]) -> list[Stage]:
+        names = [stage.name for stage in stages]
+        if len(set(names)) < len(names):
+            raise ValueError("two stages have the same name")
+        return stages
+
+    def optimizer_for(self, network: str) -> OptimizerConfig:
+        """The settings of one network's optimizer: its own, else "adversary", else the defaults."""
+        if network in self.optimizers:
+            return self.optimizers[network]
+        if network != "segmenter" and "adversary" in self.optimizers:
+            return self.optimizers["adversary"]
+        if network == "segmenter":
+            return OptimizerConfig(lr_multipliers={"head": 10.0, "auxiliary_head": 10.0})
+        return OptimizerConfig(kind="adam", lr=1e-4, weight_decay=0.0)
+
+    def inference_size(self) -> tuple[int, int] | None:
+        """(width, height) at which the network sees images after training; None is each image's own."""
+        return self.evaluation.input_size or self.target.augmentation.resize or self.model.input_size

@@ -1,0 +1,46 @@
+"""Learning rates as pure functions of the step, so that a resumed run needs to remember nothing."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from segshift.config import Strict
+
+
+def poly(base: float, step: int, max_steps: int, power: float = 0.9) -> float:
+    r"""Polynomial decay :math:`\mathrm{base} \cdot (1 - \mathrm{step} / \mathrm{max\_steps})^{power}`.
+
+    Args:
+        base: learning rate at step 0.
+        step: from 0; past `max_steps` the rate stays 0.
+        max_steps: step at which the rate reaches 0. The public codes set it beyond the run's end
+            (250 000 for 120 000 or 150 000 steps), so their rate never gets there.
+        power: 0.9 in all five papers' lineage.
+
+    Raises:
+        ValueError: negative step or max_steps below 1.
+    """
+    if step < 0 or max_steps < 1:
+        raise ValueError(f"poly: step = {step} must be at least 0 and max_steps = {max_steps} at least 1")
+    return float(base * max(0.0, 1.0 - step / max_steps) ** power)
+
+
+class ScheduleConfig(Strict):
+    """How one optimizer's learning rate runs.
+
+    Attributes:
+        kind: poly decays to 0 at `max_steps`; constant does not decay.
+        power: exponent of poly.
+        max_steps: where poly ends; None is the run's own length.
+        warmup_steps: the rate rises linearly from 0 over this many steps (the first step has 1/warmup).
+    """
+
+    kind: Literal["poly", "constant"] = "poly"
+    power: float = Field(0.9, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    warmup_steps: int = Field(0, ge=0)
+
+    def at(self, base: float, step: int, run_steps: int) -> float:
+        """Learning rate of `step` (from 0) in a run of `run_steps` steps."""
+        rate = base if self.kind == "constant" else poly(base, step, self.max_steps or run_steps, self.power)
+        return rate * min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else rate

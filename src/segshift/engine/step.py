@@ -1,0 +1,186 @@
+"""One training step: walk the method's generators and do what is mechanical between two yields.
+
+This is the only file that calls `backward`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from segshift.config import did_you_mean
+from segshift.methods.base import Batch, Method, Update
+
+
+class ContractError(RuntimeError):
+    """A method broke the engine's contract: a bug in the method, not in the user's input."""
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss became NaN or infinite. Nothing was updated by it.
+
+    Attributes:
+        step: number of the step, from 0.
+        nets: the networks whose turn it was.
+        losses: every named loss of that update.
+    """
+
+    def __init__(self, step: int, nets: tuple[str, ...], losses: Mapping[str, float]) -> None:
+        self.step, self.nets, self.losses = step, nets, dict(losses)
+        values = ", ".join(f"{name} = {value:.6g}" for name, value in losses.items())
+        super().__init__(f"non-finite loss at step {step} in the update of {'+'.join(nets)}: {values}")
+
+
+@dataclass(frozen=True)
+class StepSettings:
+    """What the step needs beside the method and its optimizers.
+
+    Attributes:
+        clip_norm: largest Euclidean norm of each network's gradient; None does not clip.
+        autocast: makes the context in which the generators run (bf16 autocast, or nothing).
+        average: averages a flat tensor over processes; None in a single process.
+    """
+
+    clip_norm: float | None = None
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    average: Callable[[Tensor], Tensor] | None = None
+
+
+@dataclass
+class StepLog:
+    """What one step did.
+
+    Attributes:
+        losses: "nets/name" to the mean of that loss over the micro-batches, detached.
+        schedule: the updates in order, as "segmenter*" (accumulated only) or "segmenter" (stepped).
+    """
+
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    schedule: list[str] = field(default_factory=list)
+
+    def values(self) -> dict[str, float]:
+        """The losses as floats; on an accelerator this waits for the device."""
+        return {name: float(loss) for name, loss in self.losses.items()}
+
+
+def train_step(
+    method: Method,
+    micro_batches: Sequence[Batch],
+    optimizers: Mapping[str, Optimizer],
+    settings: StepSettings | None = None,
+) -> StepLog:
+    """Run one optimizer step of `method` on one or more micro-batches.
+
+    The micro-batches walk the method's schedule side by side: every update is accumulated over all of them
+    before its optimizers move, so accumulation is right for every method, adversarial games included. The
+    graph of one micro-batch's update is freed by its backward before the next micro-batch's is built.
+
+    Args:
+        method: whose `step` yields the updates.
+        micro_batches: at least one; losses are averaged over them with equal weights.
+        optimizers: one per name in `method.networks()`.
+        settings: clipping, autocast, averaging over processes.
+
+    Returns:
+        The step's losses and schedule.
+
+    Raises:
+        NonFiniteLossError: before anything moves in that update.
+        ContractError: the micro-batches' schedules differ, an unknown network, an update without a loss, a
+            loss that is no scalar, or gradients that were accumulated and never stepped.
+    """
+    settings = settings or StepSettings()
+    networks = method.networks()
+    log = StepLog()
+    accumulated: set[str] = set()
+    for optimizer in optimizers.values():
+        optimizer.zero_grad(set_to_none=True)
+    walks = [method.step(batch) for batch in micro_batches]
+    while True:
+        turn: Update | None = None
+        for walk, batch in zip(walks, micro_batches, strict=True):
+            with settings.autocast():
+                update = next(walk, None)
+            if walk is not walks[0] and not _same_turn(turn, update):
+                raise ContractError(
+                    f"step {batch.step}: the micro-batches' schedules differ ({turn} and {update}); "
+                    "what is yielded must not depend on the data, so yield a zero loss instead"
+                )
+            turn = update
+            if update is not None:
+                _accumulate(update, networks, batch.step, len(walks), log)
+        if turn is None:
+            break
+        log.schedule.append("+".join(turn.names) + ("" if turn.step else "*"))
+        accumulated.update(turn.names)
+        if turn.step:
+            for name in turn.names:
+                _move(networks[name], optimizers[name], settings)
+            accumulated.difference_update(turn.names)
+    if accumulated:
+        raise ContractError(
+            f"gradients of {', '.join(sorted(accumulated))} were accumulated but never stepped; "
+            "end with an update whose step is True"
+        )
+    return log
+
+
+def _same_turn(first: Update | None, other: Update | None) -> bool:
+    if first is None or other is None:
+        return first is other
+    return first.names == other.names and first.step == other.step
+
+
+def _accumulate(
+    update: Update, networks: Mapping[str, list[nn.Parameter]], step: int, micro_batches: int, log: StepLog
+) -> None:
+    """Check the update's losses, log them, and add their gradients to the parameters of its networks."""
+    for name in update.names:
+        if name not in networks:
+            raise ContractError(f"update of an unknown network {name!r}{did_you_mean(name, list(networks))}")
+    if not update.losses:
+        raise ContractError(f"the update of {'+'.join(update.names)} has no loss; yield a zero loss instead")
+    for name, loss in update.losses.items():
+        if loss.ndim != 0:
+            raise ContractError(f"the loss {name!r} is no scalar: its shape is {tuple(loss.shape)}")
+    total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
+    if not torch.isfinite(total):
+        raise NonFiniteLossError(step, update.names, {name: float(v.detach()) for name, v in update.losses.items()})
+    prefix = "+".join(update.names)
+    for name, loss in update.losses.items():
+        key = f"{prefix}/{name}"
+        share = loss.detach().float() / micro_batches
+        log.losses[key] = log.losses[key] + share if key in log.losses else share
+    if total.requires_grad:
+        inputs = [parameter for name in update.names for parameter in networks[name]]
+        torch.autograd.backward(total / micro_batches, inputs=inputs)
+
+
+def _move(parameters: list[nn.Parameter], optimizer: Optimizer, settings: StepSettings) -> None:
+    """Average over processes, clip, step, and forget the gradients."""
+    if settings.average is not None:
+        _average_gradients(parameters, settings.average)
+    if settings.clip_norm is not None:
+        nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _average_gradients(parameters: list[nn.Parameter], average: Callable[[Tensor], Tensor]) -> None:
+    """Replace gradients by their mean over processes, with one reduction of one flat tensor.
+
+    Which parameters have a gradient at all is part of that tensor: one that none of the processes reached
+    keeps None, so that its optimizer skips it (momentum, weight decay) as it does in a single process.
+    """
+    present = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
+    pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters]
+    flat = average(torch.cat([present, *pieces]))
+    reached, offset = flat[: len(parameters)].tolist(), len(parameters)
+    for parameter, share in zip(parameters, reached, strict=True):
+        if share > 0:
+            gradient = flat[offset : offset + parameter.numel()].view_as(parameter)
+            parameter.grad = gradient.to(parameter.dtype).clone()
+        offset += parameter.numel()

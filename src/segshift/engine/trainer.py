@@ -1,0 +1,246 @@
+"""The loop around the step: resume, evaluate, checkpoint, stop. The only file that imports accelerate."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast
+from rich.console import Console
+from torch import Tensor
+from torch.optim import Optimizer
+
+from segshift.data.dataset import SegmentationDataset
+from segshift.engine.build import build, build_optimizers, set_learning_rates
+from segshift.engine.checkpoint import Checkpoints
+from segshift.engine.datasets import Domains
+from segshift.engine.environment import describe_environment
+from segshift.engine.feed import Place, TrainingData
+from segshift.engine.loggers import MetricsFile, ProgressLine
+from segshift.engine.recipe import Recipe
+from segshift.engine.seeds import seed_step
+from segshift.engine.signals import StopRequest, stop_on_signal
+from segshift.engine.step import NonFiniteLossError, StepSettings, train_step
+from segshift.errors import InputError
+from segshift.evaluation import EvaluationResult, evaluate
+from segshift.files import write_json
+from segshift.methods import Method
+
+# Keys whose change does not change what is trained, so that a resumed run may differ in them.
+_FREE_KEYS = {"evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every", "workers", "threads"}
+
+
+class StoppedError(RuntimeError):
+    """The run was asked to stop, saved, and can be continued.
+
+    Attributes:
+        signal_number: of the signal that asked.
+        step: steps done and saved.
+    """
+
+    def __init__(self, signal_number: int, step: int) -> None:
+        self.signal_number, self.step = signal_number, step
+        super().__init__(f"stopped after step {step}; everything is saved")
+
+
+class Trainer:
+    """Trains one stage of a recipe in one run folder."""
+
+    def __init__(self, recipe: Recipe, domains: Domains, folder: Path, console: Console) -> None:
+        if recipe.training.threads is not None:
+            torch.set_num_threads(recipe.training.threads)
+        self.recipe, self.domains, self.folder, self.console = recipe, domains, folder, console
+        self.accelerator = Accelerator(mixed_precision="bf16" if recipe.training.precision == "bf16" else "no")
+        self.place = Place(
+            self.accelerator.process_index, self.accelerator.num_processes, self.accelerator.device
+        )
+        self.method: Method = build(recipe, domains.classes).to(self.place.device)
+        if recipe.training.channels_last:
+            self.method.to(memory_format=torch.channels_last)
+        self._broadcast_weights()
+        self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
+        self.checkpoints = Checkpoints(folder / "checkpoints", recipe.training.keep_checkpoints)
+        self.data = TrainingData(recipe, domains.source, domains.target, domains.classes)
+        self.settings = StepSettings(
+            clip_norm=recipe.training.clip_norm,
+            autocast=self.accelerator.autocast,
+            average=self._average if self.place.processes > 1 else None,
+        )
+
+    def run(self) -> EvaluationResult | None:
+        """Train from the newest checkpoint (or from the start) to the last step, and write the results.
+
+        Raises:
+            StoppedError: after SIGINT or SIGTERM, once the step in progress is saved.
+            NonFiniteLossError: the last good checkpoint stays.
+            InputError: bad data or settings.
+        """
+        started = time.monotonic()
+        fingerprint = recipe_fingerprint(self.recipe)
+        done = self.checkpoints.load_latest(self.method, self.optimizers, fingerprint, self.place.device)
+        main = self.place.rank == 0
+        if done == 0:
+            self.method.train()
+            self.method.prepare(self.data)
+        metrics = MetricsFile(self.folder / "metrics.jsonl", done) if main else None
+        title = self.recipe.name
+        with stop_on_signal() as stop, ProgressLine(
+            self.console, title, self.recipe.training.steps, done
+        ) as line:
+            if done:
+                line.note(f"{title}: continues after step {done}")
+            self._loop(done, fingerprint, stop, metrics, line)
+            result = self._finish(line, metrics, time.monotonic() - started)
+        if metrics:
+            metrics.close()
+        return result
+
+    def _loop(
+        self, done: int, fingerprint: str, stop: StopRequest, metrics: MetricsFile | None, line: ProgressLine
+    ) -> None:
+        training = self.recipe.training
+        if done == 0:
+            self._save(0, fingerprint)
+        steps = self.data.steps(self.place, done, self.method.uses_target) if done < training.steps else []
+        for micro_batches in steps:
+            self.method.train()
+            seed_step(self.recipe.seed, done, self.place.rank)
+            rates = set_learning_rates(self.optimizers, self.recipe, done)
+            try:
+                log = train_step(self.method, micro_batches, self.optimizers, self.settings)
+            except NonFiniteLossError as error:
+                if metrics:
+                    metrics.write(done, error=str(error), losses=error.losses)
+                raise
+            done += 1
+            last = done == training.steps
+            if metrics and (last or done % training.log_every == 0):
+                losses = log.values()
+                metrics.write(done, losses=losses, lr=rates)
+                line.show(done, losses, rates)
+            stopping = self._agree_to_stop(stop)
+            if last or stopping or done % training.checkpoint_every == 0:
+                self._save(done, fingerprint)
+            if stopping and not last:
+                if metrics:
+                    metrics.close()
+                raise StoppedError(stop.signal_number, done)
+            if training.evaluate_every and done % training.evaluate_every == 0 and not last:
+                result = self.evaluate(line)
+                if metrics and result is not None:
+                    metrics.write(done, evaluation=result.to_dict())
+                    line.note(f"{self.recipe.name}  step {done}  mIoU {100 * result.miou:.1f}")
+
+    def evaluate(self, line: ProgressLine | None = None) -> EvaluationResult | None:
+        """Evaluate the network to be deployed; None without a labelled evaluation set.
+
+        Only the main process computes, the others wait.
+        """
+        self._average_buffers()
+        result = None
+        if self.place.rank == 0 and self.domains.evaluation is not None:
+            settings = self.recipe.evaluation
+            dataset = SegmentationDataset(self.domains.evaluation, self.domains.classes, None, with_labels=True)
+            result = evaluate(
+                self.method.deployed(),
+                dataset,
+                mode=settings.mode,
+                input_size=self.recipe.inference_size(),
+                window=settings.window,
+                batch_size=settings.batch_size,
+                device=self.place.device,
+            )
+        self.accelerator.wait_for_everyone()
+        return result
+
+    def _finish(
+        self, line: ProgressLine, metrics: MetricsFile | None, seconds: float
+    ) -> EvaluationResult | None:
+        after = self.evaluate(line)
+        if self.place.rank == 0:
+            if metrics and after is not None:
+                metrics.write(self.recipe.training.steps, evaluation=after.to_dict())
+            self.method.deployed().save(self.folder / "model.safetensors")
+            write_json(self.folder / "environment.json", describe_environment(self.place.device))
+            write_json(self.folder / "results.json", self._results(after, seconds))
+        self.accelerator.wait_for_everyone()
+        return after
+
+    def _results(self, after: EvaluationResult | None, seconds: float) -> dict[str, Any]:
+        training = self.recipe.training
+        return {
+            "name": self.recipe.name,
+            "method": self.recipe.method,
+            "seed": self.recipe.seed,
+            "steps": training.steps,
+            "source_images_per_step": training.batch_size,
+            "source": self.domains.describe("source"),
+            "target": self.domains.describe("target"),
+            "evaluated_on": self.domains.describe("evaluation"),
+            "selected": "last checkpoint",
+            "uses_target_labels": self.recipe.oracle,
+            "seconds_of_last_session": round(seconds, 1),
+            "evaluation": None if after is None else after.to_dict(),
+            "confusion": None if after is None else after.confusion.tolist(),
+            "fingerprint": recipe_fingerprint(self.recipe),
+        }
+
+    def _save(self, step: int, fingerprint: str) -> None:
+        self._average_buffers()
+        if self.place.rank == 0:
+            self.checkpoints.save(step, self.method, self.optimizers, fingerprint)
+        self.accelerator.wait_for_everyone()
+
+    def _average(self, flat: Tensor) -> Tensor:
+        averaged = self.accelerator.reduce(flat, reduction="mean")
+        assert isinstance(averaged, Tensor)
+        return averaged
+
+    def _average_buffers(self) -> None:
+        """Batch-norm averages were fed different images by each process; all go on with the mean."""
+        if self.place.processes > 1:
+            for buffer in self.method.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(self._average(buffer))
+
+    def _broadcast_weights(self) -> None:
+        if self.place.processes > 1:
+            for tensor in self.method.state_dict().values():
+                tensor.copy_(broadcast(tensor))
+
+    def _agree_to_stop(self, stop: StopRequest) -> bool:
+        """Whether any process was asked to stop; all must leave the loop at the same step."""
+        if self.place.processes == 1:
+            return bool(stop)
+        asked = torch.tensor([float(stop.signal_number)], device=self.place.device)
+        total = self.accelerator.reduce(asked, reduction="sum")
+        assert isinstance(total, Tensor)
+        if total.item() and not stop:
+            stop.signal_number = 15
+        return bool(stop)
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """A hash of everything in the recipe that changes what is trained."""
+    data = recipe.model_dump(mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"})
+    data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
+    """The results of a run folder that is complete and was made by this recipe, else None.
+
+    Raises:
+        InputError: the folder holds the results of another recipe.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        return None
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if results.get("fingerprint") != recipe_fingerprint(recipe):
+        raise InputError(f"{folder}: holds a finished run with other settings; choose another --out folder")
+    return results

@@ -1,0 +1,126 @@
+"""Supervised training on the source plus terms: the shape that most adaptation papers have."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from segshift.config import Strict
+from segshift.errors import InputError
+from segshift.losses import cross_entropy
+from segshift.methods.base import Batch, Method, Update
+from segshift.methods.term import Look, Prediction, Term
+from segshift.models.resize import upsample
+from segshift.models.segmenter import Segmenter
+
+
+class AlignConfig(Strict):
+    """Configuration of `Align`.
+
+    Attributes:
+        name: "align".
+        auxiliary_weight: weight of the auxiliary head's cross-entropy (AdaptSegNet: 0.1); unused without
+            an auxiliary head.
+        terms: the terms' configurations, each with its kind under `term`.
+    """
+
+    name: Literal["align"] = "align"
+    auxiliary_weight: float = Field(0.1, ge=0)
+    terms: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Align(Method):
+    """The supervised loss on the source, and any number of terms.
+
+    Without terms this is the source-only baseline, which never shows a target image to the network: batch
+    normalisation would leak the target's statistics.
+
+    Schedule: `segmenter` alone without a target; else `segmenter* segmenter` and one update per adversary.
+    """
+
+    Config = AlignConfig
+
+    def __init__(self, config: AlignConfig, segmenter: Segmenter, terms: Sequence[Term]) -> None:
+        super().__init__()
+        names = [term.name for term in terms]
+        for name in names:
+            if names.count(name) > 1 or name == "segmenter":
+                raise InputError(f"method.terms: the name {name!r} is taken twice; give each term a `name:`")
+        self.segmenter = segmenter
+        self.terms = nn.ModuleList(terms)
+        self.auxiliary_weight = config.auxiliary_weight
+        self.uses_target = any(term.uses_target for term in terms)
+
+    def networks(self) -> dict[str, list[nn.Parameter]]:
+        """The segmenter (with the terms' cooperating modules) and one network per adversary."""
+        adversaries = {
+            term.name: list(term.adversary.parameters())
+            for term in self._terms()
+            if term.adversary is not None
+        }
+        playing_against = {id(parameter) for group in adversaries.values() for parameter in group}
+        together = [
+            parameter
+            for parameter in self.parameters()
+            if parameter.requires_grad and id(parameter) not in playing_against
+        ]
+        return {"segmenter": together, **adversaries}
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """The segmenter on the source, then on the target, then the adversaries on what they saw."""
+        terms = [term for term in self._terms() if batch.step >= term.start_step]
+        look = Look(batch, self.segmenter, self._predict(batch.source_images))
+        losses = self._supervised(look)
+        for term in terms:
+            losses |= _named(term, term.on_source(look))
+        if any(term.uses_target for term in terms):
+            yield Update("segmenter", losses, step=False)
+            if any(term.uses_target_prediction for term in terms):
+                look = look.with_target(self._predict(batch.target_images))
+            losses = {}
+            for term in terms:
+                losses |= _named(term, term.on_target(look))
+        yield Update("segmenter", losses)
+        # The discriminators train on what the segmenter predicted before it moved, as in the public codes.
+        look = look.detached()
+        del losses
+        for term in terms:
+            if term.adversary is not None:
+                yield Update(term.name, term.on_adversary(look))
+        if batch.last_micro_batch:
+            for term in terms:
+                term.after(look)
+
+    def predict(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits of the deployed network."""
+        segmenter = self.deployed()
+        return upsample(segmenter(segmenter.normalize(images)).logits, (images.shape[-2], images.shape[-1]))
+
+    def deployed(self) -> Segmenter:
+        """The segmenter, or the network that a term puts in its place."""
+        for term in self._terms():
+            replacement = term.deployed()
+            if replacement is not None:
+                return replacement
+        return self.segmenter
+
+    def _terms(self) -> list[Term]:
+        return [term for term in self.terms if isinstance(term, Term)]
+
+    def _predict(self, images: Tensor) -> Prediction:
+        size = (images.shape[-2], images.shape[-1])
+        return Prediction.of(self.segmenter(self.segmenter.normalize(images)), size)
+
+    def _supervised(self, look: Look) -> dict[str, Tensor]:
+        labels = look.batch.source_labels
+        losses = {"supervised": cross_entropy(look.source.logits, labels)}
+        if look.source.auxiliary_logits is not None:
+            auxiliary = cross_entropy(look.source.auxiliary_logits, labels)
+            losses["supervised_auxiliary"] = self.auxiliary_weight * auxiliary
+        return losses
+
+
+def _named(term: Term, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The losses under the term's name, so that two terms of one kind stay apart in the log."""
+    return {f"{term.name}_{key}": value for key, value in losses.items()}

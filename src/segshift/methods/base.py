@@ -1,0 +1,90 @@
+"""What a method is: networks, and a training step written as a generator of updates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from torch import Tensor, nn
+
+from segshift.config import Strict
+from segshift.models.segmenter import Segmenter
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a training step sees. There is no field for target labels, so training cannot use them.
+
+    Attributes:
+        source_images: (N, 3, H, W) float in [0, 1], RGB.
+        source_labels: (N, H, W) int64 train ids, 255 = ignore.
+        target_images: (M, 3, H', W') float in [0, 1], RGB; M = 0 when the method never looks at the target.
+        step: number of the optimizer step, from 0.
+        progress: step / number of steps, in [0, 1).
+        last_micro_batch: False for all but the last micro-batch of a step; what must happen once per step
+            (an exponential moving average, say) asks for it.
+    """
+
+    source_images: Tensor
+    source_labels: Tensor
+    target_images: Tensor
+    step: int
+    progress: float
+    last_micro_batch: bool = True
+
+
+@dataclass(frozen=True)
+class Update:
+    """One turn of some networks: their losses, and whether their optimizers step now.
+
+    Attributes:
+        nets: names of parameter groups, keys of `Method.networks()`.
+        losses: named scalars, already weighted; their sum is minimised, and only the parameters of `nets`
+            receive gradients. Logged as "nets/name".
+        step: False accumulates the gradients (and frees that graph) for a later update of the same nets.
+    """
+
+    nets: str | tuple[str, ...]
+    losses: dict[str, Tensor]
+    step: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The networks as a tuple, also when there is one."""
+        return (self.nets,) if isinstance(self.nets, str) else self.nets
+
+
+class PreparationData(Protocol):
+    """What `Method.prepare` may look at before training: never a target label."""
+
+    def target_images(self, batch_size: int, limit: int | None) -> Iterator[Tensor]:
+        """Batches (N, 3, H, W) in [0, 1] of the target's training images, not augmented, in order."""
+
+
+class Method(nn.Module):
+    """A training method. All that it remembers is a parameter, a buffer or a function of the step.
+
+    A subclass defines `Config`, `networks`, `step`, `predict` and `deployed`; the engine does the rest.
+    """
+
+    Config: ClassVar[type[Strict]] = Strict
+    uses_target: bool = True
+    """False promises that `step` never reads the target images; the engine then loads none."""
+
+    def networks(self) -> dict[str, list[nn.Parameter]]:
+        """Disjoint, named lists of trainable parameters; each gets its own optimizer."""
+        raise TypeError(f"{type(self).__name__} must define networks()")
+
+    def prepare(self, data: PreparationData) -> None:
+        """Called once, before the first step; a resumed run does not call it again."""
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """Yield the updates of one step in order. Code after a `yield` runs after that update."""
+        raise TypeError(f"{type(self).__name__} must define step()")
+
+    def predict(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits."""
+        raise TypeError(f"{type(self).__name__} must define predict()")
+
+    def deployed(self) -> Segmenter:
+        """The network that is evaluated, saved and used after training."""
+        raise TypeError(f"{type(self).__name__} must define deployed()")

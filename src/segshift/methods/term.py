@@ -1,0 +1,154 @@
+"""What a paper usually adds to supervised training: a term, which looks at predictions and returns losses."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from segshift.config import Strict
+from segshift.methods.base import Batch
+from segshift.models.resize import upsample
+from segshift.models.segmenter import Segmenter, SegmenterOutput
+
+Level = Literal["main", "auxiliary"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A network's output on one domain, logits already at the size of the images.
+
+    Attributes:
+        features: (N, F, h, w), the backbone's last features.
+        logits: (N, C, H, W) of the main head.
+        auxiliary_logits: (N, C, H, W) of the auxiliary head, or None.
+    """
+
+    features: Tensor
+    logits: Tensor
+    auxiliary_logits: Tensor | None
+
+    @classmethod
+    def of(cls, output: SegmenterOutput, size: tuple[int, int]) -> "Prediction":
+        """The output with its logits up-sampled to `size` = (H, W)."""
+        auxiliary = None if output.auxiliary_logits is None else upsample(output.auxiliary_logits, size)
+        return cls(output.features, upsample(output.logits, size), auxiliary)
+
+    def level_logits(self, level: Level) -> Tensor:
+        """(N, C, H, W) logits of one head. Raises ValueError for the auxiliary level of a network without."""
+        if level == "main":
+            return self.logits
+        if self.auxiliary_logits is None:
+            raise ValueError("the segmenter has no auxiliary head: set model.auxiliary_head: true")
+        return self.auxiliary_logits
+
+    @cached_property
+    def _probs(self) -> dict[Level, Tensor]:
+        return {}
+
+    def probs(self, level: Level = "main") -> Tensor:
+        """(N, C, H, W) softmax of one head, in float32, computed once however many terms ask."""
+        if level not in self._probs:
+            self._probs[level] = self.level_logits(level).float().softmax(dim=1)
+        return self._probs[level]
+
+    def detached(self) -> "Prediction":
+        """The same values without their graph: what a discriminator is trained on."""
+        auxiliary = None if self.auxiliary_logits is None else self.auxiliary_logits.detach()
+        return Prediction(self.features.detach(), self.logits.detach(), auxiliary)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a term sees of one micro-batch.
+
+    Attributes:
+        batch: the images and source labels.
+        segmenter: the network in training, for terms that run it on images of their own.
+        source: its prediction on the source; with its graph in `on_source`, detached later.
+        target: its prediction on the target; with its graph in `on_target`, detached later. None before,
+            and when no active term uses it.
+    """
+
+    batch: Batch
+    segmenter: Segmenter
+    source: Prediction
+    target: Prediction | None = None
+
+    def with_target(self, target: Prediction) -> "Look":
+        """The look after the source's graph was freed and the target was predicted."""
+        return replace(self, source=self.source.detached(), target=target)
+
+    def detached(self) -> "Look":
+        """The look after both graphs were freed."""
+        target = None if self.target is None else self.target.detached()
+        return replace(self, source=self.source.detached(), target=target)
+
+    def target_prediction(self) -> Prediction:
+        """The target's prediction. Raises ValueError where there is none yet."""
+        if self.target is None:
+            raise ValueError("the target has not been predicted: set uses_target_prediction on the term")
+        return self.target
+
+
+class TermConfig(Strict):
+    """What every term's configuration has.
+
+    Attributes:
+        term: the kind of term, a key of `methods.TERMS`.
+        name: name of its losses and its optimizer; None takes the kind (and the level, if auxiliary).
+        start_step: the term sleeps before this step.
+    """
+
+    term: str
+    name: str | None = None
+    start_step: int = Field(0, ge=0)
+
+    def title(self) -> str:
+        """The name under which the term's losses and optimizer go."""
+        if self.name is not None:
+            return self.name
+        return f"{self.term}_auxiliary" if getattr(self, "level", "main") == "auxiliary" else self.term
+
+
+class Term(nn.Module):
+    """One paper's addition to the supervised loss.
+
+    `adversary`, if there is one, plays against the segmenter and has an optimizer of its own; every other
+    trainable parameter of the term trains with the segmenter.
+    """
+
+    Config: ClassVar[type[TermConfig]] = TermConfig
+    uses_target: bool = True
+    """Whether the term reads target images at all."""
+    uses_target_prediction: bool = True
+    """Whether `Align` shall run the segmenter on the target images for it."""
+
+    # No class-level `adversary = None`: it would shadow the submodule of that name.
+    adversary: nn.Module | None
+
+    def __init__(self, config: TermConfig, segmenter: Segmenter) -> None:
+        super().__init__()
+        self.name = config.title()
+        self.start_step = config.start_step
+        self.adversary = None
+
+    def on_source(self, look: Look) -> dict[str, Tensor]:
+        """Losses for the segmenter while the source's graph is alive."""
+        return {}
+
+    def on_target(self, look: Look) -> dict[str, Tensor]:
+        """Losses for the segmenter while the target's graph is alive."""
+        return {}
+
+    def on_adversary(self, look: Look) -> dict[str, Tensor]:
+        """Losses that train `self.adversary`; the look is detached."""
+        return {}
+
+    def after(self, look: Look) -> None:
+        """Called once per step after all optimizers moved."""
+
+    def deployed(self) -> Segmenter | None:
+        """A network to deploy instead of the segmenter (an averaged teacher), or None."""
+        return None

@@ -1,0 +1,34 @@
+"""Networks: the segmenter, its parts, and the discriminators that play against it."""
+
+from segshift.models.backbones import PixelStatistics, build_backbone
+from segshift.models.batch_norm import adapt_batch_norm, evaluating, set_batch_norm_mode
+from segshift.models.discriminators import FeatureDiscriminator, FullyConvolutionalDiscriminator
+from segshift.models.heads import DeepLabV2Head
+from segshift.models.resize import resize_images, upsample
+from segshift.models.segmenter import (
+    MODEL_FILE,
+    Segmenter,
+    SegmenterConfig,
+    SegmenterOutput,
+    load,
+    network_input,
+)
+
+__all__ = [
+    "MODEL_FILE",
+    "DeepLabV2Head",
+    "FeatureDiscriminator",
+    "FullyConvolutionalDiscriminator",
+    "PixelStatistics",
+    "Segmenter",
+    "SegmenterConfig",
+    "SegmenterOutput",
+    "adapt_batch_norm",
+    "build_backbone",
+    "evaluating",
+    "load",
+    "network_input",
+    "resize_images",
+    "set_batch_norm_mode",
+    "upsample",
+]

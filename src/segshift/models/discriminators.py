@@ -1,0 +1,78 @@
+"""Networks that tell source from target. They return logits: source is 0, target is 1.
+
+The public codes leave the initial weights at PyTorch's defaults, and so does this file.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from segshift.errors import InputError
+
+NEGATIVE_SLOPE = 0.2
+_SMALLEST_PX = 32
+
+
+class FullyConvolutionalDiscriminator(nn.Module):
+    """The output-space discriminator: five 4x4 convolutions of stride 2, leaky ReLU 0.2 between them.
+
+    Channels are base, 2 base, 4 base, 8 base, 1.
+
+    Args:
+        in_channels: of the map to judge; C for probabilities or self-information.
+        base: channels of the first convolution; 64 in the papers.
+
+    Source: Tsai et al., Learning to adapt structured output space, CVPR 2018, section 5.
+    """
+
+    def __init__(self, in_channels: int, base: int = 64) -> None:
+        super().__init__()
+        widths = [in_channels, base, 2 * base, 4 * base, 8 * base, 1]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE)]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, 1, H // 32, W // 32) logits.
+
+        Raises:
+            InputError: H or W is less than 32, so that nothing would be left after the fifth convolution.
+        """
+        if min(x.shape[-2], x.shape[-1]) < _SMALLEST_PX:
+            raise InputError(
+                f"the discriminator got a map of {x.shape[-1]}x{x.shape[-2]}, it needs {_SMALLEST_PX} pixels "
+                "each way; train on larger crops"
+            )
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class FeatureDiscriminator(nn.Module):
+    """A discriminator for backbone features: three 3x3 convolutions of stride 1, leaky ReLU 0.2 between them.
+
+    Channels are 4 base, 2 base, 1. Features already have an eighth of the image's resolution or less, so
+    nothing is strided; the widths, with base 64, are those of FADA's feature discriminator.
+
+    Args:
+        in_channels: F of the features to judge.
+        base: a quarter of the first convolution's channels.
+
+    Source: Wang et al., Classes matter (FADA), ECCV 2020, section 4.2 (256, 128 channels), with a single
+    output as in the feature-space baseline of Tsai et al., CVPR 2018, table 1.
+    """
+
+    def __init__(self, in_channels: int, base: int = 64) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, 4 * base, 3, padding=1),
+            nn.LeakyReLU(NEGATIVE_SLOPE),
+            nn.Conv2d(4 * base, 2 * base, 3, padding=1),
+            nn.LeakyReLU(NEGATIVE_SLOPE),
+            nn.Conv2d(2 * base, 1, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, F, h, w) features to (N, 1, h, w) logits."""
+        logits: Tensor = self.layers(x)
+        return logits

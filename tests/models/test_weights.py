@@ -1,0 +1,134 @@
+"""Initial weights from files and from the pip package."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
+from torch import Tensor
+
+from segshift.errors import InputError
+from segshift.models.backbones import build_backbone
+from segshift.models.resize import resize_images
+from segshift.models.weights import PACKAGE, package_state, read_state
+
+
+@pytest.fixture(scope="module")
+def classifier() -> dict[str, Tensor]:
+    torch.manual_seed(5)
+    state: dict[str, Tensor] = timm.create_model("resnet18").state_dict()
+    return state
+
+
+@pytest.fixture(scope="module")
+def package() -> dict[str, Tensor]:
+    pytest.importorskip(PACKAGE)
+    return package_state()
+
+
+def write(path: Path, state: dict[str, Tensor]) -> Path:
+    if path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path)
+    return path
+
+
+@pytest.mark.parametrize("file", ["weights.pth", "weights.safetensors"])
+def test_a_classifiers_file_fills_the_backbone(tmp_path: Path, classifier: dict[str, Tensor], file: str) -> None:
+    backbone = build_backbone("resnet18", str(write(tmp_path / file, classifier)), 8).network
+    own = backbone.state_dict()
+    assert own
+    for key, value in own.items():
+        torch.testing.assert_close(value, classifier[key], rtol=0, atol=0)
+
+
+def test_names_that_timm_joins_are_found(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    state = timm.create_model("convnext_atto").state_dict()
+    own = build_backbone("convnext_atto", str(write(tmp_path / "w.pth", state)), 16).network.state_dict()
+    assert any(key not in state for key in own)
+    for key, value in own.items():
+        torch.testing.assert_close(value, state.get(key, state.get(key.replace("_", ".", 1))), rtol=0, atol=0)
+
+
+def test_a_checkpoint_with_more_than_weights(tmp_path: Path, classifier: dict[str, Tensor]) -> None:
+    torch.save({"epoch": 3, "state_dict": classifier}, tmp_path / "w.pth")
+    assert read_state(tmp_path / "w.pth").keys() == classifier.keys()
+
+
+def test_what_does_not_fit_is_listed_in_one_line(tmp_path: Path, classifier: dict[str, Tensor]) -> None:
+    state = dict(classifier)
+    del state["layer1.0.conv1.weight"]
+    state["decoder.weight"] = torch.zeros(1)
+    state["bn1.weight"] = torch.zeros(7)
+    file = write(tmp_path / "w.pth", state)
+    with pytest.raises(InputError) as caught:
+        build_backbone("resnet18", str(file), 8)
+    message = str(caught.value)
+    assert "missing: layer1.0.conv1.weight;" in message
+    assert "surplus: decoder.weight;" in message
+    assert "of another shape: bn1.weight (7,) for (64,)" in message
+    assert str(file) in message
+    assert "fc.weight" not in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_broken_files(tmp_path: Path, classifier: dict[str, Tensor], name: str) -> None:
+    file = write(tmp_path / name, classifier)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(InputError, match="cannot be read as weights"):
+        read_state(file)
+    file.write_bytes(b"")
+    with pytest.raises(InputError, match="cannot be read as weights"):
+        read_state(file)
+
+
+def test_something_else_than_a_state_dict(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "w.pth")
+    with pytest.raises(InputError, match="holds no state dict"):
+        read_state(tmp_path / "w.pth")
+
+
+def test_every_key_of_the_package_has_its_place(package: dict[str, Tensor]) -> None:
+    expected = timm.create_model("tf_efficientnet_lite0").state_dict()
+    assert {key: value.shape for key, value in package.items()} == {
+        key: value.shape for key, value in expected.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    # ImageNet: bell cote, boathouse, lakeside, palace for a Chinese temple by a lake; daisy for a flower.
+    [("china.jpg", {442, 449, 975, 698}), ("flower.jpg", {985})],
+)
+def test_the_packages_network_recognises_photos(
+    package: dict[str, Tensor], picture: str, expected: set[int]
+) -> None:
+    # A batch norm in the wrong place fits in shape, too; only a sensible answer shows that the map is right.
+    network = timm.create_model("tf_efficientnet_lite0").eval()
+    network.load_state_dict(package)
+    photo = torch.from_numpy(np.array(load_sample_image(picture))).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        scores = network((resize_images(photo, (224, 224)).float() / 255 - 0.5) / 0.5).softmax(dim=1)[0]
+    assert int(scores.argmax()) in expected
+    assert scores.max() > 0.1
+    assert {int(i) for i in scores.topk(len(expected)).indices} == expected
+
+
+def test_the_backbone_gets_the_packages_weights(package: dict[str, Tensor]) -> None:
+    own = build_backbone("tf_efficientnet_lite0", "package", 8).network.state_dict()
+    for key, value in own.items():
+        torch.testing.assert_close(value, package[key], rtol=0, atol=0)
+    norms = [m for m in build_backbone("tf_efficientnet_lite0").network.modules() if hasattr(m, "running_var")]
+    assert {norm.eps for norm in norms} == {1e-3}
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install segshift\[weights\]"):
+        package_state()

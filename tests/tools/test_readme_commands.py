@@ -1,0 +1,51 @@
+"""The README runner: it finds the marked blocks, runs them, and fails when one of them does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "readme_commands.py"
+pytestmark = pytest.mark.process
+
+
+def run(page: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(TOOL), str(page)], capture_output=True, text=True)
+
+
+def write(folder: Path, *blocks: str) -> Path:
+    page = folder / "page.md"
+    page.write_text("# A page\n\n" + "\n\ntext\n\n".join(blocks) + "\n")
+    return page
+
+
+def test_only_the_marked_blocks_run_and_share_a_folder(tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    page = write(
+        tmp_path,
+        "```bash\nexit 3\n```",
+        "```bash quick\necho one > file\n```",
+        "```python\nraise SystemExit(4)\n```",
+        f"```bash quick\ncp file {witness}\n```",
+    )
+    result = run(page)
+    assert result.returncode == 0, result.stdout
+    assert "2 blocks ran" in result.stdout
+    assert witness.read_text() == "one\n"
+
+
+def test_a_failing_line_in_the_middle_of_a_block_fails_the_page(tmp_path: Path) -> None:
+    result = run(write(tmp_path, "```bash quick\necho before\nfalse\necho after\n```"))
+    assert result.returncode == 1
+    assert "before" in result.stdout.splitlines()
+    assert "after" not in result.stdout.splitlines()
+
+
+def test_a_page_without_marked_blocks_is_a_failure(tmp_path: Path) -> None:
+    assert run(write(tmp_path, "```bash\ntrue\n```")).returncode == 1
+
+
+def test_the_python_of_the_tool_is_first_on_the_path(tmp_path: Path) -> None:
+    here = Path(sys.executable).parent
+    assert run(write(tmp_path, f'```bash quick\ntest "${{PATH%%:*}}" = "{here}"\n```')).returncode == 0
