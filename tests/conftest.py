@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -23,3 +25,48 @@ def goldens_root() -> Path:
     if not root.is_dir():
         pytest.skip("needs the reference values in ../shared/goldens, which users do not have")
     return root
+
+
+def write_toy_dataset(folder: Path, count: int = 6, size: tuple[int, int] = (48, 32), seed: int = 0) -> Path:
+    """A learnable data set of three classes, told apart by color: train, val, and train without labels."""
+    generator = np.random.default_rng(seed)
+    colors = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]], np.uint8)
+    for split in ("train", "val"):
+        for kind in ("images", "labels"):
+            (folder / kind / split).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            label = np.zeros((size[1], size[0]), np.uint8)
+            label[size[1] // 2 :] = 1
+            x, y = generator.integers(0, size[0] - 12), generator.integers(0, size[1] - 12)
+            label[y : y + 12, x : x + 12] = 2
+            noise = generator.integers(-30, 30, (*label.shape, 3))
+            image = np.clip(colors[label].astype(int) + noise, 0, 255).astype(np.uint8)
+            label[:2, :2] = 255
+            Image.fromarray(image).save(folder / "images" / split / f"{index:03d}.png")
+            Image.fromarray(label).save(folder / "labels" / split / f"{index:03d}.png")
+    path = folder / "dataset.yaml"
+    path.write_text(
+        """
+name: toy
+root: .
+splits:
+  train: {images: "images/train/*.png", labels: "labels/train/{stem}.png"}
+  val: {images: "images/val/*.png", labels: "labels/val/{stem}.png"}
+  unlabelled: {images: "images/train/*.png"}
+classes: [sky, ground, box]
+labels: {kind: train_ids}
+"""
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dataset.yaml of a small labelled data set."""
+    return write_toy_dataset(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="session")
+def toy_target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dataset.yaml of another one, of other size and content."""
+    return write_toy_dataset(tmp_path_factory.mktemp("target"), size=(56, 40), seed=1)

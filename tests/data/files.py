@@ -52,10 +52,12 @@ def huge_png(path: Path) -> Path:
     return png(path, b"", 100_000, 100_000, 8, 2)
 
 
-def truncated(path: Path) -> Path:
-    """A PNG or JPEG (by the suffix) that ends in the middle of its pixels."""
+def truncated(path: Path, *, color: bool = True) -> Path:
+    """A file that ends in the middle of its pixels: an image or, without `color`, a label."""
     stream = io.BytesIO()
-    Image.fromarray(pixels(0, 64, 64)).save(stream, format="JPEG" if path.suffix == ".jpg" else "PNG")
+    Image.fromarray(pixels(0, 64, 64) if color else ids(0, 64, 64)).save(
+        stream, format="JPEG" if path.suffix == ".jpg" else "PNG"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
     return path

@@ -66,7 +66,7 @@ def test_wrong_split_or_root(own: Path) -> None:
         ("camvid", ["needs the folder of its files", "camvid:PATH"]),
         ("camvid:train", ["needs the folder of its files"]),
         ("camvid:/no/such/folder", ["'/no/such/folder' is neither an existing folder nor a split"]),
-        ("city:nite", ["'nite' is no style", "city:nite"]),
+        ("city:nite", ["'nite' is no style", "overcast"]),
         ("city:", ["'' is no style"]),
     ],
 )
@@ -87,11 +87,11 @@ def rendered(own: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict
     calls: list[tuple[str, dict[str, object]]] = []
 
     def cached_dataset(style: str, **settings: object) -> Path:
-        calls.append((style, settings))
+        calls.append((style, {key: value for key, value in settings.items() if key != "progress"}))
         return own
 
     monkeypatch.setattr(segshift.data.city, "cached_dataset", cached_dataset)
-    monkeypatch.setattr(segshift.data.city, "STYLES", {"day": None, "dusk": None})
+    monkeypatch.setattr(segshift.data.city, "STYLES", {"city:day": None, "city:dusk": None})
     return calls
 
 
@@ -129,7 +129,7 @@ def test_the_catalogue_lists_camvid_and_every_style_of_the_city() -> None:
     entries = {entry.name: entry for entry in catalog()}
     assert entries["camvid"].classes.name == "camvid11"
     assert "dusk_train" in entries["camvid"].splits
-    assert {f"city:{style}" for style in segshift.data.city.STYLES} == set(entries) - {"camvid"}
+    assert set(segshift.data.city.STYLES) == set(entries) - {"camvid"}
     assert all(entry.description and "\n" not in entry.description for entry in entries.values())
 
 
@@ -169,3 +169,18 @@ def test_a_yaml_error_keeps_the_name_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         resolve(f"{path}:train")
     assert_one_line(caught.value, str(path), "did you mean `classes`?")
+
+
+def test_a_city_is_rendered_into_the_cache_and_found_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEGSHIFT_CACHE", str(tmp_path))
+    split = resolve("city:dusk,size=64x48,count=1,val=0")
+    assert len(split.samples) == 1
+    assert split.labelled
+    assert split.classes.name == "cityscapes19"
+    image = split.samples[0].image
+    assert image.is_relative_to(tmp_path)
+    written = image.stat().st_mtime_ns
+    assert resolve("city:dusk,size=64x48,count=1,val=0") == split
+    assert image.stat().st_mtime_ns == written

@@ -1,10 +1,12 @@
 """Every backbone family gives the stride that was asked for; bad requests get one line."""
 
+from typing import Any
+
 import pytest
+import timm
 import torch
 
 from segshift.errors import InputError
-from segshift.models import backbones
 from segshift.models.backbones import PixelStatistics, build_backbone
 
 FAMILIES = {
@@ -30,7 +32,6 @@ def test_strides_and_channels(name: str, output_stride: int) -> None:
     assert (backbone.auxiliary_channels, backbone.channels) == FAMILIES[name]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet101", "convnext_tiny"])
 def test_large_backbones(name: str) -> None:
     backbone = build_backbone(name, "none", 8)
@@ -88,14 +89,15 @@ def test_bad_requests(arguments: tuple[str, ...], message: str) -> None:
 
 
 def test_without_the_hub_the_message_names_the_alternatives(monkeypatch: pytest.MonkeyPatch) -> None:
-    create = backbones.timm.create_model
+    create = timm.create_model
 
-    def offline(name: str, pretrained: bool = False, **settings: object) -> object:
+    def offline(name: str, pretrained: bool = False, **settings: Any) -> Any:
         if pretrained:
             raise OSError("Name or service not known\nsecond line")
         return create(name, pretrained=False, **settings)
 
-    monkeypatch.setattr(backbones.timm, "create_model", offline)
-    with pytest.raises(InputError, match=r"resnet18.*not known.*weights: none, the path of a file.*package") as caught:
+    monkeypatch.setattr("timm.create_model", offline)
+    expected = r"resnet18.*not known.*weights: none, the path of a file.*package"
+    with pytest.raises(InputError, match=expected) as caught:
         build_backbone("resnet18", "imagenet", 8)
     assert "\n" not in str(caught.value)

@@ -16,7 +16,8 @@ def test_head_is_the_sum_of_dilated_convolutions() -> None:
         for i in range(3):
             for j in range(3):
                 shifted = padded[:, :, i * dilation : i * dilation + 9, j * dilation : j * dilation + 11]
-                expected += torch.einsum("nfhw,cf->nchw", shifted, branch.weight[:, :, i, j])  # type: ignore[index]
+                weight = branch.get_parameter("weight")[:, :, i, j]
+                expected += torch.einsum("nfhw,cf->nchw", shifted, weight)
     torch.testing.assert_close(head(x), expected)
 
 
@@ -24,7 +25,7 @@ def test_defaults_and_initial_weights() -> None:
     torch.manual_seed(0)
     head = DeepLabV2Head(256, 19)
     assert [branch.dilation for branch in head.branches] == [(6, 6), (12, 12), (18, 18), (24, 24)]
-    weights = torch.cat([branch.weight.flatten() for branch in head.branches])  # type: ignore[operator]
+    weights = torch.cat([branch.get_parameter("weight").flatten() for branch in head.branches])
     assert abs(weights.std().item() - 0.01) < 2e-4
     assert abs(weights.mean().item()) < 2e-4
-    assert all((branch.bias == 0).all() for branch in head.branches)  # type: ignore[operator,union-attr]
+    assert all((branch.get_parameter("bias") == 0).all() for branch in head.branches)

@@ -135,7 +135,9 @@ def test_channels_last_gives_the_same() -> None:
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
-    segmenter = tiny(auxiliary_head=True, batch_norm="running", batch_norm_affine="frozen", input_size=(48, 32))
+    segmenter = tiny(
+        auxiliary_head=True, batch_norm="running", batch_norm_affine="frozen", input_size=(48, 32)
+    )
     segmenter.save(tmp_path / "model.safetensors")
     loaded = load(tmp_path / "model.safetensors")
     assert not loaded.training
@@ -192,8 +194,9 @@ def test_the_file_describes_itself(tmp_path: Path) -> None:
 def test_files_that_are_no_models(tmp_path: Path) -> None:
     good = tmp_path / "good.safetensors"
     tiny().save(good)
-    cases = {"text.safetensors": b"hello", "empty.safetensors": b"", "cut.safetensors": good.read_bytes()[:-1000]}
-    for name, content in cases.items():
+    cut = good.read_bytes()[:-1000]
+    broken = {"text.safetensors": b"hello", "empty.safetensors": b"", "cut.safetensors": cut}
+    for name, content in broken.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match="not a complete safetensors file"):
             load(tmp_path / name)
@@ -257,6 +260,6 @@ def test_the_tiny_network_learns_from_scratch() -> None:
         logits = upsample(segmenter(segmenter.normalize(images)).logits, (48, 64))
         loss = torch.nn.functional.cross_entropy(logits, labels)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
     assert (logits.argmax(1) == labels).float().mean() > 0.75

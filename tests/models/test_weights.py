@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segshift.errors import InputError
 from segshift.models.backbones import build_backbone
+from segshift.models.batch_norm import batch_norms
 from segshift.models.resize import resize_images
 from segshift.models.weights import PACKAGE, package_state, read_state
 
@@ -38,7 +39,9 @@ def write(path: Path, state: dict[str, Tensor]) -> Path:
 
 
 @pytest.mark.parametrize("file", ["weights.pth", "weights.safetensors"])
-def test_a_classifiers_file_fills_the_backbone(tmp_path: Path, classifier: dict[str, Tensor], file: str) -> None:
+def test_a_classifiers_file_fills_the_backbone(
+    tmp_path: Path, classifier: dict[str, Tensor], file: str
+) -> None:
     backbone = build_backbone("resnet18", str(write(tmp_path / file, classifier)), 8).network
     own = backbone.state_dict()
     assert own
@@ -124,7 +127,7 @@ def test_the_backbone_gets_the_packages_weights(package: dict[str, Tensor]) -> N
     own = build_backbone("tf_efficientnet_lite0", "package", 8).network.state_dict()
     for key, value in own.items():
         torch.testing.assert_close(value, package[key], rtol=0, atol=0)
-    norms = [m for m in build_backbone("tf_efficientnet_lite0").network.modules() if hasattr(m, "running_var")]
+    norms = batch_norms(build_backbone("tf_efficientnet_lite0").network)
     assert {norm.eps for norm in norms} == {1e-3}
 
 

@@ -1,11 +1,13 @@
 """Dataset arguments such as `camvid:PATH:val`, `my.yaml` or `city:day,count=500`, and what they mean."""
 
 import re
+import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from segshift.config import did_you_mean, parse, read_yaml
+from segshift.data import city
 from segshift.data.labels import ClassSet, agreed_classes, class_set
 from segshift.data.spec import Dataset, DatasetSpec, Split, load_dataset
 from segshift.errors import InputError
@@ -40,14 +42,12 @@ def catalog() -> tuple[CatalogEntry, ...]:
                 name, f"{name}:PATH", spec.description, class_set(spec.classes, name=name), tuple(spec.splits)
             )
         )
-    from segshift.data.city import STYLES
-
-    for style in STYLES:
+    for style in _styles():
         entries.append(
             CatalogEntry(
                 f"city:{style}",
                 f"city:{style}[,size=WxH][,count=N][,val=M][,seed=S]",
-                f"procedural street scenes, style {style}, rendered on this machine when first used",
+                f"procedural street scenes, {style}, rendered on this machine at their first use",
                 class_set("cityscapes19"),
                 ("train", "val"),
             )
@@ -88,7 +88,7 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
     files = _catalog_files()
     if head in files:
         return _locate(files[head], head, rest, argument, needs_root=True)
-    if Path(argument).expanduser().is_dir():
+    if argument and Path(argument).expanduser().is_dir():
         raise InputError(
             f"data {argument!r} is a folder; describe it in a YAML file (name, splits, classes) and give that"
         )
@@ -127,13 +127,11 @@ def _root_and_split(
 
 
 def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
-    from segshift.data.city import STYLES, cached_dataset
-
     settings, _, split = rest.partition(":")
     style, *assignments = settings.split(",")
-    if style not in STYLES:
+    if style not in _styles():
         raise InputError(
-            f"data {argument!r}: {style!r} is no style of the city{did_you_mean(style, list(STYLES))}"
+            f"data {argument!r}: {style!r} is no style of the city{did_you_mean(style, _styles())}"
         )
     if split and split not in ("train", "val"):
         raise InputError(f"data {argument!r}: {split!r} is no split of the city; use train or val")
@@ -153,8 +151,20 @@ def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
             raise InputError(
                 f"data {argument!r}: unknown setting {key!r}{did_you_mean(key, ['size', *numbers])}"
             )
-    path = cached_dataset(style, count=numbers["count"], val=numbers["val"], size=size, seed=numbers["seed"])
+    path = city.cached_dataset(
+        style,
+        count=numbers["count"],
+        val=numbers["val"],
+        size=size,
+        seed=numbers["seed"],
+        # Rendering takes minutes, once; a terminal should show that something happens.
+        progress=sys.stderr.isatty(),
+    )
     return load_dataset(path), split or None
+
+
+def _styles() -> list[str]:
+    return [style.removeprefix("city:") for style in city.STYLES]
 
 
 def _catalog_files() -> dict[str, Path]:

@@ -103,7 +103,10 @@ class Augmentation(Strict):
         if tuple(image.shape[-2:]) == (height, width):
             return image, label
         mode = InterpolationMode(self.interpolation)
-        image = functional.resize(image, [height, width], interpolation=mode, antialias=True)
+        # torch 2.15 fills results of one column wrongly, or fails, in its uint8 kernel, but not in float.
+        source = image.float() if width == 1 else image
+        resized = functional.resize(source, [height, width], interpolation=mode, antialias=True)
+        image = resized.round().clamp(0, 255).to(torch.uint8) if width == 1 else resized
         if label is not None:
             # NEAREST_EXACT samples at pixel centers as the image's filter does; NEAREST would shift labels.
             nearest = InterpolationMode.NEAREST_EXACT

@@ -212,7 +212,8 @@ class Segmenter(nn.Module):
         )
         tensors = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
         with atomic_path(path) as temporary:
-            save_file(tensors, temporary, {"format": "pt", _METADATA_KEY: metadata.model_dump_json()})
+            # One key only: safetensors writes several in random order, but equal models shall be equal files.
+            save_file(tensors, temporary, {_METADATA_KEY: metadata.model_dump_json()})
 
     @classmethod
     def load(cls, path: str | Path, map_location: str | torch.device = "cpu") -> "Segmenter":

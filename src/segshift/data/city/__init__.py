@@ -4,4 +4,13 @@ from segshift.data.city.scene import Scene, find_style, render
 from segshift.data.city.styles import STYLES, Style
 from segshift.data.city.synthesize import RENDERER_VERSION, cached_dataset, synthesize
 
-__all__ = ["RENDERER_VERSION", "STYLES", "Scene", "Style", "cached_dataset", "find_style", "render", "synthesize"]
+__all__ = [
+    "RENDERER_VERSION",
+    "STYLES",
+    "Scene",
+    "Style",
+    "cached_dataset",
+    "find_style",
+    "render",
+    "synthesize",
+]

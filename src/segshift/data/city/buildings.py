@@ -1,7 +1,8 @@
-"""What stands along a street: buildings, and in their gaps and front yards walls, fences, hedges and trees."""
+"""What stands along a street: buildings, and between them walls, fences, hedges and trees."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -23,8 +24,16 @@ def _choose(rng: np.random.Generator, options: Sequence[Texture]) -> Texture:
     return options[int(rng.integers(len(options)))]
 
 
-def _box(sign: int, near_x: float, far_x: float, z0: float, z1: float, height: float, shadow: str,
-         draw: Callable[[Canvas], None]) -> Drawable:  # fmt: skip
+def _box(
+    sign: int,
+    near_x: float,
+    far_x: float,
+    z0: float,
+    z1: float,
+    height: float,
+    shadow: str,
+    draw: Callable[[Canvas], None],
+) -> Drawable:
     low, high = sorted((sign * near_x, sign * far_x))
     return Drawable(low, high, z0, z1, height, shadow, draw)
 
@@ -42,15 +51,38 @@ def building(rng: np.random.Generator, facade: Facade, sign: int, x_m: float, z_
     middle = (ridge, 0.0, (z_m + z1) / 2)
     if facade.pitched:
         over = sign * (x_m - 0.35)
-        top.face([(over, height - 0.15, z_m - 0.1), (over, height - 0.15, z1 + 0.1), (ridge, height + rise, z1 + 0.1),
-                  (ridge, height + rise, z_m - 0.1)], 0, BUILDING, middle)  # fmt: skip
-        top.face([(near, height - 0.05, z_m), (far, height - 0.05, z_m), (ridge, height + rise - 0.1, z_m)], 1, BUILDING,
-                 middle)  # fmt: skip
+        top.face(
+            [
+                (over, height - 0.15, z_m - 0.1),
+                (over, height - 0.15, z1 + 0.1),
+                (ridge, height + rise, z1 + 0.1),
+                (ridge, height + rise, z_m - 0.1),
+            ],
+            0,
+            BUILDING,
+            middle,
+        )
+        top.face(
+            [(near, height - 0.05, z_m), (far, height - 0.05, z_m), (ridge, height + rise - 0.1, z_m)],
+            1,
+            BUILDING,
+            middle,
+        )
         for _ in range(int(rng.integers(0, 3))):
             z = rng.uniform(z_m + 0.5, z1 - 1.5)
-            top.box((ridge - 0.4, height + rise - 0.8, z), (ridge + 0.4, height + rise + 1.0, z + 1.0), 2, BUILDING)
+            top.box(
+                (ridge - 0.4, height + rise - 0.8, z),
+                (ridge + 0.4, height + rise + 1.0, z + 1.0),
+                2,
+                BUILDING,
+            )
     else:
-        top.face([(near, height, z_m), (near, height, z1), (far, height, z1), (far, height, z_m)], 0, BUILDING, middle)
+        top.face(
+            [(near, height, z_m), (near, height, z1), (far, height, z1), (far, height, z_m)],
+            0,
+            BUILDING,
+            middle,
+        )
         if rng.random() < 0.4 and facade.width_m > 6:
             z = rng.uniform(z_m + 1, z1 - 4)
             low, high = sorted((sign * (x_m + 2.5), sign * (x_m + 6.0)))
@@ -93,20 +125,24 @@ def barriers(
 ) -> list[Drawable]:
     """A run of one kind ("wall", "fence" or "hedge") in stretches of about 6 m."""
     options, low, high = {
-        "wall": (pool.walls, 0.8, 2.6), "fence": (pool.fences, 0.9, 1.9), "hedge": (pool.hedges, 0.8, 2.0)
-    }[kind]  # fmt: skip
+        "wall": (pool.walls, 0.8, 2.6),
+        "fence": (pool.fences, 0.9, 1.9),
+        "hedge": (pool.hedges, 0.8, 2.0),
+    }[kind]
     texture, height = _choose(rng, options), rng.uniform(low, high)
     count = max(1, round((z1 - z0) / 6.0))
     ends = np.linspace(z0, z1, count + 1)
     shadow = "none" if kind == "fence" else "box"
     return [
         barrier(texture, sign, x_m, float(a), float(b), height, shadow)
-        for a, b in zip(ends[:-1], ends[1:], strict=True)
+        for a, b in itertools.pairwise(ends)
         if b > 0.5
     ]
 
 
-def _yard(rng: np.random.Generator, pool: Pool, style: Style, side: Side, z0: float, z1: float) -> list[Drawable]:
+def _yard(
+    rng: np.random.Generator, pool: Pool, style: Style, side: Side, z0: float, z1: float
+) -> list[Drawable]:
     """What divides a plot from the sidewalk, and what grows behind it."""
     things: list[Drawable] = []
     if rng.random() < 0.8:
@@ -119,7 +155,9 @@ def _yard(rng: np.random.Generator, pool: Pool, style: Style, side: Side, z0: fl
     return things
 
 
-def frontage(rng: np.random.Generator, pool: Pool, style: Style, street: Street, side: Side) -> list[Drawable]:
+def frontage(
+    rng: np.random.Generator, pool: Pool, style: Style, street: Street, side: Side
+) -> list[Drawable]:
     """Everything behind the sidewalk on one side of the street."""
     things: list[Drawable] = []
     z = -rng.uniform(4.0, 14.0)
@@ -144,7 +182,9 @@ def frontage(rng: np.random.Generator, pool: Pool, style: Style, street: Street,
     return things
 
 
-def _gap(rng: np.random.Generator, pool: Pool, style: Style, side: Side, z0: float, z1: float) -> list[Drawable]:
+def _gap(
+    rng: np.random.Generator, pool: Pool, style: Style, side: Side, z0: float, z1: float
+) -> list[Drawable]:
     things: list[Drawable] = []
     if rng.random() < 0.75 and z1 - z0 > 3:
         kind = str(rng.choice(["wall", "fence", "hedge"], p=[0.45, 0.4, 0.15]))
@@ -164,7 +204,11 @@ def backdrop(rng: np.random.Generator, pool: Pool, style: Style) -> list[Drawabl
     for x in np.linspace(-170, 170, 15):
         if rng.random() < 0.72:
             facade = pool.facades[int(rng.integers(len(pool.facades)))]
-            things.append(_far_block(facade, float(x) + rng.uniform(-8, 8), rng.uniform(150, 210), rng.uniform(0.8, 1.5)))
+            things.append(
+                _far_block(
+                    facade, float(x) + rng.uniform(-8, 8), rng.uniform(150, 210), rng.uniform(0.8, 1.5)
+                )
+            )
     for x in np.linspace(-120, 120, 18):
         if rng.random() < 0.6:
             at = rng.uniform(132, 149)
@@ -174,7 +218,9 @@ def backdrop(rng: np.random.Generator, pool: Pool, style: Style) -> list[Drawabl
 
 def _far_block(facade: Facade, x: float, z: float, scale: float) -> Drawable:
     half, height = facade.width_m * 0.75 * scale, facade.height_m * scale
-    corners: Array = np.array([[x - half, height, z], [x + half, height, z], [x + half, 0, z], [x - half, 0, z]])
+    corners: Array = np.array(
+        [[x - half, height, z], [x + half, height, z], [x + half, 0, z], [x - half, 0, z]]
+    )
 
     def draw(canvas: Canvas) -> None:
         canvas.plane(facade.texture, corners, canvas.light.gain(np.array([[0.0, 0.0, -1.0]]))[0], z)

@@ -19,7 +19,7 @@ _LAMP = np.array([255.0, 205.0, 130.0])
 
 @dataclass(frozen=True)
 class Facade:
-    """A front of width_m x height_m, its wall colour (3,) RGB, and whether it is a house with a pitched roof."""
+    """A front of width_m x height_m; wall: RGB colour (3,); pitched: it is a house with a gabled roof."""
 
     texture: Texture
     width_m: float
@@ -37,7 +37,9 @@ class _Painter:
         self.color = np.zeros((self.rows, self.columns, 3), np.float32)
         self.glow = np.zeros((self.rows, self.columns, 3), np.float32)
 
-    def rectangle(self, x0: float, y0: float, x1: float, y1: float, color: Array, layer: str = "color") -> None:
+    def rectangle(
+        self, x0: float, y0: float, x1: float, y1: float, color: Array, layer: str = "color"
+    ) -> None:
         left, right = round(x0 * PIXELS_PER_METRE), round(x1 * PIXELS_PER_METRE)
         top, bottom = self.rows - round(y1 * PIXELS_PER_METRE), self.rows - round(y0 * PIXELS_PER_METRE)
         target = self.color if layer == "color" else self.glow
@@ -59,7 +61,7 @@ class _Painter:
         self.color *= 1 - 0.16 * np.exp(-height * self.height_m / 1.0) - 0.08 * height**4
 
     def glass(self, x0: float, y0: float, x1: float, y1: float, tint: Array) -> None:
-        """A pane that mirrors the sky at its top and is dark below, with curtains or light inside now and then."""
+        """A pane: the sky at its top, dark below, with curtains or light inside now and then."""
         rng = self.rng
         tone = rng.uniform(0.6, 1.25)
         self.rectangle(x0, y0, x1, y1, tint * tone)
@@ -73,7 +75,9 @@ class _Painter:
         if rng.random() < self.style.window_light_share:
             self.rectangle(x0, y0, x1, y1, _LAMP * rng.uniform(0.5, 0.8) * rng.uniform(0.9, 1.1, 3), "glow")
 
-    def window(self, x: float, y: float, width: float, height: float, frame: Array, tint: Array, bars: int) -> None:
+    def window(
+        self, x: float, y: float, width: float, height: float, frame: Array, tint: Array, bars: int
+    ) -> None:
         base = self.color[:1, :1].mean((0, 1))
         self.rectangle(x - 0.16, y - 0.12, x + width + 0.16, y, np.minimum(base * 1.25 + 10, 245))
         self.rectangle(x - 0.08, y, x + width + 0.08, y + height + 0.08, frame)
@@ -107,7 +111,9 @@ class _Painter:
                 u, v = rng.uniform(a, b - 0.2), rng.uniform(0.5, floor * 0.45)
                 self.rectangle(u, 0.55, min(u + rng.uniform(0.15, 0.5), b - 0.05), v, rng.uniform(30, 210, 3))
             if lit:
-                self.rectangle(a, 0.1 if door else 0.5, b, floor * 0.72, _LAMP * rng.uniform(0.45, 0.75), "glow")
+                self.rectangle(
+                    a, 0.1 if door else 0.5, b, floor * 0.72, _LAMP * rng.uniform(0.45, 0.75), "glow"
+                )
         if lit:
             self.rectangle(x0 + 0.1, floor * 0.76, x1 - 0.1, floor * 0.96, body * 0.45, "glow")
         if rng.random() < 0.3:
@@ -161,7 +167,9 @@ def make_facade(rng: np.random.Generator, style: Style) -> Facade:
             painter.rectangle(0.2, y + floor * 0.3, width - 0.2, y + floor * 0.86, tint)
             for k in range(bays * 2):
                 a = 0.2 + (width - 0.4) * k / (bays * 2)
-                painter.glass(a + 0.06, y + floor * 0.3, a + (width - 0.4) / (bays * 2), y + floor * 0.86, tint)
+                painter.glass(
+                    a + 0.06, y + floor * 0.3, a + (width - 0.4) / (bays * 2), y + floor * 0.86, tint
+                )
             continue
         if kind == "warehouse":
             if level == 0:
@@ -193,14 +201,21 @@ def make_facade(rng: np.random.Generator, style: Style) -> Facade:
 
 
 def make_barrier(rng: np.random.Generator, kind: str, label: int) -> Texture:
-    """Texture of a run of 6 m of wall or fence; kinds: brick, concrete, stone, railing, mesh, planks, guardrail."""
+    """Texture of a run of 6 m of wall or fence.
+
+    kind: brick, concrete, stone, railing, mesh, planks or guardrail. label: its train id.
+    """
     rows, columns = 40, 240
     color = np.zeros((rows, columns, 3), np.float32)
     alpha: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = np.zeros((rows, columns), np.uint8)
     assert alpha is not None
     grain = spectral_noise(rng, rows, columns, 0.9)
     if kind in ("brick", "concrete", "stone"):
-        tones = {"brick": (142.0, 86.0, 68.0), "concrete": (150.0, 148.0, 142.0), "stone": (138.0, 128.0, 112.0)}
+        tones = {
+            "brick": (142.0, 86.0, 68.0),
+            "concrete": (150.0, 148.0, 142.0),
+            "stone": (138.0, 128.0, 112.0),
+        }
         color[:] = np.array(tones[kind]) * rng.uniform(0.75, 1.1)
         courses, length = {"brick": (3, 9), "concrete": (40, 60), "stone": (8, 15)}[kind]
         row = np.arange(rows) // courses
@@ -220,7 +235,12 @@ def make_barrier(rng: np.random.Generator, kind: str, label: int) -> Texture:
         for x in range(6, columns, 60):
             cv2.rectangle(alpha, (x, 2), (x + 4, rows), 255, -1)
     else:
-        tones_of_metal = [(42.0, 44.0, 46.0), (58.0, 84.0, 66.0), (160.0, 162.0, 164.0), (206.0, 204.0, 196.0)]
+        tones_of_metal = [
+            (42.0, 44.0, 46.0),
+            (58.0, 84.0, 66.0),
+            (160.0, 162.0, 164.0),
+            (206.0, 204.0, 196.0),
+        ]
         color[:] = np.array(tones_of_metal[int(rng.integers(4))]) * rng.uniform(0.8, 1.1)
         step, bar = (7, 3) if kind == "railing" else (4, 1)
         # Bars cover what a label can follow; from afar they merge into a veil, as they do for an annotator.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -16,31 +17,46 @@ from segshift.data.city.street import Drawable, Street
 from segshift.data.city.styles import Style
 
 _STATIONS = np.array([-2.0, 1.0, 3.0, 6.0, 10.0, 16.0, 25.0, 40.0, 60.0, 85.0, 115.0, 150.0, 420.0])
+_RING = np.stack([np.cos(np.arange(8) * math.pi / 4), np.sin(np.arange(8) * math.pi / 4)], 1)
 _UP = np.array([[0.0, 1.0, 0.0]])
+
+
+def _on_ground(plan: Array) -> Array:
+    """Points (N, 2) of the plan (X, Z) as world points (N, 3)."""
+    points = np.zeros((len(plan), 3))
+    points[:, 0], points[:, 2] = plan[:, 0], plan[:, 1]
+    return points
 
 
 class GroundPainter:
     """Paints the ground of one scene; colours are lit and hazed by distance strip by strip."""
 
-    def __init__(self, canvas: Canvas, rng: np.random.Generator, pool: Pool, style: Style, street: Street) -> None:
+    def __init__(
+        self, canvas: Canvas, rng: np.random.Generator, pool: Pool, style: Style, street: Street
+    ) -> None:
         self.canvas, self.rng, self.pool, self.style, self.street = canvas, rng, pool, style, street
         self.gain = canvas.light.gain(_UP)[0]
 
     def strip(self, x0: float, x1: float, z0: float, z1: float, color: Array, label: int) -> None:
         """Paint the rectangle x0..x1, z0..z1 along the bend."""
-        inner = _STATIONS[(_STATIONS > z0) & (_STATIONS < z1)]
+        distance = max(0.0, z0) + 0.25 * min(z1 - max(0.0, z0), 60.0)
         if z1 - z0 < 8:
-            inner = inner[:0]
+            corners = np.array([[x0, 0.0, z0], [x1, 0.0, z0], [x1, 0.0, z1], [x0, 0.0, z1]])
+            self.canvas.polygon(corners, color * self.gain, label, distance)
+            return
+        inner = _STATIONS[(z0 < _STATIONS) & (z1 > _STATIONS)]
         stations = np.concatenate([[z0], inner, [z1]])
         near = np.stack([np.full_like(stations, x0), np.zeros_like(stations), stations], 1)
         far = np.stack([np.full_like(stations, x1), np.zeros_like(stations), stations], 1)[::-1]
-        distance = max(0.0, z0) + 0.25 * min(z1 - max(0.0, z0), 60.0)
         self.canvas.polygon(np.concatenate([near, far]), color * self.gain, label, distance)
 
     def paint(self) -> None:
         """Paint everything except grain and shadows."""
         rng, street = self.rng, self.street
-        grass = np.array(self.style.foliage[int(rng.integers(len(self.style.foliage)))]) * rng.uniform(1.0, 1.25) + 8
+        grass = (
+            np.array(self.style.foliage[int(rng.integers(len(self.style.foliage)))]) * rng.uniform(1.0, 1.25)
+            + 8
+        )
         if rng.random() < 0.25:
             grass = grass * 0.7 + np.array([120.0, 100.0, 70.0]) * 0.35
         asphalt = np.full(3, rng.uniform(*self.style.asphalt)) + rng.normal(0, 2.5, 3)
@@ -60,17 +76,21 @@ class GroundPainter:
         self.strip(-left, right, -2, 150, asphalt, ROAD)
         for z0, z1 in street.junctions:
             self.strip(-140, 140, z0, z1, asphalt, ROAD)
+        self._wear(asphalt)
         for side in street.sides:
             gutter = side.sign * (side.curb_m - 0.35)
             self.strip(gutter, side.sign * side.curb_m, -2, 90, asphalt * 0.86, ROAD)
         if street.median_m:
             half = street.median_m / 2
-            cuts = [-2.0, *[z for junction in street.junctions for z in (junction[0] - 3, junction[1] + 3)], 150.0]
+            cuts = [
+                -2.0,
+                *[z for junction in street.junctions for z in (junction[0] - 3, junction[1] + 3)],
+                150.0,
+            ]
             for z0, z1 in zip(cuts[::2], cuts[1::2], strict=True):
                 if z1 > z0:
                     self.strip(-half, half, z0, z1, slabs * 1.1, SIDEWALK)
                     self.strip(-half + 0.2, half - 0.2, z0 + 0.2, z1 - 0.2, grass, TERRAIN)
-        self._wear(asphalt)
         self._markings()
 
     def _wear(self, asphalt: Array) -> None:
@@ -81,7 +101,8 @@ class GroundPainter:
             x = lane.x_m + rng.uniform(-0.8, 0.8)
             self.strip(x - width / 2, x + width / 2, z, z + length, asphalt * rng.uniform(0.8, 1.1), ROAD)
         for _ in range(int(rng.integers(0, 5))):
-            x, z = rng.uniform(-street.left.curb_m, street.right.curb_m), rng.uniform(3, 30)
+            lane = street.lanes[int(rng.integers(len(street.lanes)))]
+            x, z = lane.x_m + rng.uniform(-0.7, 0.7), rng.uniform(3, 30)
             ring = np.linspace(0, 2 * math.pi, 14, endpoint=False)
             disc = np.stack([x + 0.36 * np.cos(ring), 0 * ring, z + 0.36 * np.sin(ring)], 1)
             self.canvas.polygon(disc, asphalt * 0.6 * self.gain, ROAD, z)
@@ -113,7 +134,7 @@ class GroundPainter:
         xs = sorted(lane.x_m for lane in street.lanes)
         if marked:
             solid = rng.random() < 0.35
-            for a, b in zip(xs[:-1], xs[1:], strict=True):
+            for a, b in itertools.pairwise(xs):
                 x = (a + b) / 2
                 middle = abs(x) < 0.3
                 if middle and street.median_m:
@@ -134,7 +155,9 @@ class GroundPainter:
         for z in street.zebras:
             x = -street.left.curb_m + 0.4
             while x < street.right.curb_m - 0.5:
-                self.strip(x, x + 0.55, z, z + 3.0, white, ROAD)
+                # The median is a refuge; stripes stop at its curb.
+                if x > street.median_m / 2 or x + 0.55 < -street.median_m / 2:
+                    self.strip(x, x + 0.55, z, z + 3.0, white, ROAD)
                 x += 1.1
         for z0, _ in street.junctions:
             zebra = any(z0 - 5 < z < z0 for z in street.zebras)
@@ -166,8 +189,8 @@ class GroundPainter:
         gain = np.clip(total * 128 + 0.5, 0, 255).astype(np.uint8)
         target = self.canvas.pixels[top * SUPERSAMPLING :]
         large = cv2.resize(gain, (target.shape[1], target.shape[0]), interpolation=cv2.INTER_LINEAR)
-        is_ground = np.isin(target[..., 3], (ROAD, SIDEWALK, TERRAIN))
-        large[~is_ground] = 128
+        label = target[..., 3]
+        large[(label != ROAD) & (label != SIDEWALK) & (label != TERRAIN)] = 128
         factor = cv2.merge([large, large, large, np.full(large.shape, 128, np.uint8)])
         cv2.multiply(target, factor, dst=target, scale=1 / 128)
 
@@ -186,9 +209,13 @@ class GroundPainter:
         def layer(field: Bytes, per_metre: float, mask: np.ndarray | None, strength: float) -> None:
             forward = shift @ shrink @ camera.plane_homography(axes, (per_metre, per_metre))
             # The texture's origin lies off the camera's axis, where its seams would line up with the road.
-            backward = np.array([[1.0, 0.0, 137.0], [0.0, 1.0, 59.0], [0.0, 0.0, 1.0]]) @ np.linalg.inv(forward)
+            backward = np.array([[1.0, 0.0, 137.0], [0.0, 1.0, 59.0], [0.0, 0.0, 1.0]]) @ np.linalg.inv(
+                forward
+            )
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            warped = cv2.warpPerspective(field, backward, (width, rows), flags=flags, borderMode=cv2.BORDER_WRAP)
+            warped = cv2.warpPerspective(
+                field, backward, (width, rows), flags=flags, borderMode=cv2.BORDER_WRAP
+            )
             # Beyond where a pixel covers many texels the grain averages out.
             fade = np.clip(2.2 / (footprint * per_metre), 0, 1).astype(np.float32)[:, None] * strength
             change = (warped.astype(np.float32) - 128) * (fade / 128)
@@ -221,16 +248,18 @@ class GroundPainter:
         direction = light.sun_direction
         reach = -direction[[0, 2]] / max(float(direction[1]), 0.15)
         for thing in things:
-            if thing.shadow == "none" or thing.z0 > 90:
+            if thing.shadow == "none" or thing.z0 > (90 if thing.height_m > 3 else 50):
                 continue
-            box = np.array([[thing.x0, thing.z0], [thing.x1, thing.z0], [thing.x1, thing.z1], [thing.x0, thing.z1]])
+            box = np.array(
+                [[thing.x0, thing.z0], [thing.x1, thing.z0], [thing.x1, thing.z1], [thing.x0, thing.z1]]
+            )
             if light.casts_shadows:
                 self._cast(thing, box, reach, sun, fill)
             if thing.shadow == "vehicle" or (thing.shadow == "box" and thing.height_m < 2.5):
                 grow = 0.12 if thing.shadow == "vehicle" else 0.05
                 middle = box.mean(0)
                 wide = middle + (box - middle) * (1 + grow)
-                fill(contact, np.insert(wide, 1, 0.0, axis=1), 120 if thing.shadow == "vehicle" else 150)
+                fill(contact, _on_ground(wide), 120 if thing.shadow == "vehicle" else 150)
         sigma = max(0.6, width / 320)
         if light.casts_shadows:
             sun = np.asarray(cv2.GaussianBlur(sun, (0, 0), sigma * 0.7), np.uint8)
@@ -242,16 +271,17 @@ class GroundPainter:
         if thing.shadow == "crown":
             middle = box.mean(0)
             spread = (thing.x1 - thing.x0) / 2
-            seeds = np.random.default_rng(int(abs(thing.z0) * 1000) + 7)
-            ring = np.linspace(0, 2 * math.pi, 9, endpoint=False)
-            for _ in range(12):
-                at = middle + reach * thing.height_m * seeds.uniform(0.45, 0.95) + seeds.normal(0, spread * 0.4, 2)
-                radius = spread * seeds.uniform(0.25, 0.5)
-                blob = np.stack([at[0] + radius * np.cos(ring), 0 * ring, at[1] + radius * np.sin(ring)], 1)
-                fill(sun, blob, 0)
-            trunk = np.array([middle - 0.15, middle + (0.15, -0.15), middle + reach * thing.height_m * 0.5])
-            fill(sun, np.insert(trunk, 1, 0.0, axis=1), 0)
+            count = 12 if thing.z0 < 30 else 4
+            far = self.rng.uniform(0.45, 0.95, (count, 1)) * thing.height_m
+            spots = middle + reach * far + self.rng.normal(0, spread * 0.4, (count, 2))
+            radii = spread * (self.rng.uniform(0.25, 0.5, count) if count > 4 else np.full(count, 0.7))
+            for spot, radius in zip(spots, radii.tolist(), strict=True):
+                fill(sun, _on_ground(spot + radius * _RING), 0)
+            trunk = np.stack(
+                [middle - 0.15, middle + np.array([0.15, -0.15]), middle + reach * thing.height_m * 0.5]
+            )
+            fill(sun, _on_ground(trunk), 0)
             return
         both = np.concatenate([box, box + reach * thing.height_m]).astype(np.float32)
         hull = np.asarray(cv2.convexHull(both), float).reshape(-1, 2)
-        fill(sun, np.insert(hull, 1, 0.0, axis=1), 0)
+        fill(sun, _on_ground(hull), 0)

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Color = tuple[float, float, float]
+_RAMP = np.arange(256.0)[:, None]
 
 
 @dataclass(frozen=True)
 class Light:
     """Illumination of one scene.
 
-    sun_direction: (3,) unit vector towards the sun. sun: (3,) RGB gain of surfaces that face the sun (0 when it is
-    hidden). ambient: (3,) RGB gain of the sky's light. haze: (3,) colour of the air, 0..255. haze_per_m: extinction.
-    lamps_lit: whether street lamps, windows and head lights shine.
+    sun_direction: (3,) unit vector towards the sun. sun: (3,) RGB gain of surfaces that face the sun (0
+    when it is hidden). ambient: (3,) RGB gain of the sky's light. haze: (3,) colour of the air, 0..255.
+    haze_per_m: extinction. lamps_lit: whether street lamps, windows and head lights shine.
     """
 
     sun_direction: Array
@@ -50,5 +50,5 @@ class Light:
     def table(self, gain: Array, distance_m: float) -> npt.NDArray[np.uint8]:
         """Look-up table (1, 256, 3) for cv2.LUT that lights and hazes a texture at one distance."""
         clear = self.clear_share(distance_m)
-        values = np.arange(256.0)[:, None] * (gain * clear)[None] + self.haze * (1.0 - clear)
+        values = _RAMP * (gain * clear)[None] + self.haze * (1.0 - clear)
         return np.clip(values + 0.5, 0, 255).astype(np.uint8)[None]

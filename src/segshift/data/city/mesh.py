@@ -18,9 +18,10 @@ Face = Sequence[tuple[float, float, float]]
 class Mesh:
     """Faces in the order in which they are painted.
 
-    vertices_m: (V, 3). faces: indices of each face's vertices, counter-clockwise seen from outside (in a frame with X
-    right, Y up and Z away from the viewer). materials, labels, shades, sizes_m, anchors: (F,), the row in the palette,
-    the class, a factor on the colour, the face's smaller extent and one of its vertices. normals: (F, 3) unit, outward.
+    vertices_m: (V, 3). faces: indices of each face's vertices, counter-clockwise seen from outside (in a
+    frame with X right, Y up and Z away from the viewer). materials, labels, shades, sizes_m, anchors: (F,),
+    the row in the palette, the class, a factor on the colour, the face's smaller extent and one of its
+    vertices. normals: (F, 3) unit, outward.
     """
 
     vertices_m: Array
@@ -33,10 +34,14 @@ class Mesh:
     normals: Array
 
     def placed(self, x_m: float, z_m: float, heading_deg: float = 0.0, y_m: float = 0.0) -> Mesh:
-        """The mesh turned about its vertical axis (clockwise seen from above) and moved to a place in the street."""
+        """The mesh turned about its vertical axis (clockwise seen from above) and moved to a place."""
         angle = math.radians(heading_deg)
         turn = np.array(
-            [[math.cos(angle), 0.0, math.sin(angle)], [0.0, 1.0, 0.0], [-math.sin(angle), 0.0, math.cos(angle)]]
+            [
+                [math.cos(angle), 0.0, math.sin(angle)],
+                [0.0, 1.0, 0.0],
+                [-math.sin(angle), 0.0, math.cos(angle)],
+            ]
         )
         moved = self.vertices_m @ turn.T + (x_m, y_m, z_m)
         normals = self.normals @ turn.T
@@ -47,37 +52,39 @@ class Mesh:
 
 @dataclass
 class MeshBuilder:
-    """Collects faces; a face's normal is given by an inside point, so the order of its corners does not matter."""
+    """Collects faces; an inside point orients each, so the order of its corners does not matter."""
 
     vertices: list[tuple[float, float, float]] = field(default_factory=list)
     faces: list[npt.NDArray[np.intp]] = field(default_factory=list)
     materials: list[int] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     shades: list[float] = field(default_factory=list)
-    normals: list[Array] = field(default_factory=list)
+    normals: list[tuple[float, float, float]] = field(default_factory=list)
     sizes: list[float] = field(default_factory=list)
 
     def face(
         self, corners: Face, material: int, label: int, inside: tuple[float, float, float], shade: float = 1.0
     ) -> None:
         """Add a flat polygon; inside is any point behind it."""
-        points = np.array(corners, dtype=float)
-        normal = np.cross(points[1] - points[0], points[2] - points[0])
-        length = float(np.linalg.norm(normal))
+        # Plain numbers: roofs are built anew for every building, and arrays this small are slow.
+        (ax, ay, az), (bx, by, bz), (cx, cy, cz) = corners[:3]
+        ux, uy, uz, vx, vy, vz = bx - ax, by - ay, bz - az, cx - ax, cy - ay, cz - az
+        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
+        length = math.sqrt(nx * nx + ny * ny + nz * nz)
         if length < 1e-9:
             return
-        normal /= length
-        if float(normal @ (points.mean(0) - inside)) < 0:
-            normal = -normal
+        columns = tuple(zip(*corners, strict=True))
+        px, py, pz = (sum(column) / len(corners) for column in columns)
+        outwards = nx * (px - inside[0]) + ny * (py - inside[1]) + nz * (pz - inside[2])
+        length = -length if outwards < 0 else length
         start = len(self.vertices)
         self.vertices.extend((float(x), float(y), float(z)) for x, y, z in corners)
         self.faces.append(np.arange(start, start + len(corners)))
         self.materials.append(material)
         self.labels.append(label)
         self.shades.append(shade)
-        self.normals.append(normal)
-        extent = np.sort(points.max(0) - points.min(0))
-        self.sizes.append(float(extent[1]))
+        self.normals.append((nx / length, ny / length, nz / length))
+        self.sizes.append(sorted(max(column) - min(column) for column in columns)[1])
 
     def box(
         self,
@@ -88,7 +95,7 @@ class MeshBuilder:
         shade: float = 1.0,
         top_inset: tuple[float, float] = (0.0, 0.0),
     ) -> None:
-        """Add a box without its underside; top_inset narrows its top at each side along X and Z, in metres."""
+        """Add a box without its underside; top_inset narrows its top along X and Z, in metres."""
         (x0, y0, z0), (x1, y1, z1) = low, high
         a, b = top_inset
         bottom = [(x0, y0, z0), (x1, y0, z0), (x1, y0, z1), (x0, y0, z1)]
@@ -100,7 +107,12 @@ class MeshBuilder:
         self.face(top, material, label, middle, shade)
 
     def prism(
-        self, profile: Sequence[tuple[float, float]], half_width: float, material: int, label: int, shade: float = 1.0
+        self,
+        profile: Sequence[tuple[float, float]],
+        half_width: float,
+        material: int,
+        label: int,
+        shade: float = 1.0,
     ) -> None:
         """Add the solid of a convex side profile [(z, y), ...] between x = -half_width and half_width."""
         inside = (0.0, float(np.mean([y for _, y in profile])), float(np.mean([z for z, _ in profile])))

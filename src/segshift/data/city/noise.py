@@ -9,7 +9,8 @@ from segshift.data.city.camera import Array
 
 
 def spectral_noise(rng: np.random.Generator, height: int, width: int, exponent: float) -> Array:
-    """Noise (height, width) of mean 0 and deviation 1 whose amplitude falls with frequency to the given power.
+    """Noise (height, width) of mean 0 and deviation 1 whose amplitude falls with frequency to the given
+    power.
 
     It is periodic, so it can be tiled. exponent 0 is white, 1 is grainy, 2 makes clouds.
     """

@@ -1,4 +1,4 @@
-"""The textures that a style's images share: made once per process, from the style alone, and never changed."""
+"""The textures that a style's images share: made once per process, and from the style alone."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from segshift.data.city.canvas import Bytes, Texture
 from segshift.data.city.classes import FENCE, WALL
 from segshift.data.city.facades import Facade, make_barrier, make_facade
 from segshift.data.city.noise import spectral_noise, to_bytes
-from segshift.data.city.people import (
-    Figure,
-    cyclist,
-    motorcyclist,
-    parked_bicycle,
-    parked_motorcycle,
-    pedestrian,
-)
+from segshift.data.city.people import Figure, pedestrian
+from segshift.data.city.riders import cyclist, motorcyclist, parked_bicycle, parked_motorcycle
 from segshift.data.city.styles import Style
 from segshift.data.city.trees import bush, hedge, leafless_tree, leafy_tree
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Textures of one style. asphalt, grass, paving: (512, 512) gains, 128 = 1. clouds: (256, 512) uint8 density."""
+    """Textures of one style. asphalt, grass, paving: (512, 512) gains, 128 = 1. clouds: (256, 512) uint8
+    density.
+
+    noise: (1048576,) normal deviates, the sensor's grain."""
 
     facades: tuple[Facade, ...]
     leafy: tuple[Texture, ...]
@@ -45,6 +43,7 @@ class Pool:
     grass: Bytes
     paving: tuple[Bytes, ...]
     clouds: tuple[Bytes, ...]
+    noise: npt.NDArray[np.float32]
 
 
 def style_key(style: Style) -> int:
@@ -56,7 +55,10 @@ def style_key(style: Style) -> int:
 def pool_of(style: Style) -> Pool:
     """The textures of a style."""
     rng = np.random.default_rng(np.random.SeedSequence([style_key(style), 0x900D]))
-    wall_kinds, fence_kinds = ("brick", "concrete", "stone"), ("railing", "mesh", "planks", "guardrail", "railing")
+    wall_kinds, fence_kinds = (
+        ("brick", "concrete", "stone"),
+        ("railing", "mesh", "planks", "guardrail", "railing"),
+    )
     return Pool(
         facades=tuple(make_facade(rng, style) for _ in range(40)),
         leafy=tuple(leafy_tree(rng, style) for _ in range(24)),
@@ -70,11 +72,12 @@ def pool_of(style: Style) -> Pool:
         motorcyclists=tuple(motorcyclist(rng, style) for _ in range(12)),
         bicycles=tuple(parked_bicycle(rng) for _ in range(8)),
         motorcycles=tuple(parked_motorcycle(rng) for _ in range(8)),
-        asphalt=to_bytes(128 + 13 * spectral_noise(rng, 512, 512, 0.45)),
+        asphalt=to_bytes(128 + 9 * spectral_noise(rng, 512, 512, 0.5)),
         patches=to_bytes(128 + 11 * spectral_noise(rng, 512, 512, 1.5)),
         grass=to_bytes(128 + 26 * spectral_noise(rng, 512, 512, 0.7)),
         paving=tuple(_paving(rng, slab) for slab in (24, 40, 64)),
         clouds=tuple(_clouds(rng) for _ in range(6)),
+        noise=rng.standard_normal(1 << 20, dtype=np.float32),
     )
 
 

@@ -1,4 +1,4 @@
-"""From a style and a seed to a labelled picture: plans the scene, paints it from back to front, and exposes it."""
+"""From a style and a seed to a labelled picture: plan the scene, paint it back to front, expose it."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def find_style(style: str | Style) -> Style:
 def render(style: str | Style, seed: int, size: tuple[int, int] = (480, 360)) -> Scene:
     """Render one labelled street scene.
 
-    style: a name in STYLES or a Style. seed: >= 0; the same style, seed and size give the same bytes in any process.
-    size: (width, height) in px, 32..4096 each.
+    style: a name in STYLES or a Style. seed: >= 0; the same style, seed and size give the same bytes in any
+    process. size: (width, height) in px, 32..4096 each.
 
     Raises:
         InputError: unknown style, negative seed or a size out of range.
@@ -67,8 +67,7 @@ def render(style: str | Style, seed: int, size: tuple[int, int] = (480, 360)) ->
         raise InputError(f"seed {seed}: must not be negative")
     # Independent streams: what the ground draws must not move the cars.
     layout, ground, air, camera_stream = (
-        np.random.default_rng(stream)
-        for stream in np.random.SeedSequence([seed, style_key(chosen)]).spawn(4)
+        np.random.default_rng(stream) for stream in np.random.SeedSequence([seed, style_key(chosen)]).spawn(4)
     )
     pool = pool_of(chosen)
     street = plan_street(layout, chosen)
@@ -99,7 +98,7 @@ def render(style: str | Style, seed: int, size: tuple[int, int] = (480, 360)) ->
         thing.draw(canvas)
     if camera_stream.random() < chosen.hood_share:
         _hood(canvas, camera_stream)
-    image, label = expose(canvas, camera_stream, chosen)
+    image, label = expose(canvas, camera_stream, pool, chosen)
     return Scene(image, label)
 
 
@@ -129,16 +128,24 @@ def _light(rng: np.random.Generator, style: Style, sky: Sky) -> Light:
     azimuth = rng.uniform(0, 2 * math.pi)
     elevation = math.radians(rng.uniform(*style.sun_elevation_deg))
     direction = np.array(
-        [math.cos(elevation) * math.sin(azimuth), math.sin(elevation), math.cos(elevation) * math.cos(azimuth)]
+        [
+            math.cos(elevation) * math.sin(azimuth),
+            math.sin(elevation),
+            math.cos(elevation) * math.cos(azimuth),
+        ]
     )
     sunny = rng.random() < style.sun_share
     sun = np.array(style.sun) * (rng.uniform(0.8, 1.15) if sunny else 0.12)
-    ambient = np.array(style.ambient) * rng.uniform(0.9, 1.1) * (1.0 if sunny or style.sun_share < 0.5 else 1.2)
+    ambient = (
+        np.array(style.ambient) * rng.uniform(0.9, 1.1) * (1.0 if sunny or style.sun_share < 0.5 else 1.2)
+    )
     haze = np.array(sky.horizon) * 0.93
     return Light(direction, sun, ambient, haze, rng.uniform(*style.haze_per_m), style.lamps_lit)
 
 
-def _avenue(rng: np.random.Generator, style: Style, street: Street, used: Occupancy, sign: int) -> list[Drawable]:
+def _avenue(
+    rng: np.random.Generator, style: Style, street: Street, used: Occupancy, sign: int
+) -> list[Drawable]:
     """A row of trees along the sidewalk or the verge."""
     side = street.right if sign > 0 else street.left
     things: list[Drawable] = []

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from segshift.data.city.canvas import SUPERSAMPLING, Bytes, Canvas, Glow
 from segshift.data.city.noise import to_bytes
+from segshift.data.city.pools import Pool
 from segshift.data.city.styles import Style
 
+Floats = npt.NDArray[np.float32]
 
-def _add_glows(image: np.ndarray, glows: list[Glow]) -> None:
+
+def _add_glows(image: Floats, glows: list[Glow]) -> None:
     height, width = image.shape[:2]
     for glow in glows:
         x, y, radius = (v / SUPERSAMPLING for v in (glow.x_px, glow.y_px, glow.radius_px))
@@ -24,32 +28,41 @@ def _add_glows(image: np.ndarray, glows: list[Glow]) -> None:
         image[y0:y1, x0:x1] += (halo[..., None] * np.array(glow.color)).astype(np.float32)
 
 
-def expose(canvas: Canvas, rng: np.random.Generator, style: Style) -> tuple[Bytes, Bytes]:
+def _grain(rng: np.random.Generator, pool: Pool, height: int, width: int) -> Floats:
+    """Noise (height, width, 3) of deviation 1, mostly grey, cut from the pool's long strip."""
+    strip = pool.noise
+    grey, *tints = (
+        np.take(strip, np.arange(start, start + height * width), mode="wrap").reshape(height, width)
+        for start in rng.integers(0, len(strip), 4).tolist()
+    )
+    return np.stack([0.86 * grey + 0.5 * tint for tint in tints], -1).astype(np.float32)
+
+
+def expose(canvas: Canvas, rng: np.random.Generator, pool: Pool, style: Style) -> tuple[Bytes, Bytes]:
     """The finished image (H, W, 3) and label (H, W) of a painted canvas."""
     picture, label = canvas.reduced()
     height, width = label.shape
     image = picture.astype(np.float32)
-    _add_glows(image, canvas.glows)
+    _add_glows(image, canvas.visible_glows())
     saturation = rng.uniform(*style.saturation)
     balance = np.exp(rng.normal(0, style.white_balance, 3)) * rng.uniform(*style.exposure)
     # Saturation and white balance are one linear map of the three channels.
     grey = np.full((3, 3), (1 - saturation) / 3) + np.eye(3) * saturation
-    image = np.clip(cv2.transform(image, (grey * balance[:, None]).astype(np.float32)), 0, 255)
+    image = np.asarray(cv2.transform(image, (grey * balance[:, None]).astype(np.float32)), np.float32)
+    image = np.clip(image, 0, 255)
     gamma = rng.uniform(*style.gamma)
     if abs(gamma - 1) > 0.01:
-        image = cv2.pow(image / 255, gamma) * 255
+        image = np.asarray(cv2.pow(image / 255, gamma), np.float32) * 255
     strength = rng.uniform(*style.vignetting)
     if strength > 0.01:
         rows, columns = np.linspace(-1, 1, height)[:, None] ** 2, np.linspace(-1, 1, width)[None] ** 2
         image = image * (1 - strength * 0.5 * (rows + columns))[..., None].astype(np.float32)
     sigma = rng.uniform(*style.blur_px) * max(width, height) / 480
     if sigma > 0.15:
-        image = cv2.GaussianBlur(image, (0, 0), sigma)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
     deviation = rng.uniform(*style.noise)
     if deviation > 0:
-        grain = rng.standard_normal((height, width, 1), dtype=np.float32)
-        tint = rng.standard_normal((height, width, 3), dtype=np.float32)
-        image = image + deviation * (0.85 * grain + 0.5 * tint)
+        image = image + np.float32(deviation) * _grain(rng, pool, height, width)
     result = to_bytes(image)
     quality = int(rng.integers(style.jpeg_quality[0], style.jpeg_quality[1] + 1))
     if quality < 100:

@@ -15,8 +15,10 @@ from segshift.data.city.styles import Sky
 def paint_sky(canvas: Canvas, rng: np.random.Generator, pool: Pool, sky: Sky) -> None:
     """Fill the whole canvas with sky."""
     camera = canvas.camera
-    width, height = camera.width_px // SUPERSAMPLING, camera.height_px // SUPERSAMPLING
-    horizon, focal = camera.horizon_row() / SUPERSAMPLING, camera.focal_px / SUPERSAMPLING
+    # Nothing in a sky is sharp, so half the result's resolution will do.
+    coarse = 2 * SUPERSAMPLING
+    width, height = -(-camera.width_px // coarse), -(-camera.height_px // coarse)
+    horizon, focal = camera.horizon_row() / coarse, camera.focal_px / coarse
     elevation = np.clip((horizon - np.arange(height)) / focal, 0.0, None)
     share = (1 - np.exp(-elevation * 2.6))[:, None, None]
     color = np.array(sky.horizon) * (1 - share) + np.array(sky.zenith) * share
@@ -42,7 +44,7 @@ def paint_sky(canvas: Canvas, rng: np.random.Generator, pool: Pool, sky: Sky) ->
     shade = 0.86 + 0.16 * np.clip((clouds - threshold) / 120, 0, 1)
     color += weight[..., None] * (np.array(sky.cloud, np.float32) * shade[..., None] - color)
     seen = camera.rotation @ canvas.light.sun_direction
-    if seen[2] > 0.2 and canvas.light.casts_shadows or canvas.light.lamps_lit and seen[2] > 0.2:
+    if (seen[2] > 0.2 and canvas.light.casts_shadows) or (canvas.light.lamps_lit and seen[2] > 0.2):
         x = seen[0] / seen[2] * focal + width / 2
         y = seen[1] / seen[2] * focal + height / 2
         distance = ((np.arange(width)[None] - x) ** 2 + (np.arange(height)[:, None] - y) ** 2) / focal**2

@@ -34,7 +34,8 @@ class Drawable:
 class Side:
     """One side of a street. sign: -1 left, 1 right. curb_m: distance of the curb from the middle of the road.
 
-    From the curb outwards follow verge_m of grass, sidewalk_m, setback_m and then the facades; open: there are none.
+    From the curb outwards follow verge_m of grass, sidewalk_m, setback_m and then the facades; open: there
+    are none.
     """
 
     sign: int
@@ -101,7 +102,9 @@ def plan_street(rng: np.random.Generator, style: Style) -> Street:
     median = rng.uniform(1.2, 3.0) if count > 1 and not tram and rng.random() < 0.35 else 0.0
     inner = median / 2 + (lane if tram else 0.0)
     lanes = [
-        Lane(sign * own * (inner + (k + 0.5) * lane), 1 if sign > 0 else -1) for sign in (1, -1) for k in range(count)
+        Lane(sign * own * (inner + (k + 0.5) * lane), 1 if sign > 0 else -1)
+        for sign in (1, -1)
+        for k in range(count)
     ]
     if tram:
         lanes += [Lane(own * lane / 2, 1, True), Lane(-own * lane / 2, -1, True)]
@@ -138,8 +141,8 @@ def plan_street(rng: np.random.Generator, style: Style) -> Street:
 def painting_order(things: list[Drawable], camera_x_m: float) -> list[Drawable]:
     """Sort boxes from back to front as seen from (camera_x_m, z = 0).
 
-    Of two boxes that a plane separates, the one on the camera's side is painted later; this is exact for upright boxes
-    that do not overlap, where sorting by distance is wrong for long things side by side.
+    Of two boxes that a plane separates, the one on the camera's side is painted later; this is exact for
+    upright boxes that do not overlap, where sorting by distance is wrong for long things side by side.
     """
     if not things:
         return []

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
+from segshift.data.city.buildings import barriers
 from segshift.data.city.camera import Array
 from segshift.data.city.canvas import Canvas
 from segshift.data.city.classes import POLE, TRAFFIC_LIGHT, TRAFFIC_SIGN, VOID
 from segshift.data.city.mesh import MeshBuilder
 from segshift.data.city.pools import Pool
-from segshift.data.city.buildings import barriers
 from segshift.data.city.street import Drawable, Side, Street
 from segshift.data.city.styles import Style
 
@@ -32,7 +32,9 @@ def _quad(x0: float, y0: float, x1: float, y1: float, z: float) -> Array:
     return np.array([[x0, y0, z], [x1, y0, z], [x1, y1, z], [x0, y1, z]])
 
 
-def _post(canvas: Canvas, x: float, z: float, height: float, width: float, color: Array, y: float = 0.0) -> None:
+def _post(
+    canvas: Canvas, x: float, z: float, height: float, width: float, color: Array, y: float = 0.0
+) -> None:
     """An upright pole, its one half darker than the other."""
     if height * canvas.camera.pixels_per_metre(x, z) < 5:
         return
@@ -42,13 +44,17 @@ def _post(canvas: Canvas, x: float, z: float, height: float, width: float, color
     canvas.polygon(_quad(x - width / 2, y, x - width / 8, height, z), lit * 0.72, POLE, z)
 
 
-def _arm(canvas: Canvas, x0: float, x1: float, y0: float, y1: float, z: float, color: Array, width: float) -> None:
+def _arm(
+    canvas: Canvas, x0: float, x1: float, y0: float, y1: float, z: float, color: Array, width: float
+) -> None:
     width = _thin(canvas, x0, z, width)
     points = np.array([[x0, y0, z], [x1, y1, z], [x1, y1 - width, z], [x0, y0 - width, z]])
     canvas.polygon(points, color * canvas.light.upright_gain() * 0.9, POLE, z)
 
 
-def lamp_post(rng: np.random.Generator, x: float, z: float, reach: float, height: float, metal: Array) -> Drawable:
+def lamp_post(
+    rng: np.random.Generator, x: float, z: float, reach: float, height: float, metal: Array
+) -> Drawable:
     """A street lamp whose arm reaches over the road by `reach` metres (signed); 0 is a lantern on top."""
     warm = (255.0, 196.0, 120.0) if rng.random() < 0.7 else (235.0, 240.0, 255.0)
 
@@ -62,7 +68,9 @@ def lamp_post(rng: np.random.Generator, x: float, z: float, reach: float, height
             size = max(0.3, _thin(canvas, x, z, 0.2))
             low = height + 0.3
             canvas.polygon(_quad(end - size, low - 0.1, end + size, low + 0.14, z), metal * 0.8, POLE, z)
-            canvas.polygon(_quad(end - size * 0.8, low - 0.16, end + size * 0.8, low - 0.02, z), head, POLE, z)
+            canvas.polygon(
+                _quad(end - size * 0.8, low - 0.16, end + size * 0.8, low - 0.02, z), head, POLE, z
+            )
             point = np.array([end, low - 0.1, z])
         else:
             canvas.polygon(_quad(x - 0.2, height - 0.05, x + 0.2, height + 0.4, z), head, POLE, z)
@@ -79,10 +87,16 @@ def _light_head(canvas: Canvas, x: float, y: float, z: float, state: int, facing
     gain = canvas.light.upright_gain()
     half = max(0.17, _thin(canvas, x, z, 0.17) * 0.75)
     tall = max(0.95, half * 3.4)
-    canvas.polygon(_quad(x - half - 0.05, y - 0.05, x + half + 0.05, y + tall + 0.05, z), _BLACK * gain * 0.8,
-                   TRAFFIC_LIGHT, z)  # fmt: skip
+    canvas.polygon(
+        _quad(x - half - 0.05, y - 0.05, x + half + 0.05, y + tall + 0.05, z),
+        _BLACK * gain * 0.8,
+        TRAFFIC_LIGHT,
+        z,
+    )
     if not facing:
-        canvas.polygon(_quad(x - half, y, x + half, y + tall, z), np.array([62.0, 64.0, 62.0]) * gain, TRAFFIC_LIGHT, z)
+        canvas.polygon(
+            _quad(x - half, y, x + half, y + tall, z), np.array([62.0, 64.0, 62.0]) * gain, TRAFFIC_LIGHT, z
+        )
         return
     colors = (np.array([40.0, 226.0, 150.0]), np.array([250.0, 178.0, 50.0]), np.array([250.0, 52.0, 44.0]))
     ring = np.linspace(0, 2 * math.pi, 10, endpoint=False)
@@ -114,7 +128,11 @@ def traffic_light(rng: np.random.Generator, x: float, z: float, reach: float) ->
 
 def sign_post(rng: np.random.Generator, x: float, z: float) -> Drawable:
     """A traffic sign on a pole: round, triangular, square, octagonal, diamond or a direction board."""
-    kind = str(rng.choice(["round", "triangle", "square", "octagon", "diamond", "board"], p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]))
+    kind = str(
+        rng.choice(
+            ["round", "triangle", "square", "octagon", "diamond", "board"], p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]
+        )
+    )
     radius, height = rng.uniform(0.33, 0.5), rng.uniform(2.4, 3.3)
     rim, face = {
         "round": [(_RED, _WHITE), (_BLUE, _BLUE), (_WHITE, _BLUE), (_RED, _YELLOW)][int(rng.integers(4))],
@@ -132,8 +150,12 @@ def sign_post(rng: np.random.Generator, x: float, z: float) -> Drawable:
     def shape(size: float, y: float) -> Array:
         if kind in ("square", "board"):
             return _quad(x - size * wide, y - size, x + size * wide, y + size, z - 0.03)
-        corners, turn = {"round": (16, 0.0), "triangle": (3, math.pi / 2), "octagon": (8, math.pi / 8),
-                         "diamond": (4, 0.0)}[kind]  # fmt: skip
+        corners, turn = {
+            "round": (16, 0.0),
+            "triangle": (3, math.pi / 2),
+            "octagon": (8, math.pi / 8),
+            "diamond": (4, 0.0),
+        }[kind]
         angles = turn + np.linspace(0, 2 * math.pi, corners, endpoint=False)
         return np.stack([x + size * np.cos(angles), y + size * np.sin(angles), np.full(corners, z - 0.03)], 1)
 
@@ -148,16 +170,26 @@ def sign_post(rng: np.random.Generator, x: float, z: float) -> Drawable:
         canvas.polygon(shape(size * 0.76, middle), face * gain, TRAFFIC_SIGN, z)
         ink = (_BLACK if dark_ink else _WHITE) * gain
         if mark == 0:
-            canvas.polygon(_quad(x - size * 0.5, middle - 0.06, x + size * 0.5, middle + 0.06, z), ink, TRAFFIC_SIGN, z)
+            canvas.polygon(
+                _quad(x - size * 0.5, middle - 0.06, x + size * 0.5, middle + 0.06, z), ink, TRAFFIC_SIGN, z
+            )
         elif mark == 1:
-            canvas.polygon(_quad(x - 0.05, middle - size * 0.45, x + 0.05, middle + size * 0.4, z), ink, TRAFFIC_SIGN, z)
+            canvas.polygon(
+                _quad(x - 0.05, middle - size * 0.45, x + 0.05, middle + size * 0.4, z), ink, TRAFFIC_SIGN, z
+            )
         elif mark == 2:
             for dx in (-0.16, 0.06):
-                canvas.polygon(_quad(x + dx, middle - size * 0.35, x + dx + 0.12, middle + size * 0.35, z), ink,
-                               TRAFFIC_SIGN, z)  # fmt: skip
+                canvas.polygon(
+                    _quad(x + dx, middle - size * 0.35, x + dx + 0.12, middle + size * 0.35, z),
+                    ink,
+                    TRAFFIC_SIGN,
+                    z,
+                )
         if second:
             low = middle - size * 1.35
-            canvas.polygon(_quad(x - size, low - 0.15, x + size, low + 0.15, z), _WHITE * gain, TRAFFIC_SIGN, z)
+            canvas.polygon(
+                _quad(x - size, low - 0.15, x + size, low + 0.15, z), _WHITE * gain, TRAFFIC_SIGN, z
+            )
 
     return Drawable(x - 0.1, x + 0.1, z - 0.1, z + 0.1, height, "box", draw)
 
@@ -166,7 +198,9 @@ def gantry(rng: np.random.Generator, x0: float, x1: float, z: float) -> Drawable
     """A direction sign on a frame across the whole road."""
     color = (_GREEN if rng.random() < 0.5 else _BLUE) * rng.uniform(0.9, 1.1)
     metal, height = _METALS[int(rng.integers(4))], rng.uniform(6.0, 7.0)
-    boards = [(x0 + (x1 - x0) * a, x0 + (x1 - x0) * b) for a, b in ((0.1, 0.45), (0.55, 0.9)) if rng.random() < 0.8]
+    boards = [
+        (x0 + (x1 - x0) * a, x0 + (x1 - x0) * b) for a, b in ((0.1, 0.45), (0.55, 0.9)) if rng.random() < 0.8
+    ]
 
     def draw(canvas: Canvas) -> None:
         _post(canvas, x0, z, height, 0.25, metal)
@@ -175,11 +209,17 @@ def gantry(rng: np.random.Generator, x0: float, x1: float, z: float) -> Drawable
         gain = canvas.light.upright_gain()
         for a, b in boards:
             canvas.polygon(_quad(a, height - 1.5, b, height + 0.5, z), _WHITE * gain, TRAFFIC_SIGN, z)
-            canvas.polygon(_quad(a + 0.1, height - 1.4, b - 0.1, height + 0.4, z), color * gain, TRAFFIC_SIGN, z)
+            canvas.polygon(
+                _quad(a + 0.1, height - 1.4, b - 0.1, height + 0.4, z), color * gain, TRAFFIC_SIGN, z
+            )
             for k in range(2):
                 y = height - 0.35 - 0.6 * k
-                canvas.polygon(_quad(a + 0.5, y, a + (b - a) * (0.8 - 0.2 * k), y + 0.25, z), _WHITE * gain,
-                               TRAFFIC_SIGN, z)  # fmt: skip
+                canvas.polygon(
+                    _quad(a + 0.5, y, a + (b - a) * (0.8 - 0.2 * k), y + 0.25, z),
+                    _WHITE * gain,
+                    TRAFFIC_SIGN,
+                    z,
+                )
 
     return Drawable(x0, x1, z - 0.1, z + 0.1, height, "none", draw)
 
@@ -199,12 +239,21 @@ def street_box(rng: np.random.Generator, x: float, z: float) -> Drawable:
     """A bin, a switch cabinet or a letter box: things that no train id covers."""
     width, height, depth = rng.uniform(0.4, 1.0), rng.uniform(0.8, 1.3), rng.uniform(0.4, 0.7)
     mesh = MeshBuilder()
-    mesh.box((x - width / 2, 0, z - depth / 2), (x + width / 2, height, z + depth / 2), 0, VOID, 1.0, (0.03, 0.03))
+    mesh.box(
+        (x - width / 2, 0, z - depth / 2), (x + width / 2, height, z + depth / 2), 0, VOID, 1.0, (0.03, 0.03)
+    )
     built = mesh.build()
     palette = np.array([_METALS, np.tile([60.0, 96.0, 70.0], (4, 1)), np.tile([170.0, 60.0, 40.0], (4, 1))])
     color = palette[int(rng.integers(3))][int(rng.integers(4))][None] * rng.uniform(0.8, 1.2)
-    return Drawable(x - width / 2, x + width / 2, z - depth / 2, z + depth / 2, height, "box",
-                    lambda canvas: canvas.mesh(built, color))  # fmt: skip
+    return Drawable(
+        x - width / 2,
+        x + width / 2,
+        z - depth / 2,
+        z + depth / 2,
+        height,
+        "box",
+        lambda canvas: canvas.mesh(built, color),
+    )
 
 
 def furnish(rng: np.random.Generator, pool: Pool, style: Style, street: Street, side: Side) -> list[Drawable]:

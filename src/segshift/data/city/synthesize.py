@@ -6,7 +6,8 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ from segshift.errors import InputError
 
 RENDERER_VERSION = 1
 _SPLITS = ("train", "val")
-# Seeds of the splits are interleaved: image k of split s gets seed * 2**32 + 2 * k + s, so no image is in both.
+# Seeds of the splits are interleaved: image k of split s gets seed * 2**32 + 2 * k + s, so no image is in
+# both.
 _SEED_STRIDE = 2**32
 
 
@@ -48,24 +50,36 @@ def synthesize(
 ) -> Path:
     """Render a dataset into a folder and return the path of its dataset.yaml.
 
-    style: a name in STYLES. count, val: images of the splits train and val. size: (width, height) in px. workers:
-    processes, None for one per core; 1 renders in this process. Rendering may be interrupted and started again: what is
-    there is kept, and dataset.yaml is written last.
+    style: a name in STYLES. count, val: images of the splits train and val. size: (width, height) in px.
+    workers: processes, None for one per core; 1 renders in this process. Rendering may be interrupted and
+    started again: what is there is kept, and dataset.yaml is written last.
+
+    Workers are spawned: a script that calls this needs the usual `if __name__ == "__main__"` guard.
 
     Raises:
-        InputError: unknown style, a number out of range, or a folder that holds a dataset made with other settings.
+        InputError: unknown style, a number out of range, or a folder that holds a dataset made with other
+        settings.
     """
     name = find_style(style).name
     _check(count, val, size, seed, workers)
     out = Path(out)
     settings = {
-        "style": name, "seed": seed, "size": list(size), "train": count, "val": val, "renderer": RENDERER_VERSION
-    }  # fmt: skip
+        "style": name,
+        "seed": seed,
+        "size": list(size),
+        "train": count,
+        "val": val,
+        "renderer": RENDERER_VERSION,
+    }
     _claim(out, settings)
-    jobs = [job for job in _jobs(name, out, count, val, size, seed) if not (job.image.exists() and job.label.exists())]
+    jobs = [
+        job
+        for job in _jobs(name, out, count, val, size, seed)
+        if not (job.image.exists() and job.label.exists())
+    ]
     for folder in {job.image.parent for job in jobs} | {job.label.parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
-    processes = min(workers or len(os.sched_getaffinity(0)), max(len(jobs), 1))
+    processes = min(workers or _cores(), max(len(jobs), 1))
     with _reporter(name, len(jobs), progress) as advance, closing(_run(jobs, processes)) as done:
         for _ in done:
             advance()
@@ -75,7 +89,14 @@ def synthesize(
 
 
 def cached_dataset(
-    style: str, *, count: int, val: int, size: tuple[int, int] = (480, 360), seed: int = 0, progress: bool = False
+    style: str,
+    *,
+    count: int,
+    val: int,
+    size: tuple[int, int] = (480, 360),
+    seed: int = 0,
+    workers: int | None = None,
+    progress: bool = False,
 ) -> Path:
     """The dataset.yaml of a rendered dataset in the cache, which is rendered at its first use.
 
@@ -85,14 +106,16 @@ def cached_dataset(
         InputError: as `synthesize`.
     """
     name = find_style(style).name
-    _check(count, val, size, seed, None)
+    _check(count, val, size, seed, workers)
     root = Path(os.environ.get("SEGSHIFT_CACHE") or Path.home() / ".cache" / "segshift")
     short = name.removeprefix("city:")
     folder = root / "city" / f"{short}_{size[0]}x{size[1]}_{count}_{val}_{seed}_{RENDERER_VERSION}"
     spec = folder / "dataset.yaml"
     if spec.exists():
         return spec
-    return synthesize(name, folder, count=count, val=val, size=size, seed=seed, progress=progress)
+    return synthesize(
+        name, folder, count=count, val=val, size=size, seed=seed, workers=workers, progress=progress
+    )
 
 
 def _check(count: int, val: int, size: tuple[int, int], seed: int, workers: int | None) -> None:
@@ -123,7 +146,8 @@ def _claim(out: Path, settings: dict[str, Any]) -> None:
     for key, value in settings.items():
         if before.get(key) != value:
             raise InputError(
-                f"{record}: {key} is {before.get(key)!r} there, not {value!r}; give another folder or the same settings"
+                f"{record}: {key} is {before.get(key)!r} there, not {value!r}; "
+                "give another folder or the same settings"
             )
 
 
@@ -143,23 +167,26 @@ def _render_to_disk(job: _Job) -> None:
             Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)
 
 
-def _ignore_interrupts() -> None:
+def _prepare_worker() -> None:
     # The parent gets the same Ctrl-C and ends the pool; tracebacks from every worker would bury its message.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The pool ends its workers by SIGTERM; leaving by an exception lets them remove half-written files.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
 
 
-def _run(jobs: list[_Job], processes: int) -> Iterator[None]:
+def _cores() -> int:
+    # Inside containers the process may use fewer cores than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run(jobs: list[_Job], processes: int) -> Generator[None, None, None]:
     if processes == 1 or len(jobs) < 2:
         yield from map(_render_to_disk, jobs)
         return
     # Spawn, because the caller may hold CUDA or threads, which a fork would break.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_ignore_interrupts) as pool:
-        yield from _unordered(pool.imap_unordered(_render_to_disk, jobs, chunksize=4))
-
-
-def _unordered(results: Iterable[None]) -> Iterator[None]:
-    yield from results
+    with context.Pool(processes, initializer=_prepare_worker) as pool:
+        yield from pool.imap_unordered(_render_to_disk, jobs, chunksize=4)
 
 
 @contextmanager
@@ -167,7 +194,12 @@ def _reporter(style: str, total: int, progress: bool) -> Iterator[Any]:
     if not progress or total == 0:
         yield lambda: None
         return
-    columns = (TextColumn("rendering {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("rendering {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(style, total=total)
         yield lambda: bar.advance(task)

@@ -8,11 +8,12 @@ import numpy as np
 
 from segshift.data.city.camera import Array
 from segshift.data.city.canvas import Canvas
+from segshift.data.city.large_vehicles import bus, tram, truck
 from segshift.data.city.people import Figure
 from segshift.data.city.pools import Pool
 from segshift.data.city.street import Drawable, Lane, Side, Street
 from segshift.data.city.styles import Style
-from segshift.data.city.vehicles import HEAD_LIGHT, TAIL_LIGHT, VehicleModel, bus, car, palette, tram, truck
+from segshift.data.city.vehicles import HEAD_LIGHT, TAIL_LIGHT, VehicleModel, car, palette
 
 _CARS = ("saloon", "hatchback", "estate", "suv", "van")
 _CAR_SHARES = (0.28, 0.3, 0.16, 0.16, 0.1)
@@ -28,7 +29,13 @@ def _paint(rng: np.random.Generator, style: Style) -> Array:
 
 
 def vehicle(
-    rng: np.random.Generator, style: Style, model: VehicleModel, x: float, z: float, heading_deg: float, moving: bool
+    rng: np.random.Generator,
+    style: Style,
+    model: VehicleModel,
+    x: float,
+    z: float,
+    heading_deg: float,
+    moving: bool,
 ) -> Drawable:
     """A vehicle whose middle stands at (x, z); heading 0 drives away from the camera, 180 towards it."""
     second = _paint(rng, style) if rng.random() < 0.6 else np.full(3, rng.uniform(150, 235))
@@ -53,7 +60,11 @@ def vehicle(
 
 
 def figure(
-    rng: np.random.Generator, options: Sequence[Figure], x: float, z: float, scale: tuple[float, float] = (0.9, 1.05)
+    rng: np.random.Generator,
+    options: Sequence[Figure],
+    x: float,
+    z: float,
+    scale: tuple[float, float] = (0.9, 1.05),
 ) -> Drawable:
     """A person, a rider or a parked two-wheeler."""
     chosen = options[int(rng.integers(len(options)))]
@@ -78,7 +89,12 @@ class Occupancy:
     def place(self, thing: Drawable, margin: float = 0.3) -> bool:
         """Reserve a thing's box; False when it is taken."""
         for x0, x1, z0, z1 in self.taken:
-            if x0 - margin < thing.x1 and x1 + margin > thing.x0 and z0 - margin < thing.z1 and z1 + margin > thing.z0:
+            if (
+                x0 - margin < thing.x1
+                and x1 + margin > thing.x0
+                and z0 - margin < thing.z1
+                and z1 + margin > thing.z0
+            ):
                 return False
         self.taken.append((thing.x0, thing.x1, thing.z0, thing.z1))
         return True
@@ -111,7 +127,9 @@ def _lane_traffic(
                 things.append(figure(rng, riders, lane.x_m + rng.uniform(-0.8, 0.8), z + 1.0))
             else:
                 centre = z + model.size_m[2] / 2
-                things.append(vehicle(rng, style, model, lane.x_m + rng.normal(0, 0.15), centre, heading, True))
+                things.append(
+                    vehicle(rng, style, model, lane.x_m + rng.normal(0, 0.15), centre, heading, True)
+                )
             z += model.size_m[2]
         z += rng.uniform(2.5, 16.0)
     return things
@@ -125,7 +143,9 @@ def _parked(rng: np.random.Generator, pool: Pool, style: Style, street: Street, 
     while z < 80:
         model = truck("box") if rng.random() < 0.04 else _random_car(rng)
         centre = z + model.size_m[2] / 2
-        free = not street.in_junction(centre, 7.0) and not any(abs(centre - k - 1.5) < 5 for k in street.zebras)
+        free = not street.in_junction(centre, 7.0) and not any(
+            abs(centre - k - 1.5) < 5 for k in street.zebras
+        )
         if free and rng.random() < 0.72:
             turned = heading if rng.random() < 0.85 else 180.0 - heading
             things.append(vehicle(rng, style, model, x + rng.normal(0, 0.06), centre, turned, False))
@@ -163,9 +183,10 @@ def traffic(
             candidates.append(figure(rng, pool.cyclists, x, rng.uniform(5, 34)))
     candidates += _crossing_traffic(rng, style, street)
     return [
-        thing for thing in candidates
-        if not (thing.x0 - 0.6 < camera_x < thing.x1 + 0.6 and thing.z0 < 5.0) and used.place(thing)
-    ]  # fmt: skip
+        thing
+        for thing in candidates
+        if not (thing.x0 - 1.0 < camera_x < thing.x1 + 1.0 and thing.z0 < 5.0) and used.place(thing)
+    ]
 
 
 PARKING_CLEAR_M = 2.8
@@ -183,13 +204,17 @@ def people(
             candidates.append(figure(rng, pool.pedestrians, x, z))
             if rng.random() < 0.35:
                 for _ in range(int(rng.integers(1, 4))):
-                    beside = figure(rng, pool.pedestrians, x + rng.uniform(-0.9, 0.9), z + rng.uniform(-0.7, 0.9))
+                    beside = figure(
+                        rng, pool.pedestrians, x + rng.uniform(-0.9, 0.9), z + rng.uniform(-0.7, 0.9)
+                    )
                     candidates.append(beside)
         if rng.random() < 0.38:
             z, x = rng.uniform(4, 28), side.sign * rng.choice([inner, max(outer, inner + 0.2)])
             options = pool.bicycles if rng.random() < 0.7 else pool.motorcycles
             for k in range(int(rng.integers(1, 6))):
-                candidates.append(figure(rng, options, x + rng.normal(0, 0.08), z + k * rng.uniform(0.7, 1.0)))
+                candidates.append(
+                    figure(rng, options, x + rng.normal(0, 0.08), z + k * rng.uniform(0.7, 1.0))
+                )
     for z in street.zebras:
         for _ in range(int(rng.poisson(1.3 * style.people))):
             x = rng.uniform(-street.left.curb_m, street.right.curb_m)
@@ -198,6 +223,8 @@ def people(
         x = rng.uniform(-street.left.curb_m, street.right.curb_m)
         candidates.append(figure(rng, pool.pedestrians, x, rng.uniform(9, 40)))
     return [
-        thing for thing in candidates
-        if not (abs((thing.x0 + thing.x1) / 2 - camera_x) < 0.8 and thing.z0 < 4.0) and used.place(thing, 0.05)
-    ]  # fmt: skip
+        thing
+        for thing in candidates
+        if not (abs((thing.x0 + thing.x1) / 2 - camera_x) < 0.8 and thing.z0 < 4.0)
+        and used.place(thing, 0.05)
+    ]

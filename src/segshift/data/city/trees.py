@@ -26,10 +26,22 @@ def _branches(rng: np.random.Generator, alpha: np.ndarray, depth: int, spread: f
             return
         for _ in range(int(rng.integers(2, 4)) + (left > 4)):
             grow(
-                x2, y2, angle * 0.9 + rng.normal(0, spread), length * rng.uniform(0.62, 0.86), width * 0.66, left - 1
+                x2,
+                y2,
+                angle * 0.9 + rng.normal(0, spread),
+                length * rng.uniform(0.62, 0.86),
+                width * 0.66,
+                left - 1,
             )
 
-    grow(SIZE_PX / 2, SIZE_PX - 1, rng.normal(0, 0.04), SIZE_PX * rng.uniform(0.2, 0.27), rng.uniform(6, 10), depth)
+    grow(
+        SIZE_PX / 2,
+        SIZE_PX - 1,
+        rng.normal(0, 0.04),
+        SIZE_PX * rng.uniform(0.2, 0.27),
+        rng.uniform(6, 10),
+        depth,
+    )
 
 
 def leafless_tree(rng: np.random.Generator) -> Texture:
@@ -38,6 +50,7 @@ def leafless_tree(rng: np.random.Generator) -> Texture:
     _branches(rng, alpha, 6, rng.uniform(0.35, 0.55))
     haze = cv2.GaussianBlur(alpha, (0, 0), 6).astype(np.float64)
     twigs = haze * 1.5 + 26 * spectral_noise(rng, SIZE_PX, SIZE_PX, 0.35) > 95
+    twigs[int(0.6 * SIZE_PX) :] = False
     alpha[twigs & (alpha < 120)] = 120
     color = np.array([70.0, 60.0, 52.0]) * rng.uniform(0.6, 1.25)
     shaded = color * (1 + 0.15 * spectral_noise(rng, SIZE_PX, SIZE_PX, 0.6))[..., None]
@@ -90,7 +103,9 @@ def bush(rng: np.random.Generator, style: Style) -> Texture:
     leaf = np.array(style.foliage[int(rng.integers(len(style.foliage)))]) * rng.uniform(0.7, 1.1)
     grain = spectral_noise(rng, height, width, 0.6)
     rows, columns = np.mgrid[1:0:64j, -1:1:128j]
-    edge = np.sqrt(np.clip(1 - np.abs(columns) ** 2.4, 0, 1)) * (0.85 + 0.12 * spectral_noise(rng, 64, 128, 1.3)[0])
+    edge = np.sqrt(np.clip(1 - np.abs(columns) ** 2.4, 0, 1)) * (
+        0.85 + 0.12 * spectral_noise(rng, 64, 128, 1.3)[0]
+    )
     alpha = np.where(rows < edge + 0.04 * grain, 255, 0).astype(np.uint8)
     shade = 0.55 + 0.55 * rows / np.maximum(edge, 0.2) + 0.2 * grain
     return Texture(to_bytes(leaf * shade[..., None]), VEGETATION, alpha)

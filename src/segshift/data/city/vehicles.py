@@ -1,14 +1,14 @@
-"""Meshes of cars, vans, lorries, buses and trams."""
+"""What all vehicles are made of, and the meshes of cars and vans."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
 from segshift.data.city.camera import Array
-from segshift.data.city.classes import BUS, CAR, TRAIN, TRUCK
+from segshift.data.city.classes import CAR
 from segshift.data.city.mesh import Mesh, MeshBuilder
 
 PAINT, GLASS, DARK, METAL, HEAD_LIGHT, TAIL_LIGHT, PLATE, TRIM, SECOND = range(9)
@@ -27,12 +27,24 @@ def palette(paint: Array, second: Array, lamps_lit: bool, braking: bool) -> Arra
     head = (255.0, 246.0, 215.0) if lamps_lit else (214.0, 218.0, 220.0)
     tail = (255.0, 44.0, 36.0) if lamps_lit or braking else (150.0, 24.0, 26.0)
     return np.array(
-        [paint, (38.0, 44.0, 52.0), (24.0, 24.0, 26.0), (150.0, 152.0, 156.0), head, tail, (226.0, 222.0, 190.0),
-         (60.0, 62.0, 66.0), second]
-    )  # fmt: skip
+        [
+            paint,
+            (38.0, 44.0, 52.0),
+            (24.0, 24.0, 26.0),
+            (150.0, 152.0, 156.0),
+            head,
+            tail,
+            (226.0, 222.0, 190.0),
+            (60.0, 62.0, 66.0),
+            second,
+        ]
+    )
 
 
-def _wheels(mesh: MeshBuilder, half_width: float, places: tuple[float, ...], radius: float, label: int) -> None:
+def wheels(
+    mesh: MeshBuilder, half_width: float, places: tuple[float, ...], radius: float, label: int
+) -> None:
+    """Add wheels at both sides, at the given z, and the tyres seen below the bumpers."""
     for side in (-1, 1):
         for z in places:
             x = side * (half_width + 0.01)
@@ -48,31 +60,51 @@ def _wheels(mesh: MeshBuilder, half_width: float, places: tuple[float, ...], rad
             mesh.face([(a, 0, zz), (b, 0, zz), (b, radius, zz), (a, radius, zz)], DARK, label, (0, radius, z))
 
 
-def _lamps(mesh: MeshBuilder, half_width: float, length: float, y: float, label: int, tall: float, wide: float) -> None:
+def lamps(
+    mesh: MeshBuilder, half_width: float, length: float, y: float, label: int, tall: float, wide: float
+) -> None:
+    """Add head lights at the front, tail lights at the back, and number plates; y is their lower edge."""
     inside = (0.0, y, 0.0)
     for z, material in ((length / 2 + 0.015, HEAD_LIGHT), (-length / 2 - 0.015, TAIL_LIGHT)):
         for side in (-1, 1):
             a, b = side * (half_width - 0.06), side * (half_width - 0.06 - wide)
             mesh.face([(a, y, z), (b, y, z), (b, y + tall, z), (a, y + tall, z)], material, label, inside)
     for z in (length / 2 + 0.02, -length / 2 - 0.02):
-        mesh.face([(-0.26, y - 0.22, z), (0.26, y - 0.22, z), (0.26, y - 0.1, z), (-0.26, y - 0.1, z)], PLATE, label,
-                  inside)  # fmt: skip
+        mesh.face(
+            [(-0.26, y - 0.22, z), (0.26, y - 0.22, z), (0.26, y - 0.1, z), (-0.26, y - 0.1, z)],
+            PLATE,
+            label,
+            inside,
+        )
 
 
-def _panes(
-    mesh: MeshBuilder, z0: float, z1: float, y0: float, y1: float, half_width: float, count: int, label: int,
-    lean: float = 0.0, material: int = GLASS,
-) -> None:  # fmt: skip
+def panes(
+    mesh: MeshBuilder,
+    z0: float,
+    z1: float,
+    y0: float,
+    y1: float,
+    half_width: float,
+    count: int,
+    label: int,
+    lean: float = 0.0,
+    material: int = GLASS,
+) -> None:
     """A row of side windows on both sides; lean draws their tops inwards."""
     step = (z1 - z0) / count
     for side in (-1, 1):
         low, high = side * (half_width + 0.012), side * (half_width + 0.012 - lean)
         for k in range(count):
             a, b = z0 + k * step + 0.05, z0 + (k + 1) * step - 0.05
-            mesh.face([(low, y0, a), (low, y0, b), (high, y1, b), (high, y1, a)], material, label, (0.0, y0, (a + b) / 2))
+            mesh.face(
+                [(low, y0, a), (low, y0, b), (high, y1, b), (high, y1, a)],
+                material,
+                label,
+                (0.0, y0, (a + b) / 2),
+            )
 
 
-@lru_cache(maxsize=None)
+@cache
 def car(kind: str) -> VehicleModel:
     """A car: saloon, hatchback, estate, suv or van."""
     length, width, height, belt, hood, nose, tail, front, back = {
@@ -85,23 +117,42 @@ def car(kind: str) -> VehicleModel:
     half, w = length / 2, width / 2
     mesh = MeshBuilder()
     rear_deck = belt if kind == "saloon" else belt + 0.02
-    body = [(half - 0.06, 0.28), (half, 0.62), (half - 0.16, hood - 0.1), (nose, belt), (tail, rear_deck),
-            (-half + 0.03, rear_deck - 0.08), (-half, 0.6), (-half + 0.05, 0.28)]  # fmt: skip
+    body = [
+        (half - 0.06, 0.28),
+        (half, 0.62),
+        (half - 0.16, hood - 0.1),
+        (nose, belt),
+        (tail, rear_deck),
+        (-half + 0.03, rear_deck - 0.08),
+        (-half, 0.6),
+        (-half + 0.05, 0.28),
+    ]
     mesh.prism(body, w, PAINT, CAR)
     for z in (half + 0.005, -half - 0.005):
         mesh.face([(-w, 0.26, z), (w, 0.26, z), (w, 0.5, z), (-w, 0.5, z)], TRIM, CAR, (0, 0.4, 0), 0.8)
     for side in (-1, 1):
         x = side * (w + 0.006)
-        mesh.face([(x, 0.24, half - 0.1), (x, 0.24, -half + 0.1), (x, 0.4, -half + 0.1), (x, 0.4, half - 0.1)], DARK, CAR,
-                  (0, 0.4, 0))  # fmt: skip
+        mesh.face(
+            [(x, 0.24, half - 0.1), (x, 0.24, -half + 0.1), (x, 0.4, -half + 0.1), (x, 0.4, half - 0.1)],
+            DARK,
+            CAR,
+            (0, 0.4, 0),
+        )
         for z in (0.85, -0.25):
-            mesh.face([(x, 0.42, z), (x, 0.42, z + 0.03), (x, belt, z + 0.03), (x, belt, z)], TRIM, CAR, (0, 0.5, z))
+            mesh.face(
+                [(x, 0.42, z), (x, 0.42, z + 0.03), (x, belt, z + 0.03), (x, belt, z)], TRIM, CAR, (0, 0.5, z)
+            )
     lean = 0.05 if kind == "van" else 0.17
     wheel = 0.31 if kind in ("saloon", "hatchback", "estate") else 0.36
-    _wheels(mesh, w, (-half + 0.85, half - 0.85), wheel, CAR)
+    wheels(mesh, w, (-half + 0.85, half - 0.85), wheel, CAR)
     # The cabin narrows towards its roof: a frustum between the belt line and the roof.
     low = [(-w + 0.03, belt, nose), (w - 0.03, belt, nose), (w - 0.03, belt, tail), (-w + 0.03, belt, tail)]
-    top = [(-w + lean, height, front), (w - lean, height, front), (w - lean, height, back), (-w + lean, height, back)]
+    top = [
+        (-w + lean, height, front),
+        (w - lean, height, front),
+        (w - lean, height, back),
+        (-w + lean, height, back),
+    ]
     middle = (0.0, belt, (nose + tail) / 2)
     for i in range(4):
         j = (i + 1) % 4
@@ -111,8 +162,9 @@ def car(kind: str) -> VehicleModel:
     def inset(a: int, b: int, lower: float, upper: float, edge: float) -> None:
         quad = np.array([low[a], low[b], top[b], top[a]])
         left, right = quad[3] - quad[0], quad[2] - quad[1]
-        corners = np.array([quad[0] + left * lower, quad[1] + right * lower, quad[1] + right * upper,
-                            quad[0] + left * upper])  # fmt: skip
+        corners = np.array(
+            [quad[0] + left * lower, quad[1] + right * lower, quad[1] + right * upper, quad[0] + left * upper]
+        )
         shift = (corners[1] - corners[0]) * edge
         shift_top = (corners[2] - corners[3]) * edge
         corners += np.array([shift, -shift, -shift_top, shift_top])
@@ -135,107 +187,27 @@ def car(kind: str) -> VehicleModel:
             x1 = a + (b - a) * share
             mesh.face([(a, y0, z0), (a, y0, z1), (x1, y1, end), (x1, y1, reach)], GLASS, CAR, middle, 1.1)
     if kind == "van":
-        mesh.face([(-0.02, 0.5, -half - 0.01), (0.02, 0.5, -half - 0.01), (0.02, 2.1, -half + 0.03),
-                   (-0.02, 2.1, -half + 0.03)], TRIM, CAR, middle)  # fmt: skip
-    _lamps(mesh, w, length, 0.64, CAR, 0.15 if kind != "van" else 0.24, 0.36 if kind != "van" else 0.2)
-    mesh.face([(-0.5, 0.52, half + 0.012), (0.5, 0.52, half + 0.012), (0.46, 0.68, half + 0.012),
-               (-0.46, 0.68, half + 0.012)], DARK, CAR, (0, 0.5, 0))  # fmt: skip
-    return VehicleModel(mesh.build(), (width, height, length))
-
-
-@lru_cache(maxsize=None)
-def truck(kind: str) -> VehicleModel:
-    """A lorry: box (with a closed body), flatbed (with a load) or tanker-like dumper."""
-    length, width, height = {"box": (8.0, 2.4, 3.5), "flatbed": (7.4, 2.4, 2.9), "dumper": (7.0, 2.5, 3.1)}[kind]
-    half, w = length / 2, width / 2
-    mesh = MeshBuilder()
-    mesh.box((-w + 0.1, 0.45, -half), (w - 0.1, 0.9, half - 0.1), DARK, TRUCK)
-    _wheels(mesh, w - 0.02, (-half + 1.0, -half + 2.1, half - 1.0), 0.48, TRUCK)
-    back_of_cab = half - 2.0
-    if kind == "box":
-        mesh.box((-w, 0.95, -half), (w, height, back_of_cab - 0.15), SECOND, TRUCK)
-        for side in (-1, 1):
-            x = side * (w + 0.01)
-            mesh.face([(x, 1.7, -half + 1), (x, 1.7, back_of_cab - 1.2), (x, 2.6, back_of_cab - 1.2), (x, 2.6, -half + 1)],
-                      PAINT, TRUCK, (0, 2, 0))  # fmt: skip
-        mesh.face([(-0.02, 1.0, -half - 0.01), (0.02, 1.0, -half - 0.01), (0.02, height - 0.1, -half - 0.01),
-                   (-0.02, height - 0.1, -half - 0.01)], TRIM, TRUCK, (0, 2, 0))  # fmt: skip
-    elif kind == "flatbed":
-        mesh.box((-w, 0.95, -half), (w, 1.45, back_of_cab - 0.15), SECOND, TRUCK)
-        mesh.box((-w + 0.2, 1.45, -half + 0.8), (w - 0.2, 2.3, back_of_cab - 1.0), METAL, TRUCK, 0.8, (0.1, 0.2))
-    else:
-        mesh.box((-w, 0.95, -half), (w, 2.3, back_of_cab - 0.15), SECOND, TRUCK, 1.0, (-0.1, -0.15))
-        for k in range(4):
-            z = -half + 0.5 + k * 1.1
-            for side in (-1, 1):
-                x = side * (w + 0.05)
-                mesh.face([(x, 1.0, z), (x, 1.0, z + 0.12), (x, 2.2, z + 0.12), (x, 2.2, z)], TRIM, TRUCK, (0, 1.5, z))
-    mesh.box((-w + 0.05, 0.55, back_of_cab), (w - 0.05, 1.55, half), PAINT, TRUCK)
-    mesh.box((-w + 0.05, 1.55, back_of_cab), (w - 0.05, 2.75, half), PAINT, TRUCK, 1.0, (0.08, 0.12))
-    z = half + 0.02
-    mesh.face([(-w + 0.2, 1.62, z - 0.01), (w - 0.2, 1.62, z - 0.01), (w - 0.28, 2.5, z - 0.1), (-w + 0.28, 2.5, z - 0.1)],
-              GLASS, TRUCK, (0, 2, 0), 1.2)  # fmt: skip
-    mesh.face([(-0.7, 0.8, z), (0.7, 0.8, z), (0.7, 1.4, z), (-0.7, 1.4, z)], TRIM, TRUCK, (0, 1, 0))
-    _panes(mesh, back_of_cab + 0.6, half - 0.25, 1.62, 2.4, w - 0.05, 1, TRUCK, 0.06)
-    _lamps(mesh, w, length, 0.72, TRUCK, 0.2, 0.3)
-    return VehicleModel(mesh.build(), (width, height, length))
-
-
-@lru_cache(maxsize=None)
-def bus(kind: str) -> VehicleModel:
-    """A bus: single or double decked."""
-    length, width, height = (11.5, 2.5, 3.05) if kind == "single" else (10.5, 2.5, 4.3)
-    half, w = length / 2, width / 2
-    mesh = MeshBuilder()
-    mesh.box((-w, 0.32, -half), (w, height, half), PAINT, BUS, 1.0, (0.06, 0.08))
-    for side in (-1, 1):
-        x = side * (w + 0.008)
-        mesh.face([(x, 0.34, -half), (x, 0.34, half), (x, 0.85, half), (x, 0.85, -half)], SECOND, BUS, (0, 0.5, 0))
-    decks = ((1.35, 2.5),) if kind == "single" else ((1.3, 2.1), (2.75, 3.7))
-    for y0, y1 in decks:
-        _panes(mesh, -half + 0.4, half - 0.3, y0, y1, w, 7, BUS, 0.03)
-        for z, shrink in ((half + 0.01, 0.12), (-half - 0.01, 0.3)):
-            low, high = (y0 - 0.25, y1 + 0.1) if z > 0 else (y0 + 0.1, y1)
-            mesh.face([(-w + shrink, low, z), (w - shrink, low, z), (w - shrink, high, z), (-w + shrink, high, z)],
-                      GLASS, BUS, (0, 1, 0), 1.15)  # fmt: skip
-    for side in (-1, 1):
-        x = side * (w + 0.02)
-        for z in (half - 1.5, -0.7):
-            mesh.face([(x, 0.4, z), (x, 0.4, z + 1.2), (x, 2.3, z + 1.2), (x, 2.3, z)], DARK, BUS, (0, 1, z), 1.5)
-    for z in (half + 0.02, -half - 0.02):
-        mesh.face([(-0.8, height - 0.42, z - 0.05 * (z > 0)), (0.8, height - 0.42, z - 0.05 * (z > 0)),
-                   (0.8, height - 0.14, z - 0.05 * (z > 0)), (-0.8, height - 0.14, z - 0.05 * (z > 0))],
-                  DARK, BUS, (0, 1, 0))  # fmt: skip
-        mesh.face([(-0.6, height - 0.34, z), (0.5, height - 0.34, z), (0.5, height - 0.22, z), (-0.6, height - 0.22, z)],
-                  PLATE, BUS, (0, 1, 0))  # fmt: skip
-        mesh.face([(-w, 0.33, z), (w, 0.33, z), (w, 0.62, z), (-w, 0.62, z)], TRIM, BUS, (0, 1, 0))
-    _wheels(mesh, w, (-half + 2.6, half - 2.6), 0.48, BUS)
-    _lamps(mesh, w, length + 0.05, 0.74, BUS, 0.2, 0.34)
-    return VehicleModel(mesh.build(), (width, height, length))
-
-
-@lru_cache(maxsize=None)
-def tram(sections: int) -> VehicleModel:
-    """A low-floor tram of several sections with a pantograph."""
-    length, width, height = 8.5 * sections, 2.5, 3.4
-    half, w = length / 2, width / 2
-    mesh = MeshBuilder()
-    for k in range(sections):
-        z0, z1 = -half + k * 8.5, -half + (k + 1) * 8.5
-        low, high = z0 + (0.25 if k else 0.0), z1 - (0.25 if k < sections - 1 else 0.0)
-        mesh.box((-w + 0.25, 0.5, low - 0.3), (w - 0.25, height - 0.3, high + 0.3), DARK, TRAIN)
-        mesh.box((-w, 0.22, low), (w, height, high), PAINT, TRAIN, 1.0, (0.1, 0.25))
-        for side in (-1, 1):
-            x = side * (w + 0.008)
-            mesh.face([(x, 0.24, low), (x, 0.24, high), (x, 1.0, high), (x, 1.0, low)], SECOND, TRAIN, (0, 0.5, 0))
-        _panes(mesh, low + 0.3, high - 0.3, 1.25, 2.6, w, 5, TRAIN, 0.06)
-        mesh.box((-0.8, height, low + 2), (0.8, height + 0.3, high - 2), METAL, TRAIN, 0.9, (0.1, 0.1))
-    for z in (half + 0.01, -half - 0.01):
-        end = 1 if z > 0 else -1
-        top = z - end * 0.2
-        mesh.face([(-w + 0.12, 1.15, z), (w - 0.12, 1.15, z), (w - 0.2, 2.75, top), (-w + 0.2, 2.75, top)], GLASS, TRAIN,
-                  (0, 1, 0), 1.2)  # fmt: skip
-        mesh.face([(-0.7, 2.85, top), (0.7, 2.85, top), (0.7, 3.15, top), (-0.7, 3.15, top)], PLATE, TRAIN, (0, 1, 0))
-        mesh.face([(-w, 0.24, z), (w, 0.24, z), (w, 0.6, z), (-w, 0.6, z)], TRIM, TRAIN, (0, 1, 0))
-    _lamps(mesh, w - 0.1, length + 0.04, 0.78, TRAIN, 0.2, 0.4)
+        mesh.face(
+            [
+                (-0.02, 0.5, -half - 0.01),
+                (0.02, 0.5, -half - 0.01),
+                (0.02, 2.1, -half + 0.03),
+                (-0.02, 2.1, -half + 0.03),
+            ],
+            TRIM,
+            CAR,
+            middle,
+        )
+    lamps(mesh, w, length, 0.64, CAR, 0.15 if kind != "van" else 0.24, 0.36 if kind != "van" else 0.2)
+    mesh.face(
+        [
+            (-0.5, 0.52, half + 0.012),
+            (0.5, 0.52, half + 0.012),
+            (0.46, 0.68, half + 0.012),
+            (-0.46, 0.68, half + 0.012),
+        ],
+        DARK,
+        CAR,
+        (0, 0.5, 0),
+    )
     return VehicleModel(mesh.build(), (width, height, length))

@@ -1,0 +1,110 @@
+"""What needs several processes: two of them equal one, and a killed run loses nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from tests.engine.recipes import toy_recipe
+
+pytestmark = pytest.mark.process
+PROGRAM = "from segshift.cli import main; main()"
+# Batch statistics are those of one process's images, so only the other two modes can be equal.
+GAME: dict[str, Any] = {
+    "method": {"name": "align", "terms": [{"term": "advent", "base_channels": 4, "weight": 0.1}, {"term": "minent"}]},
+    "model": {"batch_norm": "frozen"},
+    "training": {"steps": 3, "checkpoint_every": 2},
+    "evaluation": {"batch_size": 1},
+}
+
+
+def write_recipe(path: Path, source: Path, target: Path, **changes: Any) -> Path:
+    path.write_text(yaml.safe_dump(toy_recipe(source, target, **changes).model_dump(mode="json")))
+    return path
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def train(recipe: Path, out: Path, *launcher: str, resume: bool = True) -> subprocess.Popen[str]:
+    program = list(launcher) or [sys.executable, "-c", PROGRAM]
+    arguments = ["train", str(recipe), "--out", str(out), *(["--resume"] if resume else [])]
+    return subprocess.Popen(
+        [*program, *arguments], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    return out, err
+
+
+def test_two_processes_equal_one(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **GAME)
+    script = tmp_path / "segshift_main.py"
+    script.write_text(PROGRAM)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    one, two = tmp_path / "one", tmp_path / "two"
+    finish(train(recipe, one))
+    finish(train(recipe, two, *torchrun))
+    first, second = load_file(one / "model.safetensors"), load_file(two / "model.safetensors")
+    start = torch.load(one / "checkpoints" / "step_00000002.pt", weights_only=True)["method"]
+    moved = 0.0
+    for name, value in first.items():
+        torch.testing.assert_close(value, second[name], rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+        moved = max(moved, (value - start[f"segmenter.{name}"]).abs().max().item())
+    assert moved > 1e-5  # far more than the tolerance: the last step was no accident of equality
+
+
+def saved_steps(out: Path) -> list[str]:
+    return sorted(path.name for path in (out / "checkpoints").glob("step_*.pt"))
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    changes = {**GAME, "training": {"steps": 40, "checkpoint_every": 1, "keep_checkpoints": 1, "workers": 1}}
+    recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **changes)
+    finish(train(recipe, tmp_path / "straight"))
+    for delay in (0.0, 0.07, 0.13):
+        before = saved_steps(tmp_path / "killed")
+        process = train(recipe, tmp_path / "killed")
+        while saved_steps(tmp_path / "killed") == before and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(delay)
+        process.kill()
+        process.communicate()
+    finish(train(recipe, tmp_path / "killed"))
+    straight, killed = (load_file(tmp_path / name / "model.safetensors") for name in ("straight", "killed"))
+    for name in straight:
+        assert torch.equal(straight[name], killed[name]), name
+    logs = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("straight", "killed")]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_prints_the_command_that_continues(
+    tmp_path: Path, toy_source: Path, toy_target: Path, number: int, status: int
+) -> None:
+    changes = {**GAME, "training": {"steps": 3000, "checkpoint_every": 3000, "workers": 1, "log_every": 1}}
+    recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **changes)
+    process = train(recipe, tmp_path / "run", resume=False)
+    log = tmp_path / "run" / "metrics.jsonl"
+    while process.poll() is None and not (log.is_file() and log.read_text()):
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == status, err
+    assert f"train {tmp_path}/run/config.yaml --out {tmp_path}/run --resume" in err
+    assert "Traceback" not in err
+    assert len(saved_steps(tmp_path / "run")) == 2  # the start, and where the signal came
