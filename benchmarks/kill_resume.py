@@ -26,7 +26,14 @@ RECIPE = {
     "target": {"dataset": CITY.format(style="dusk"), "augmentation": {"crop": [48, 48], "flip": True}},
     "model": {"backbone": "segshift_tiny", "weights": "none"},
     "method": {"name": "align", "terms": [{"term": "advent", "base_channels": 8}, {"term": "mean_teacher"}]},
-    "training": {"steps": 150, "batch_size": 2, "checkpoint_every": 1, "log_every": 1, "threads": 1, "workers": 1},
+    "training": {
+        "steps": 150,
+        "batch_size": 2,
+        "checkpoint_every": 1,
+        "log_every": 1,
+        "threads": 1,
+        "workers": 1,
+    },
 }
 
 

@@ -103,14 +103,16 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def _is_union_tag(part: int | str) -> bool:
-    return isinstance(part, str) and ("[" in part or part in {"str", "int", "float", "bool", "constrained-str"})
+    return isinstance(part, str) and (
+        "[" in part or part in {"str", "int", "float", "bool", "constrained-str"}
+    )
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`?"
-    return f"; known keys: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known)}" if known else ""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -138,7 +140,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over` laid on top; mappings merge key by key, everything else is replaced."""
+    """`base` with the values of `over` laid on top: mappings merge key by key, the rest is replaced."""
     merged = dict(base)
     for key, value in over.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):

@@ -10,8 +10,11 @@ from segshift.engine.recipe import Recipe
 def toy_recipe(source: Path, target: Path | None, /, **changes: Any) -> Recipe:
     """Six steps of source-only training of the tiny network with augmentation; `changes` on top."""
     augmentation = {
-        "scale": [0.8, 1.2], "crop": [40, 32], "flip": True,
-        "color_jitter": {"brightness": 0.2, "probability": 0.5}, "blur": {"sigma": [0.1, 1.0], "probability": 0.5},
+        "scale": [0.8, 1.2],
+        "crop": [40, 32],
+        "flip": True,
+        "color_jitter": {"brightness": 0.2, "probability": 0.5},
+        "blur": {"sigma": [0.1, 1.0], "probability": 0.5},
     }
     data: dict[str, Any] = {
         "name": "toy",
@@ -19,7 +22,14 @@ def toy_recipe(source: Path, target: Path | None, /, **changes: Any) -> Recipe:
         "target": {"dataset": None if target is None else str(target), "augmentation": augmentation},
         "model": {"backbone": "segshift_tiny", "weights": "none"},
         "optimizers": {"segmenter": {"lr": 0.01, "lr_multipliers": {"head": 2}}},
-        "training": {"steps": 6, "batch_size": 2, "checkpoint_every": 2, "log_every": 1, "workers": 0, "threads": 1},
+        "training": {
+            "steps": 6,
+            "batch_size": 2,
+            "checkpoint_every": 2,
+            "log_every": 1,
+            "workers": 0,
+            "threads": 1,
+        },
     }
     return parse(Recipe, merge(data, changes), "toy recipe")
 

@@ -19,7 +19,10 @@ pytestmark = pytest.mark.process
 PROGRAM = "from segshift.cli import main; main()"
 # Batch statistics are those of one process's images, so only the other two modes can be equal.
 GAME: dict[str, Any] = {
-    "method": {"name": "align", "terms": [{"term": "advent", "base_channels": 4, "weight": 0.1}, {"term": "minent"}]},
+    "method": {
+        "name": "align",
+        "terms": [{"term": "advent", "base_channels": 4, "weight": 0.1}, {"term": "minent"}],
+    },
     "model": {"batch_norm": "frozen"},
     "training": {"steps": 3, "checkpoint_every": 2},
     "evaluation": {"batch_size": 1},
@@ -53,7 +56,14 @@ def test_two_processes_equal_one(tmp_path: Path, toy_source: Path, toy_target: P
     recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **GAME)
     script = tmp_path / "segshift_main.py"
     script.write_text(PROGRAM)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node=2",
+        str(script),
+    ]
     one, two = tmp_path / "one", tmp_path / "two"
     finish(train(recipe, one))
     finish(train(recipe, two, *torchrun))
@@ -61,7 +71,9 @@ def test_two_processes_equal_one(tmp_path: Path, toy_source: Path, toy_target: P
     start = torch.load(one / "checkpoints" / "step_00000002.pt", weights_only=True)["method"]
     moved = 0.0
     for name, value in first.items():
-        torch.testing.assert_close(value, second[name], rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            value, second[name], rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}"
+        )
         moved = max(moved, (value - start[f"segmenter.{name}"]).abs().max().item())
     assert moved > 1e-5  # far more than the tolerance: the last step was no accident of equality
 

@@ -73,7 +73,10 @@ def test_the_log_names_losses_and_schedule() -> None:
     log = train_step(game, [toy_batch()], toy_optimizers(game))
     assert log.schedule == ["segmenter*", "segmenter", "adversary"]
     assert set(log.values()) == {
-        "segmenter/supervised", "segmenter/adversarial", "adversary/source", "adversary/target",
+        "segmenter/supervised",
+        "segmenter/adversarial",
+        "adversary/source",
+        "adversary/target",
     }
 
 
@@ -84,9 +87,13 @@ class ForgottenDetach(ToyGame):
         source, target = self.body(batch.source_images), self.body(batch.target_images)
         yield Update("segmenter", {"supervised": F.cross_entropy(source, batch.source_labels)}, step=False)
         again, other = self.body(batch.source_images), self.body(batch.target_images)
-        yield Update("adversary", {
-            "source": self.adversary(again.softmax(1)).mean(), "target": -self.adversary(other.softmax(1)).mean(),
-        })
+        yield Update(
+            "adversary",
+            {
+                "source": self.adversary(again.softmax(1)).mean(),
+                "target": -self.adversary(other.softmax(1)).mean(),
+            },
+        )
         yield Update("segmenter", {"zero": target.sum() * 0})
 
 

@@ -64,11 +64,18 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize("method", [ADVERSARIAL, MEAN_TEACHER, EVERY_TERM], ids=["advent", "teacher", "all"])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_resumed_run_equals_a_straight_one_bit_for_bit(
-    tmp_path: Path, toy_source: Path, toy_target: Path, stop_after: Any, monkeypatch: pytest.MonkeyPatch,
-    method: dict[str, Any], workers: int,
+    tmp_path: Path,
+    toy_source: Path,
+    toy_target: Path,
+    stop_after: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    method: dict[str, Any],
+    workers: int,
 ) -> None:
     settings = {
-        "method": method, "model": {"auxiliary_head": True}, "evaluation": {"input_size": [40, 32]},
+        "method": method,
+        "model": {"auxiliary_head": True},
+        "evaluation": {"input_size": [40, 32]},
         "training": {"workers": workers, "steps": 5},
     }
     recipe = toy_recipe(toy_source, toy_target, **settings)
@@ -81,23 +88,21 @@ def test_a_resumed_run_equals_a_straight_one_bit_for_bit(
     run(recipe, tmp_path / "resumed", resume=True)
     assert_same_bits(weights(tmp_path / "straight"), weights(tmp_path / "resumed"))
     assert_same_bits(checkpoint_bits(tmp_path / "straight"), checkpoint_bits(tmp_path / "resumed"))
-    straight, resumed = (
-        (tmp_path / name / "metrics.jsonl").read_text() for name in ("straight", "resumed")
-    )
+    straight, resumed = ((tmp_path / name / "metrics.jsonl").read_text() for name in ("straight", "resumed"))
     assert straight == resumed
 
 
 def test_loader_workers_do_not_change_the_result(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
     for workers in (0, 1, 3):
-        recipe = toy_recipe(toy_source, toy_target, method=MEAN_TEACHER, training={"workers": workers, "steps": 3})
+        recipe = toy_recipe(
+            toy_source, toy_target, method=MEAN_TEACHER, training={"workers": workers, "steps": 3}
+        )
         run(recipe, tmp_path / str(workers))
     assert_same_bits(weights(tmp_path / "0"), weights(tmp_path / "1"))
     assert_same_bits(weights(tmp_path / "0"), weights(tmp_path / "3"))
 
 
-def test_sigterm_saves_and_says_how_to_go_on(
-    tmp_path: Path, toy_source: Path, stop_after: Any
-) -> None:
+def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path, toy_source: Path, stop_after: Any) -> None:
     stop_after(1, signal.SIGTERM)
     with pytest.raises(StoppedError) as stopped:
         run(toy_recipe(toy_source, None), tmp_path / "run")
@@ -116,7 +121,9 @@ def test_source_only_never_opens_a_target_image(
         return read_image(path)
 
     monkeypatch.setattr("segshift.data.dataset.read_image", spy)
-    trainer_recipe = toy_recipe(toy_source, toy_target, evaluation={"dataset": str(toy_source), "split": "val"})
+    trainer_recipe = toy_recipe(
+        toy_source, toy_target, evaluation={"dataset": str(toy_source), "split": "val"}
+    )
     run(trainer_recipe, tmp_path / "run")
     assert seen and not [path for path in seen if toy_target.parent in path.parents]
 
@@ -166,7 +173,10 @@ def test_adabn_without_training_takes_the_targets_statistics(
 ) -> None:
     run(toy_recipe(toy_source, toy_target), tmp_path / "start")
     recipe = toy_recipe(
-        toy_source, toy_target, init_from=str(tmp_path / "start"), method={"name": "adabn", "batch_size": 2},
+        toy_source,
+        toy_target,
+        init_from=str(tmp_path / "start"),
+        method={"name": "adabn", "batch_size": 2},
         training={"steps": 0},
     )
     run(recipe, tmp_path / "adabn")
@@ -179,7 +189,10 @@ def test_a_sick_loss_stops_with_everything_named_and_the_last_good_checkpoint(
     tmp_path: Path, toy_source: Path, toy_target: Path
 ) -> None:
     recipe = toy_recipe(
-        toy_source, toy_target, method=ADVERSARIAL, optimizers={"segmenter": {"lr": 1e30}, "adversary": {"lr": 1e30}}
+        toy_source,
+        toy_target,
+        method=ADVERSARIAL,
+        optimizers={"segmenter": {"lr": 1e30}, "adversary": {"lr": 1e30}},
     )
     with pytest.raises(NonFiniteLossError, match=r"step \d+ in the update of .*= (nan|inf|-inf)") as sick:
         run(recipe, tmp_path / "run")
@@ -194,7 +207,12 @@ def test_what_a_run_folder_holds(tmp_path: Path, toy_source: Path, toy_target: P
     results = run(recipe, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
-        "config.yaml", "metrics.jsonl", "results.json", "checkpoints", "model.safetensors", "environment.json",
+        "config.yaml",
+        "metrics.jsonl",
+        "results.json",
+        "checkpoints",
+        "model.safetensors",
+        "environment.json",
     }
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "losses" in line] == [1, 2, 3, 4, 5, 6]
@@ -204,7 +222,9 @@ def test_what_a_run_folder_holds(tmp_path: Path, toy_source: Path, toy_target: P
     assert set(results["evaluation"]["iou"]) == {"sky", "ground", "box"}
 
 
-def test_the_saved_config_runs_again_to_the_same_bits(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
+def test_the_saved_config_runs_again_to_the_same_bits(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
     from segshift.engine.presets import load_recipe
 
     recipe = toy_recipe(toy_source, toy_target, method=MEAN_TEACHER, training={"steps": 2})
@@ -216,7 +236,9 @@ def test_the_saved_config_runs_again_to_the_same_bits(tmp_path: Path, toy_source
 
 
 def test_training_learns(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
-    recipe = toy_recipe(toy_source, toy_target, training={"steps": 40}, optimizers={"segmenter": {"lr": 0.05}})
+    recipe = toy_recipe(
+        toy_source, toy_target, training={"steps": 40}, optimizers={"segmenter": {"lr": 0.05}}
+    )
     assert run(recipe, tmp_path / "run")["evaluation"]["miou"] > 0.5
 
 
@@ -243,7 +265,10 @@ def test_the_oracle_trains_on_target_labels_and_says_so(
         ({"optimizers": {"segmenter": {"lr_multipliers": {"hed": 10}}}}, "no parameter's name starts so"),
         ({"method": {"name": "align", "terms": [{"term": "advnt"}]}}, "did you mean `advent`"),
         ({"method": {"name": "align", "terms": [{"term": "advent", "wieght": 1}]}}, "did you mean `weight`"),
-        ({"method": {"name": "align", "terms": [{"term": "minent", "level": "auxiliary"}]}}, "auxiliary_head: true"),
+        (
+            {"method": {"name": "align", "terms": [{"term": "minent", "level": "auxiliary"}]}},
+            "auxiliary_head: true",
+        ),
         ({"evaluation": {"split": "tset"}}, "tset"),
         ({"evaluation": {"dataset": "DATA", "split": "unlabelled"}}, "has no labels"),
     ],
@@ -273,7 +298,9 @@ def test_a_folder_with_another_run_is_not_touched(tmp_path: Path, toy_source: Pa
     assert_same_bits(before, weights(tmp_path / "run"))
 
 
-def test_a_finished_run_is_not_run_again(tmp_path: Path, toy_source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_run_is_not_run_again(
+    tmp_path: Path, toy_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = toy_recipe(toy_source, None, training={"steps": 1})
     first = run(recipe, tmp_path / "run")
 

@@ -37,7 +37,9 @@ def test_unknown_domain() -> None:
 def test_public_codes_agree(goldens_root: Path) -> None:
     scalars = json.loads((goldens_root / "golden.json").read_text())
     logits = torch.from_numpy(np.load(goldens_root / "golden.npz")["d_small"])
-    for domain, keys in {"source": ("adaptseg_bce_src0", "advent_bce_src0"),
-                         "target": ("adaptseg_bce_tgt1", "advent_bce_tgt1")}.items():
+    for domain, keys in {
+        "source": ("adaptseg_bce_src0", "advent_bce_src0"),
+        "target": ("adaptseg_bce_tgt1", "advent_bce_tgt1"),
+    }.items():
         for key in keys:
             assert domain_loss(logits, domain).item() == pytest.approx(scalars[key], abs=1e-6)  # type: ignore[arg-type]

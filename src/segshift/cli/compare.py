@@ -69,7 +69,7 @@ def parse_seeds(text: str) -> list[int]:
 
 def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: bool, command: str) -> None:
     from segshift.cli.comparison_page import write_page
-    from segshift.cli.tables import comparison_table
+    from segshift.cli.tables import comparison_tables
     from segshift.engine.comparison import run_comparison
     from segshift.engine.trainer import StoppedError
     from segshift.files import write_json
@@ -86,5 +86,6 @@ def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: boo
     if as_json:
         print_json({**result.to_dict(), "page": str(page)})
         return
-    results.print(comparison_table(result.to_dict()))
+    best = result.best()
+    results.print(comparison_tables(result.to_dict(), None if best is None else best.name))
     results.print(f"page  {page}", highlight=False, soft_wrap=True)

@@ -10,7 +10,6 @@ import torch
 from segshift.analysis.comparison_page import ArmRow, ComparisonPage, PictureRow, write_comparison_page
 from segshift.cli.tables import with_spread
 from segshift.data.dataset import SegmentationDataset
-from segshift.data.labels import ClassSet
 from segshift.engine.comparison import CONTROL, START, ComparisonResult, Row, spread
 from segshift.engine.datasets import resolve_domains
 from segshift.engine.presets import load_recipe
@@ -111,6 +110,7 @@ def _settings(result: ComparisonResult) -> dict[str, str]:
         "common start": f"{start.training.steps} source-only steps",
         "steps per method": f"{recipe.training.steps}, {recipe.training.batch_size} source images each",
         "seeds": ", ".join(map(str, result.comparison.seeds)),
+        "±": "standard deviation over the seeds",
         "reported": "the last checkpoint; target labels choose nothing",
     }
     if best is not None:
@@ -118,7 +118,9 @@ def _settings(result: ComparisonResult) -> dict[str, str]:
         changes = sorted(
             (
                 (mine - theirs, name)
-                for mine, theirs, name in zip(best.class_iou, control.class_iou, result.class_names, strict=True)
+                for mine, theirs, name in zip(
+                    best.class_iou, control.class_iou, result.class_names, strict=True
+                )
                 if not math.isnan(mine - theirs)
             ),
             reverse=True,

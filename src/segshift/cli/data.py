@@ -48,9 +48,12 @@ def list_datasets(as_json: Json = False) -> None:
 
 @app.command("check")
 def check_dataset(
-    data: Annotated[str, typer.Argument(help="camvid:ROOT, FILE.yaml, city:game; with :SPLIT for one split.")],
+    data: Annotated[
+        str, typer.Argument(help="camvid:ROOT, FILE.yaml, city:game; with :SPLIT for one split.")
+    ],
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="Also write a contact sheet: images, labels, overlays (PNG).")
+        Path | None,
+        typer.Option("--sheet", help="Also write a contact sheet: images, labels, overlays (PNG)."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -77,7 +80,9 @@ def check_dataset(
 
 @app.command("synthesize")
 def synthesize_city(
-    city: Annotated[str, typer.Argument(metavar="city:STYLE", help="city:game, city:overcast, city:dusk ...")],
+    city: Annotated[
+        str, typer.Argument(metavar="city:STYLE", help="city:game, city:overcast, city:dusk ...")
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for images, labels and dataset.yaml.")],
     count: Annotated[int, typer.Option(min=1, help="Training images.")] = 2000,
     val: Annotated[int, typer.Option(min=0, help="Validation images.")] = 200,
@@ -116,7 +121,9 @@ def _print_report(report: "CheckReport") -> None:
             results.print(f"  value {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
     for problem in report.problems[:_SHOWN_PROBLEMS]:
         color = "red" if problem.severity == "error" else "yellow"
-        results.print(f"[{color}]{problem.severity}[/] {escape(problem.message)}", highlight=False, soft_wrap=True)
+        results.print(
+            f"[{color}]{problem.severity}[/] {escape(problem.message)}", highlight=False, soft_wrap=True
+        )
     rest = len(report.problems) - _SHOWN_PROBLEMS
     if rest > 0:
         results.print(f"and {rest} more; --json lists them all")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from segshift.evaluation.table import percent
@@ -13,37 +14,50 @@ def with_spread(mean: float, std: float | None, signed: bool = False) -> str:
     return text if std is None else f"{text} ± {100 * std:.1f}"
 
 
-def comparison_table(result: dict[str, Any]) -> Table:
-    """The rows of `ComparisonResult.to_dict()`: mIoU, gain over the control, share of the gap, class IoU."""
-    seeds = result["seeds"]
+def comparison_tables(result: dict[str, Any], best: str | None) -> Group:
+    """`ComparisonResult.to_dict()` for people: the methods' scores, then the IoU of every class.
+
+    Args:
+        result: the comparison.
+        best: name of the arm to emphasise.
+    """
+    return Group(_scores(result, best), _classes(result, best))
+
+
+def _scores(result: dict[str, Any], best: str | None) -> Table:
+    seeds = len(result["seeds"])
+    spread = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
     table = Table(
-        title=f"{result['name']} — {len(seeds)} seed{'s' if len(seeds) > 1 else ''}, IoU in %",
-        caption="gain: over the control, which has the same start, steps and source images per step",
+        title=f"{result['name']}: mIoU in %, {spread}",
+        caption="gain: over the control, which has the same start, steps and images per step",
     )
-    table.add_column("method", no_wrap=True)
-    for heading in ("steps", "mIoU", "gain", "of gap"):
+    table.add_column("method")
+    for heading in ("steps", "mIoU", "gain", "of the gap"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name in result["classes"]:
-        table.add_column(name, justify="right", overflow="fold", min_width=4)
-    best = best_arm(result)
     for row in result["rows"]:
         reference = row["arm"] in ("start", "control")
-        style = "dim" if row["uses_target_labels"] else "bold green" if row["arm"] == best else None
         table.add_row(
             row["label"] + (" (uses target labels)" if row["uses_target_labels"] else ""),
             str(row["steps"]),
             with_spread(row["miou_mean"], row["miou_std"]),
             "" if reference else with_spread(row["gain_mean"], row["gain_std"], signed=True),
             "" if row["gap_share"] is None else f"{100 * row['gap_share']:.0f} %",
-            *(percent(value) for value in row["class_iou"]),
-            style=style,
+            style=_style(row, best),
         )
     return table
 
 
-def best_arm(result: dict[str, Any]) -> str | None:
-    """The arm with the highest mean gain that uses no target labels, if any."""
-    arms = [
-        row for row in result["rows"] if row["arm"] not in ("start", "control") and not row["uses_target_labels"]
-    ]
-    return max(arms, key=lambda row: row["gain_mean"])["arm"] if arms else None
+def _classes(result: dict[str, Any], best: str | None) -> Table:
+    table = Table(title="IoU of every class in %")
+    table.add_column("class", no_wrap=True)
+    for row in result["rows"]:
+        table.add_column(row["arm"].replace("_", " "), justify="right", style=_style(row, best))
+    for index, name in enumerate(result["classes"]):
+        table.add_row(name, *(percent(row["class_iou"][index]) for row in result["rows"]))
+    return table
+
+
+def _style(row: dict[str, Any], best: str | None) -> str | None:
+    if row["uses_target_labels"]:
+        return "dim"
+    return "bold green" if row["arm"] == best else None

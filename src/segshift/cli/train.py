@@ -10,9 +10,15 @@ import typer
 from segshift.cli.output import console, print_json, results
 
 Recipe = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.")]
-Source = Annotated[str | None, typer.Option("--source", help="Labelled dataset: camvid:ROOT, city:game, FILE.yaml.")]
-Target = Annotated[str | None, typer.Option("--target", help="Dataset to adapt to; its labels are not opened.")]
-Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a key: --set training.steps=500.")]
+Source = Annotated[
+    str | None, typer.Option("--source", help="Labelled dataset: camvid:ROOT, city:game, FILE.yaml.")
+]
+Target = Annotated[
+    str | None, typer.Option("--target", help="Dataset to adapt to; its labels are not opened.")
+]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a key: --set training.steps=500.")
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 

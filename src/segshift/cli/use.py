@@ -78,7 +78,10 @@ def predict(
         image = read_image(path)
         label = segmenter.predict(image)
         pixels += np.bincount(label.ravel(), minlength=256)
-        pictures = {"label": Image.fromarray(label), "overlay": Image.fromarray(overlay(image, label, segmenter.classes))}
+        pictures = {
+            "label": Image.fromarray(label),
+            "overlay": Image.fromarray(overlay(image, label, segmenter.classes)),
+        }
         files = {kind: out / f"{name}_{kind}.png" for kind in pictures}
         for kind, picture in pictures.items():
             with atomic_path(files[kind]) as temporary:
@@ -104,7 +107,9 @@ def find_images(paths: list[Path]) -> dict[str, Path]:
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _IMAGES)
             if not files:
-                raise InputError(f"{path}: holds no images ({', '.join(sorted(_IMAGES))}); give another folder")
+                raise InputError(
+                    f"{path}: holds no images ({', '.join(sorted(_IMAGES))}); give another folder"
+                )
             found = {str(file.relative_to(path).with_suffix("")): file for file in files}
         elif path.is_file():
             found = {path.stem: path}
@@ -112,8 +117,10 @@ def find_images(paths: list[Path]) -> dict[str, Path]:
             raise InputError(f"{path}: no such file or folder; give images or folders of images")
         for name, file in found.items():
             if name in named:
-                raise InputError(f"{file} and {named[name]} would both be written as {name}; rename one, "
-                                 "or predict them into two --out folders")
+                raise InputError(
+                    f"{file} and {named[name]} would both be written as {name}; rename one, "
+                    "or predict them into two --out folders"
+                )
             named[name] = file
     return named
 

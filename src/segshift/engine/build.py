@@ -34,7 +34,9 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
             f"init_from = {recipe.init_from}: was trained on the classes {', '.join(start.class_names)}, "
             f"this run has {', '.join(classes.names)}; start from a model with the same classes"
         )
-    segmenter = Segmenter(settings.model_copy(update={"weights": "none"}), classes, pixel_statistics=start.pixel_statistics)
+    segmenter = Segmenter(
+        settings.model_copy(update={"weights": "none"}), classes, pixel_statistics=start.pixel_statistics
+    )
     problems = segmenter.load_state_dict(start.state_dict(), strict=False)
     missing = [key for key in problems.missing_keys if not key.startswith("auxiliary_head.")]
     surplus = [key for key in problems.unexpected_keys if not key.startswith("auxiliary_head.")]
@@ -64,8 +66,10 @@ def build_optimizers(method: Method, recipe: Recipe) -> dict[str, Optimizer]:
     networks = method.networks()
     for name in recipe.optimizers:
         if name not in networks and name not in {"adversary", "segmenter"}:
-            raise InputError(f"optimizers.{name}: the method has no such network"
-                             f"{did_you_mean(name, [*networks, 'adversary'])}")
+            raise InputError(
+                f"optimizers.{name}: the method has no such network"
+                f"{did_you_mean(name, [*networks, 'adversary'])}"
+            )
     names = {id(parameter): _short(name) for name, parameter in method.named_parameters()}
     return {
         network: _optimizer(recipe.optimizer_for(network), parameters, names, network)
@@ -102,8 +106,10 @@ def _optimizer(
         groups.setdefault(multiplier, []).append(parameter)
     for key in settings.lr_multipliers:
         if key not in used and key not in _PARTS:
-            raise InputError(f"optimizers.{network}.lr_multipliers.{key}: no parameter's name starts so; "
-                             f"use one of {', '.join(_PARTS)} or a longer name below them")
+            raise InputError(
+                f"optimizers.{network}.lr_multipliers.{key}: no parameter's name starts so; "
+                f"use one of {', '.join(_PARTS)} or a longer name below them"
+            )
     listed = [{"params": group, "multiplier": factor} for factor, group in groups.items()]
     if settings.kind == "sgd":
         return SGD(listed, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)

@@ -171,10 +171,14 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
             if name != START:
                 update["init_from"] = str(here / comparison.arms[name].after)
             title = f"{comparison.name} · seed {seed} · {name}"
-            results = run_recipe(recipe.model_copy(update={**update, "name": title}), here / name, console, resume)
+            results = run_recipe(
+                recipe.model_copy(update={**update, "name": title}), here / name, console, resume
+            )
             if results["evaluation"] is None:
-                raise InputError(f"{comparison.name}: comparing needs a labelled evaluation set; "
-                                 "set evaluation.dataset and evaluation.split")
+                raise InputError(
+                    f"{comparison.name}: comparing needs a labelled evaluation set; "
+                    "set evaluation.dataset and evaluation.split"
+                )
             found[name].append(results)
     return _tabulate(comparison, folder, recipes, steps, found)
 
@@ -188,11 +192,15 @@ def _recipe(comparison: Comparison, name: str) -> Recipe:
 
 def _check_fair(name: str, recipe: Recipe, steps: int, control: Recipe) -> None:
     if steps != control.training.steps:
-        raise InputError(f"arm {name}: {steps} steps after the start, the control has {control.training.steps}; "
-                         "give all arms the same training.steps")
+        raise InputError(
+            f"arm {name}: {steps} steps after the start, the control has {control.training.steps}; "
+            "give all arms the same training.steps"
+        )
     if recipe.training.batch_size != control.training.batch_size:
-        raise InputError(f"arm {name}: training.batch_size = {recipe.training.batch_size}, the control has "
-                         f"{control.training.batch_size}; a fair comparison needs equal ones")
+        raise InputError(
+            f"arm {name}: training.batch_size = {recipe.training.batch_size}, the control has "
+            f"{control.training.batch_size}; a fair comparison needs equal ones"
+        )
 
 
 def _tabulate(
@@ -232,4 +240,3 @@ def _number(value: float | None) -> float:
 def _mean(values: Sequence[float]) -> float:
     known = [value for value in values if not math.isnan(value)]
     return statistics.fmean(known) if known else math.nan
-

@@ -108,7 +108,9 @@ class TrainingData:
         if source.labels is None:
             raise InputError("the source has no labels; give `labels:` in its dataset file")
         labels = source.labels.to(device, non_blocking=True).long()
-        others = images[:0] if target is None else to_unit_range(target.images, device, training.channels_last)
+        others = (
+            images[:0] if target is None else to_unit_range(target.images, device, training.channels_last)
+        )
         count = training.micro_batches
         return [
             Batch(

@@ -51,7 +51,9 @@ class ProgressLine:
         self.console, self.title, self.steps = console, title, steps
         self._first_step, self._start = done_steps, time.monotonic()
         self._last_plain = self._start
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._live = (
+            Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        )
 
     def __enter__(self) -> "ProgressLine":
         if self._live:
@@ -78,9 +80,7 @@ class ProgressLine:
         """Print a line that stays."""
         self.console.print(text, highlight=False, soft_wrap=True)
 
-    def _line(
-        self, done: int, now: float, losses: Mapping[str, float], rates: Mapping[str, float]
-    ) -> str:
+    def _line(self, done: int, now: float, losses: Mapping[str, float], rates: Mapping[str, float]) -> str:
         speed = (done - self._first_step) / max(now - self._start, 1e-9)
         left = (self.steps - done) / speed if speed > 0 else 0.0
         shown = "  ".join(f"{name.split('/', 1)[-1]} {value:.4g}" for name, value in losses.items())

@@ -10,7 +10,6 @@ from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
 
 
-
 def preset_names() -> list[str]:
     """Names of the presets in the package, sorted. Those that start with "_" are only extended."""
     return [name for name in _files() if not name.startswith("_")]

@@ -148,7 +148,9 @@ def _accumulate(
             raise ContractError(f"the loss {name!r} is no scalar: its shape is {tuple(loss.shape)}")
     total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
     if not torch.isfinite(total):
-        raise NonFiniteLossError(step, update.names, {name: float(v.detach()) for name, v in update.losses.items()})
+        raise NonFiniteLossError(
+            step, update.names, {name: float(v.detach()) for name, v in update.losses.items()}
+        )
     prefix = "+".join(update.names)
     for name, loss in update.losses.items():
         key = f"{prefix}/{name}"

@@ -54,7 +54,9 @@ class Trainer:
         if recipe.training.threads is not None:
             torch.set_num_threads(recipe.training.threads)
         self.recipe, self.domains, self.folder, self.console = recipe, domains, folder, console
-        self.accelerator = Accelerator(mixed_precision="bf16" if recipe.training.precision == "bf16" else "no")
+        self.accelerator = Accelerator(
+            mixed_precision="bf16" if recipe.training.precision == "bf16" else "no"
+        )
         self.place = Place(
             self.accelerator.process_index, self.accelerator.num_processes, self.accelerator.device
         )
@@ -88,9 +90,10 @@ class Trainer:
             self.method.prepare(self.data)
         metrics = MetricsFile(self.folder / "metrics.jsonl", done) if main else None
         title = self.recipe.name
-        with stop_on_signal() as stop, ProgressLine(
-            self.console, title, self.recipe.training.steps, done
-        ) as line:
+        with (
+            stop_on_signal() as stop,
+            ProgressLine(self.console, title, self.recipe.training.steps, done) as line,
+        ):
             if done:
                 line.note(f"{title}: continues after step {done}")
             self._loop(done, fingerprint, stop, metrics, line)
@@ -144,7 +147,9 @@ class Trainer:
         result = None
         if self.place.rank == 0 and self.domains.evaluation is not None:
             settings = self.recipe.evaluation
-            dataset = SegmentationDataset(self.domains.evaluation, self.domains.classes, None, with_labels=True)
+            dataset = SegmentationDataset(
+                self.domains.evaluation, self.domains.classes, None, with_labels=True
+            )
             result = evaluate(
                 self.method.deployed(),
                 dataset,
@@ -226,7 +231,9 @@ class Trainer:
 
 def recipe_fingerprint(recipe: Recipe) -> str:
     """A hash of everything in the recipe that changes what is trained."""
-    data = recipe.model_dump(mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"})
+    data = recipe.model_dump(
+        mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
+    )
     data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 

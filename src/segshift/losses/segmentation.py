@@ -39,8 +39,9 @@ def weighted_cross_entropy(
         Scalar; 0 with zero gradient when no pixel is valid.
     """
     labels = labels.long()
-    losses = F.cross_entropy(logits.float() if logits.dtype.itemsize < 4 else logits, labels,
-                             ignore_index=ignore, reduction="none")
+    losses = F.cross_entropy(
+        logits.float() if logits.dtype.itemsize < 4 else logits, labels, ignore_index=ignore, reduction="none"
+    )
     if pixel_weights is not None:
         losses = losses * pixel_weights
     return losses.sum() / (labels != ignore).sum().clamp_min(1)

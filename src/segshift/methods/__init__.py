@@ -48,8 +48,9 @@ def _build_term(config: dict[str, Any], segmenter: Segmenter, where: str) -> Ter
     term = TERMS[name]
     settings = parse(term.Config, config, where)
     if getattr(settings, "level", "main") == "auxiliary" and segmenter.auxiliary_head is None:
-        raise InputError(f"{where}.level = 'auxiliary': the network has no auxiliary head; "
-                         "set model.auxiliary_head: true")
+        raise InputError(
+            f"{where}.level = 'auxiliary': the network has no auxiliary head; set model.auxiliary_head: true"
+        )
     return term(settings, segmenter)
 
 
