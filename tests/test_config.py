@@ -58,7 +58,7 @@ def test_an_unknown_key_is_named_in_full_with_the_one_that_was_meant(
 
 
 def test_a_key_like_no_other_gets_the_list_of_those_at_its_place() -> None:
-    assert refusal(Tree, {"branch": {"leaf": {"zzz": 1}}}).endswith("known keys: size, weight")
+    assert refusal(Tree, {"branch": {"leaf": {"zzz": 1}}}).endswith(": size, weight")
 
 
 def test_the_unknown_key_is_named_before_the_one_missing_because_of_it() -> None:
@@ -174,11 +174,10 @@ def test_merging_goes_into_mappings_and_replaces_lists() -> None:
     assert base == {"a": {"b": 1, "c": [1, 2]}, "d": {"e": 1}, "f": 1}
 
 
-_leaves = st.one_of(st.integers(), st.text(max_size=3), st.lists(st.integers(), max_size=2))
 _keys = st.sampled_from(["a", "b", "c"])
-_trees = st.recursive(
-    st.dictionaries(_keys, _leaves), lambda inner: st.dictionaries(_keys, st.one_of(_leaves, inner))
-)
+_leaves = st.one_of(st.integers(0, 9), st.lists(st.integers(0, 9), max_size=2))
+_twigs = st.dictionaries(_keys, _leaves, max_size=2)
+_trees = st.dictionaries(_keys, st.one_of(_leaves, _twigs, st.dictionaries(_keys, _twigs, max_size=2)))
 
 
 @given(_trees, _trees)

@@ -6,34 +6,55 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from segshift.analysis.comparison_page import ArmRow, ComparisonPage, PictureRow, write_comparison_page
 from segshift.cli.tables import with_spread
 from segshift.data.dataset import SegmentationDataset
+from segshift.data.labels import ClassSet
 from segshift.engine.comparison import CONTROL, START, ComparisonResult, Row, spread
 from segshift.engine.datasets import resolve_domains
 from segshift.engine.presets import load_recipe
+from segshift.files import atomic_path
 from segshift.models.segmenter import load
+from segshift.pictures import colorize, legend, present_ids, strip
 
 _PICTURES = 6
+_STRIP = 3
 
 
 def write_page(result: ComparisonResult, path: Path, command: str) -> Path:
-    """Write the comparison as one HTML file; return its path."""
+    """Write the comparison as one HTML file, and before_after.png beside it; return the page's path."""
     best = result.best()
     domains = resolve_domains(load_recipe(_run_folder(result, CONTROL) / "config.yaml"))
+    pictures = _pictures(result, best)
+    _write_strip(pictures[:_STRIP], domains.classes, path.with_name("before_after.png"))
     page = ComparisonPage(
         title=result.comparison.name,
         verdict=verdict(result),
         class_names=result.class_names,
         arms=tuple(_arm(row, best) for row in result.rows),
-        pictures=_pictures(result, best),
+        pictures=pictures,
         palette=domains.classes.palette,
         settings=_settings(result),
         command=command,
     )
     write_comparison_page(path, page)
     return path
+
+
+def _write_strip(rows: tuple[PictureRow, ...], classes: ClassSet, path: Path) -> None:
+    """The first pictures as one PNG, for slides and READMEs."""
+    if not rows:
+        return
+    cells: list[list[tuple[str, NDArray[np.uint8]]]] = []
+    for row in rows:
+        truth = [] if row.truth is None else [("truth", colorize(row.truth, classes))]
+        after = [(caption, colorize(label, classes)) for caption, label in row.predictions]
+        cells.append([("image", row.image), *truth, *after])
+    present = present_ids([label for row in rows for _, label in row.predictions], classes)
+    with atomic_path(path) as temporary:
+        strip(cells, footer=legend(classes, present)).save(temporary)
 
 
 def verdict(result: ComparisonResult) -> str:

@@ -187,6 +187,9 @@ def _run(jobs: list[_Job], processes: int) -> Generator[None, None, None]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, initializer=_prepare_worker) as pool:
         yield from pool.imap_unordered(_render_to_disk, jobs, chunksize=4)
+        # Leaving the block ends the workers by a signal, of which their libraries' exit handlers complain.
+        pool.close()
+        pool.join()
 
 
 @contextmanager
