@@ -116,18 +116,22 @@ def synthesize_city(
 
 def _print_report(report: "CheckReport") -> None:
     for split in report.splits:
+        if split.images == 0:
+            continue
         results.print(_split_table(report, split))
         for value, share in split.unmapped.items():
             results.print(f"  value {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
-    for problem in report.problems[:_SHOWN_PROBLEMS]:
+    # What is wrong with the whole set (its root, say) is found once per split.
+    problems = list({(problem.severity, problem.message): problem for problem in report.problems}.values())
+    for problem in problems[:_SHOWN_PROBLEMS]:
         color = "red" if problem.severity == "error" else "yellow"
         results.print(
             f"[{color}]{problem.severity}[/] {escape(problem.message)}", highlight=False, soft_wrap=True
         )
-    rest = len(report.problems) - _SHOWN_PROBLEMS
+    rest = len(problems) - _SHOWN_PROBLEMS
     if rest > 0:
         results.print(f"and {rest} more; --json lists them all")
-    if not report.problems:
+    if not problems:
         results.print("no problems found")
 
 

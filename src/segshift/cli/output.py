@@ -8,8 +8,9 @@ from rich.console import Console
 
 from segshift.files import json_ready
 
-console = Console(stderr=True)
-results = Console()
+# No emoji: rich would turn the `:train:` of a dataset argument into a tram.
+console = Console(stderr=True, emoji=False)
+results = Console(emoji=False)
 
 
 def print_json(value: Any) -> None:

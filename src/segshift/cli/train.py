@@ -45,9 +45,12 @@ def train(
     from segshift.engine.step import NonFiniteLossError
     from segshift.engine.trainer import StoppedError
 
-    changes = list(assignments or [])
-    changes += [] if source is None else [f"source.dataset={source}"]
+    changes = []
+    if source is not None:
+        # The preset's own target belongs to the preset's own source.
+        changes += [f"source.dataset={source}", "target.dataset=null"]
     changes += [] if target is None else [f"target.dataset={target}"]
+    changes += assignments or []
     loaded = load_recipe(recipe, changes)
     if smoke:
         loaded = smoke_recipe(loaded)

@@ -37,15 +37,17 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
     segmenter = Segmenter(
         settings.model_copy(update={"weights": "none"}), classes, pixel_statistics=start.pixel_statistics
     )
-    problems = segmenter.load_state_dict(start.state_dict(), strict=False)
-    missing = [key for key in problems.missing_keys if not key.startswith("auxiliary_head.")]
-    surplus = [key for key in problems.unexpected_keys if not key.startswith("auxiliary_head.")]
-    if missing or surplus:
+    weights, wanted = start.state_dict(), segmenter.state_dict()
+    missing = [key for key in wanted if key not in weights and not key.startswith("auxiliary_head.")]
+    surplus = [key for key in weights if key not in wanted and not key.startswith("auxiliary_head.")]
+    unequal = [key for key in weights if key in wanted and weights[key].shape != wanted[key].shape]
+    if missing or surplus or unequal:
         raise InputError(
             f"init_from = {recipe.init_from}: does not fit model.backbone = {recipe.model.backbone} "
-            f"({len(missing)} parameters missing, {len(surplus)} too many); use the model section it was "
-            "trained with (its run folder's config.yaml)"
+            f"({len(missing)} parameters missing, {len(surplus)} too many, {len(unequal)} of another shape); "
+            "use the model section it was trained with (its run folder's config.yaml)"
         )
+    segmenter.load_state_dict(weights, strict=False)
     return segmenter
 
 

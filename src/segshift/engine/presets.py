@@ -62,8 +62,14 @@ def _files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def _identity(reference: str) -> str:
+    """A preset's name or a file's one path: a file can be written in many ways (sub/../own.yaml)."""
+    path = Path(reference)
+    return str(path.resolve()) if path.suffix in {".yaml", ".yml"} else reference
+
+
 def _resolved(reference: str, above: tuple[str, ...]) -> dict[str, Any]:
-    if reference in above:
+    if _identity(reference) in map(_identity, above):
         raise InputError(f"extends: {' -> '.join([*above, reference])} runs in a circle; take one link out")
     path = Path(reference)
     if path.suffix in {".yaml", ".yml"}:

@@ -5,17 +5,18 @@ from typing import Any
 from segshift.config import merge, parse
 from segshift.engine.recipe import Recipe, Stage
 
-_SIZE = [96, 64]
+# Cropped as well as resized: a recipe that scales at random needs equal sizes again.
+_AUGMENTATION = {"resize": [96, 64], "crop": [96, 64]}
 _TINY: dict[str, Any] = {
     "source": {
         "dataset": "city:game,size=96x64,count=6,val=2",
         "split": "train",
-        "augmentation": {"resize": _SIZE, "crop": None},
+        "augmentation": _AUGMENTATION,
     },
     "target": {
         "dataset": "city:overcast,size=96x64,count=6,val=2",
         "split": "train",
-        "augmentation": {"resize": _SIZE, "crop": None},
+        "augmentation": _AUGMENTATION,
     },
     "model": {"weights": "none"},
     "init_from": None,

@@ -1,0 +1,187 @@
+"""Presets: all of them resolve and run; `extends:` and stages do what they say."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from rich.console import Console
+
+from segshift.config import parse, parse_yaml
+from segshift.engine.presets import load_recipe, preset_names, preset_text, recipe_data, stage_recipe
+from segshift.engine.recipe import Recipe
+from segshift.engine.run import run_recipe
+from segshift.engine.smoke import smoke_recipe
+from segshift.errors import InputError
+from segshift.methods import METHODS, TERMS
+
+
+@pytest.fixture(scope="module")
+def city_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One rendered city for all smoke runs of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("city")
+        patch.setenv("SEGSHIFT_CACHE", str(folder))
+        yield folder
+    assert os.environ.get("SEGSHIFT_CACHE") != str(folder)
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_resolves_and_says_where_it_comes_from(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.description and "\n" not in recipe.description
+    assert recipe.provenance is not None and recipe.provenance.paper
+    assert recipe.group != "own"
+    # The whole of it survives being written and read again.
+    assert parse(Recipe, yaml.safe_load(yaml.safe_dump(recipe.model_dump(mode="json"))), name) == recipe
+
+
+def test_every_method_and_term_has_a_preset() -> None:
+    methods = [load_recipe(name).method for name in preset_names()]
+    assert {method.get("name", "align") for method in methods} == set(METHODS)
+    assert {term["term"] for method in methods for term in method.get("terms", [])} == set(TERMS)
+
+
+def test_only_the_oracle_trains_on_target_labels() -> None:
+    assert [name for name in preset_names() if load_recipe(name).oracle] == ["oracle"]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_runs(name: str, tmp_path: Path, city_cache: Path) -> None:
+    recipe = load_recipe(name)
+    smoke = smoke_recipe(recipe)
+    assert smoke.method == recipe.method and smoke.model.backbone == recipe.model.backbone
+    threads = torch.get_num_threads()
+    try:
+        results = run_recipe(smoke, tmp_path / "run", Console(quiet=True))
+    finally:
+        torch.set_num_threads(threads)
+    assert results["steps"] == min(2, recipe.training.steps)
+    assert 0 <= results["evaluation"]["miou"] <= 1
+    assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
+
+
+def test_names_that_begin_with_an_underscore_are_only_extended() -> None:
+    assert preset_names() == sorted(preset_names())
+    assert not [name for name in preset_names() if name.startswith("_")]
+    assert "source_only" in preset_names()
+
+
+def test_the_text_is_the_file_with_its_comments() -> None:
+    text = preset_text("advent")
+    assert text.startswith("#")
+    assert parse_yaml(text, "advent")["name"] == "advent"
+
+
+@pytest.mark.parametrize(("name", "meant"), [("advnt", "advent"), ("souce_only", "source_only")])
+def test_an_unknown_preset_is_answered_with_the_one_meant(name: str, meant: str) -> None:
+    with pytest.raises(InputError, match=f"'{name}' is neither a preset nor a file; did you mean `{meant}`"):
+        load_recipe(name)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_file_extends_a_preset(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.yaml", "extends: advent\ntraining: {steps: 7}\nmodel: {output_stride: 8}\n")
+    mine, base = load_recipe(path), load_recipe("advent")
+    assert mine.training.steps == 7 and mine.training.batch_size == base.training.batch_size
+    assert mine.model.output_stride == 8 and mine.model.backbone == base.model.backbone
+    assert mine.method == base.method
+
+
+def test_a_file_extends_a_file_beside_it(tmp_path: Path) -> None:
+    write(tmp_path / "base" / "shared.yaml", "extends: source_only\ntraining: {steps: 5, batch_size: 3}\n")
+    path = write(tmp_path / "mine.yaml", "extends: base/shared.yaml\ntraining: {steps: 9}\nname: mine\n")
+    mine = load_recipe(path)
+    assert (mine.training.steps, mine.training.batch_size, mine.name) == (9, 3, "mine")
+    absolute = write(tmp_path / "other" / "absolute.yaml", f"extends: {tmp_path}/base/shared.yaml\n")
+    assert load_recipe(absolute).training.steps == 5
+
+
+def test_a_recipe_without_a_name_is_called_like_its_file(tmp_path: Path) -> None:
+    assert load_recipe(write(tmp_path / "mine.yaml", "seed: 3\n")).name == "mine"
+
+
+def test_assignments_win(tmp_path: Path) -> None:
+    recipe = load_recipe("advent", ["method.terms.0.weight=0.5", "training.steps=3"])
+    assert recipe.method["terms"][0]["weight"] == 0.5 and recipe.training.steps == 3
+    assert load_recipe("advent").method["terms"][0]["weight"] == 0.001
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"mine.yaml": "extends: mine.yaml"},
+        {"mine.yaml": "extends: b.yaml", "b.yaml": "extends: mine.yaml"},
+        {"mine.yaml": "extends: b.yaml", "b.yaml": "extends: c.yaml", "c.yaml": "extends: b.yaml"},
+        {"mine.yaml": "extends: sub/b.yaml", "sub/b.yaml": "extends: ../mine.yaml"},
+    ],
+)
+def test_a_circle_is_refused(tmp_path: Path, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        write(tmp_path / name, text)
+    with pytest.raises(InputError, match="runs in a circle") as error:
+        load_recipe(tmp_path / "mine.yaml")
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extends: advnt", "did you mean `advent`"),
+        ("extends: gone.yaml", r"gone\.yaml: no such file"),
+        ("extends: [advent]", "give one preset name or YAML path"),
+        ("trainning: {steps: 1}", "unknown key `trainning`; did you mean `training`"),
+        ("training: {stepps: 1}", r"unknown key `training\.stepps`; did you mean `steps`"),
+        ("evaluation: {mode: sliding}", "sliding needs `window"),
+        ("stages: [{name: a}, {name: a}]", "two stages have the same name"),
+        ("stages: [{name: A/B}]", r"stages\.0\.name"),
+    ],
+)
+def test_bad_files_are_one_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as error:
+        load_recipe(write(tmp_path / "mine.yaml", text))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_mapping_extends_a_preset() -> None:
+    data = recipe_data({"extends": "source_only", "training": {"steps": 1}}, "here")
+    assert data["training"]["steps"] == 1 and data["model"]["backbone"] == "tf_efficientnet_lite0"
+    assert "extends" not in data
+
+
+def test_a_stage_is_the_recipe_with_its_changes() -> None:
+    stages = [
+        {"name": "source"},
+        {
+            "name": "adapt",
+            "changes": {"training": {"steps": 3}, "method": {"name": "align", "terms": [{"term": "minent"}]}},
+        },
+    ]
+    recipe = parse(Recipe, {"name": "two", "seed": 5, "training": {"batch_size": 3}, "stages": stages}, "two")
+    first, second = stage_recipe(recipe, 0), stage_recipe(recipe, 1)
+    assert first.training.steps == recipe.training.steps and first.stages == []
+    assert (second.training.steps, second.training.batch_size, second.seed) == (3, 3, 5)
+    assert second.method["terms"] == [{"term": "minent"}] and recipe.method == {"name": "align"}
+
+
+def test_a_stage_with_an_unknown_key_is_named() -> None:
+    stages = [{"name": "first", "changes": {"trainnig": {}}}]
+    recipe = parse(Recipe, {"name": "one", "stages": stages}, "one")
+    with pytest.raises(InputError, match="one, stage first: unknown key `trainnig`; did you mean `training`"):
+        stage_recipe(recipe, 0)
+
+
+def test_a_smoke_recipe_shrinks_its_stages_too() -> None:
+    stages = [{"name": "a", "changes": {"training": {"steps": 900}, "source": {"dataset": "city:day"}}}]
+    smoke = smoke_recipe(parse(Recipe, {"name": "staged", "stages": stages}, "staged"))
+    staged = stage_recipe(smoke, 0)
+    assert staged.training.steps == 2 and staged.source.dataset == smoke.source.dataset
