@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from segshift.config import Strict, apply_overrides, merge, parse, parse_yaml, read_yaml
 from segshift.errors import InputError
@@ -18,8 +19,8 @@ class Leaf(Strict):
 
 class Branch(Strict):
     leaf: Leaf = Leaf()
-    leaves: list[Leaf] = []
-    named: dict[str, Leaf] = {}
+    leaves: list[Leaf] = Field(default_factory=list)
+    named: dict[str, Leaf] = Field(default_factory=dict)
     either: Leaf | None = None
 
 

@@ -77,7 +77,9 @@ def test_losses_need_neither_networks_nor_data() -> None:
 @pytest.mark.parametrize(
     ("layer", "line"), [("data", "from segshift.models import load"), ("losses", "import segshift.models.x")]
 )
-def test_an_upward_import_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str, line: str) -> None:
+def test_an_upward_import_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layer: str, line: str
+) -> None:
     monkeypatch.setattr("tests.test_layers.ROOT", tmp_path)
     path = tmp_path / layer / "file.py"
     path.parent.mkdir()

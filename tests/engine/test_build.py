@@ -119,7 +119,9 @@ def test_the_seed_alone_decides_the_start() -> None:
     first, second = (build(recipe(method=ADVENT, seed=3), CLASSES).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     other = build(recipe(method=ADVENT, seed=4), CLASSES).state_dict()
-    assert not torch.equal(first["segmenter.head.branches.0.weight"], other["segmenter.head.branches.0.weight"])
+    assert not torch.equal(
+        first["segmenter.head.branches.0.weight"], other["segmenter.head.branches.0.weight"]
+    )
     # The discriminator's draw must not change the segmenter's.
     plain = build(recipe(seed=3), CLASSES).state_dict()
     assert all(torch.equal(plain[name], first[name]) for name in plain)

@@ -72,9 +72,7 @@ def test_what_a_killed_save_left_is_swept_and_other_files_are_not(tmp_path: Path
     assert files(tmp_path) == ["notes.txt", "step_00000004.pt", "step_00000008.pt.bak", "step_6.pt"]
 
 
-def test_the_sweep_knows_the_name_that_a_save_uses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sweep_knows_the_name_that_a_save_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the power went off in the middle of a save: the partial file stays behind."""
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(4, *parts(), "abc")

@@ -100,7 +100,9 @@ def test_all_arms_start_from_the_same_weights(finished: tuple[Comparison, Path, 
     assert not torch.equal(starts[0][head], starts[1][head])
 
 
-def test_the_first_checkpoint_of_an_arm_is_the_start(toy_source: Path, toy_target: Path, tmp_path: Path) -> None:
+def test_the_first_checkpoint_of_an_arm_is_the_start(
+    toy_source: Path, toy_target: Path, tmp_path: Path
+) -> None:
     arms = {"control": ARMS["control"], "minent": ARMS["minent"]}
     made = comparison(toy_source, toy_target).model_dump()
     made["arms"] = arms
@@ -265,7 +267,9 @@ def test_bad_arms_are_one_line(tmp_path: Path, arms: dict[str, Any], message: st
 def test_assignments_change_a_comparison(tmp_path: Path) -> None:
     path = tmp_path / "comparison.yaml"
     path.write_text(yaml.safe_dump({"name": "x", "recipe": {}, "arms": ARMS}, sort_keys=False))
-    made = load_comparison(path, ["recipe.training.steps=5", "arms.minent.changes.oracle=true", "seeds=[3, 4]"])
+    made = load_comparison(
+        path, ["recipe.training.steps=5", "arms.minent.changes.oracle=true", "seeds=[3, 4]"]
+    )
     assert made.recipe == {"training": {"steps": 5}} and made.seeds == [3, 4]
     assert made.arms["minent"].changes["oracle"] is True
 

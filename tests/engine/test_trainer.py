@@ -76,7 +76,8 @@ def test_a_resumed_run_equals_a_straight_one_bit_for_bit(
         "method": method,
         "model": {"auxiliary_head": True},
         "evaluation": {"input_size": [40, 32]},
-        "training": {"workers": workers, "steps": 5},
+        # The stop comes after a step that is due for evaluation: the resumed run has to catch up.
+        "training": {"workers": workers, "steps": 5, "evaluate_every": 3},
     }
     recipe = toy_recipe(toy_source, toy_target, **settings)
     run(recipe, tmp_path / "straight")

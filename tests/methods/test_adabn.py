@@ -37,7 +37,7 @@ def first_layer(method: Method, images: Tensor) -> Tensor:
 
 def test_the_first_layers_statistics_are_means_over_the_batches() -> None:
     method = adabn()
-    batches = [batch(0).target_images, batch(1, images=4).target_images * 0.5, batch(2).target_images**2]
+    batches = [batch(0).target_images, batch(1, images=4).target_images * 0.5, batch(2).target_images ** 2]
     method.prepare(Images(*batches))
     norm = method.segmenter.backbone.stem[1]
     seen = [first_layer(method, images).double() for images in batches]
@@ -54,7 +54,9 @@ def test_the_second_layer_sees_a_first_one_normalised_by_its_batch() -> None:
     method.prepare(Images(images))
     segmenter = method.segmenter
     values = first_layer(method, images)
-    normal = (values - values.mean(1, keepdim=True)) / (values.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    normal = (values - values.mean(1, keepdim=True)) / (
+        values.var(1, correction=0, keepdim=True) + 1e-5
+    ).sqrt()
     shape = (images.shape[0], images.shape[2] // 2, images.shape[3] // 2)
     stem = normal.relu().view(-1, *shape).transpose(0, 1)
     with torch.no_grad():
@@ -83,9 +85,7 @@ def test_there_is_nothing_to_train() -> None:
         assert method.eval().predict(batch().target_images).shape == (2, 3, 40, 32)
 
 
-@pytest.mark.parametrize(
-    ("settings", "asked"), [({}, (4, -1)), ({"batch_size": 2, "images": 7}, (2, 7))]
-)
+@pytest.mark.parametrize(("settings", "asked"), [({}, (4, -1)), ({"batch_size": 2, "images": 7}, (2, 7))])
 def test_the_settings_reach_the_data(settings: dict[str, int], asked: tuple[int, int]) -> None:
     data = Images(batch().target_images)
     adabn(**settings).prepare(data)
@@ -109,7 +109,5 @@ def test_in_training_the_averages_take_the_target_after_the_source() -> None:
     torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-6)
     expected = 0.9 * (0.9 + 0.1 * source.var(1)) + 0.1 * target.var(1)
     torch.testing.assert_close(norm.running_var, expected, rtol=1e-4, atol=1e-6)
-    for (name, mine), theirs in zip(
-        method.named_parameters(), plain.parameters(), strict=True
-    ):
+    for (name, mine), theirs in zip(method.named_parameters(), plain.parameters(), strict=True):
         assert torch.equal(mine, theirs), name

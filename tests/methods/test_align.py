@@ -48,7 +48,7 @@ def play_by_hand(
     views: dict[str, Callable[[tuple[Tensor, Tensor | None, Tensor]], Tensor]],
     weights: dict[str, float],
 ) -> None:
-    """The adversarial loop of AdaptSegNet and AdvEnt: freeze, two backwards, unfreeze, two backwards, step."""
+    """The loop of AdaptSegNet and AdvEnt: freeze, backward twice, unfreeze, backward twice, step."""
     networks = {
         "segmenter": [p for p in segmenter.parameters() if p.requires_grad],
         **{name: list(module.parameters()) for name, module in discriminators.items()},

@@ -33,7 +33,9 @@ def numbered_images(count: int, size: tuple[int, int], base: float) -> Tensor:
     )
 
 
-def mix(source: tuple[int, int], target: tuple[int, int], seed: int, sources: int = 2, targets: int = 3) -> Any:
+def mix(
+    source: tuple[int, int], target: tuple[int, int], seed: int, sources: int = 2, targets: int = 3
+) -> Any:
     """Class mix on numbered images, as NumPy arrays: source labels, target's own, and the three results."""
     generator = torch.Generator().manual_seed(seed)
     labels = torch.randint(0, 5, (sources, *source), generator=generator)
@@ -76,9 +78,7 @@ def test_class_mix_equals_a_loop_over_pixels(
         for top in range(target[0] - window[0] + 1):
             for left in range(target[1] - window[1] + 1):
                 from_top, from_left = top + shift[0], left + shift[1]
-                inside = (
-                    0 <= from_top <= source[0] - window[0] and 0 <= from_left <= source[1] - window[1]
-                )
+                inside = 0 <= from_top <= source[0] - window[0] and 0 <= from_left <= source[1] - window[1]
                 if not inside:
                     continue
                 part = truth[j][from_top : from_top + window[0], from_left : from_left + window[1]]
@@ -227,7 +227,7 @@ def test_the_loss_is_the_pseudo_labels_cross_entropy_weighted_by_the_confident_s
     expected = 0.7 * sum(share * losses[i].mean() for i, share in enumerate(shares)) / len(shares)
     log = train_step(method, [data], optimizers(method.networks()))
     measured = log.values()["segmenter/mean_teacher_mixed"]
-    assert measured == pytest.approx(float(expected), rel=1e-5)
+    assert measured == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_augmentation_moves_colors_and_keeps_shapes() -> None:
@@ -237,7 +237,7 @@ def test_augmentation_moves_colors_and_keeps_shapes() -> None:
     for seed in range(12):
         torch.manual_seed(seed)
         changed = term._augment(images)
-        assert changed.shape == images.shape and 0 <= changed.min() and changed.max() <= 1
+        assert changed.shape == images.shape and changed.min() >= 0 and changed.max() <= 1
         seen.add(torch.equal(changed, images))
     assert False in seen
     plain = teacher_of(align(PLAIN))

@@ -39,7 +39,7 @@ class Checkpoints:
         self, step: int, method: nn.Module, optimizers: Mapping[str, Optimizer], fingerprint: str
     ) -> Path:
         """Write the state after `step` steps, then drop the oldest. A kill at any instant loses nothing."""
-        path = self.folder / f"step_{step:08d}.pt"
+        path = self._path(step)
         state = {
             "format": _FORMAT,
             "step": step,
@@ -51,7 +51,7 @@ class Checkpoints:
         with atomic_path(path) as temporary:
             torch.save(state, temporary)
         for old in self.steps()[: -self.keep]:
-            (self.folder / f"step_{old:08d}.pt").unlink(missing_ok=True)
+            self._path(old).unlink(missing_ok=True)
         return path
 
     def load_latest(
@@ -66,7 +66,7 @@ class Checkpoints:
         steps = self.steps()
         if not steps:
             return 0
-        path = self.folder / f"step_{steps[-1]:08d}.pt"
+        path = self._path(steps[-1])
         try:
             state = torch.load(path, map_location=device, weights_only=True)
         except Exception as error:  # torch raises a dozen types for a damaged file
@@ -82,6 +82,15 @@ class Checkpoints:
             optimizer.load_state_dict(state["optimizers"][name])
         torch.set_rng_state(state["torch_rng"].cpu())
         return int(state["step"])
+
+    def clear(self) -> None:
+        """Remove all checkpoints."""
+        self._sweep()
+        for step in self.steps():
+            self._path(step).unlink(missing_ok=True)
+
+    def _path(self, step: int) -> Path:
+        return self.folder / f"step_{step:08d}.pt"
 
     def _sweep(self) -> None:
         """Remove what a killed save left behind."""

@@ -17,11 +17,17 @@ _PLAIN_LINE_SECONDS = 15.0
 
 
 class MetricsFile:
-    """metrics.jsonl: one JSON object per line, each with its `step`."""
+    """metrics.jsonl: one JSON object per line, each with its `step`.
+
+    Attributes:
+        path: the file.
+        evaluated: steps after which an evaluation was written.
+    """
 
     def __init__(self, path: Path, done_steps: int) -> None:
         """Open for appending, without the lines that a resumed run is about to write again."""
         self.path = path
+        self.evaluated: set[int] = set()
         kept = []
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -31,6 +37,7 @@ class MetricsFile:
                     continue  # the last line of a killed run
                 if record["step"] <= done_steps:
                     kept.append(line)
+                    self._notice(record)
         write_text(path, "".join(line + "\n" for line in kept))
         self._stream = path.open("a", encoding="utf-8")
 
@@ -38,10 +45,15 @@ class MetricsFile:
         """Append one line; `step` counts the steps done."""
         self._stream.write(json.dumps(json_ready({"step": step, **values}), allow_nan=False) + "\n")
         self._stream.flush()
+        self._notice({"step": step, **values})
 
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
+
+    def _notice(self, record: Mapping[str, Any]) -> None:
+        if "evaluation" in record:
+            self.evaluated.add(record["step"])
 
 
 class ProgressLine:

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import resolve_domains
 from segshift.engine.presets import stage_recipe
 from segshift.engine.recipe import Recipe
@@ -50,8 +51,14 @@ def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool) -> 
     if finished is not None:
         console.print(f"{recipe.name}: finished before, in {folder}", highlight=False, soft_wrap=True)
         return finished
-    if not resume and any((folder / "checkpoints").glob("step_*.pt")):
-        raise InputError(f"{folder}: holds an unfinished run; add --resume to go on, or choose another --out")
+    if not resume:
+        checkpoints = Checkpoints(folder / "checkpoints")
+        if max(checkpoints.steps(), default=0) > 0:
+            raise InputError(
+                f"{folder}: holds an unfinished run; add --resume to go on, or choose another --out"
+            )
+        # What failed before its first step (a wrong path, say) has nothing to lose.
+        checkpoints.clear()
     domains = resolve_domains(recipe)
     _write_config(recipe, folder)
     Trainer(recipe, domains, folder, console).run()

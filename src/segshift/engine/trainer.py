@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,7 +98,7 @@ class Trainer:
             if done:
                 line.note(f"{title}: continues after step {done}")
             self._loop(done, fingerprint, stop, metrics, line)
-            result = self._finish(line, metrics, time.monotonic() - started)
+            result = self._finish(metrics, time.monotonic() - started)
         if metrics:
             metrics.close()
         return result
@@ -108,6 +109,9 @@ class Trainer:
         training = self.recipe.training
         if done == 0:
             self._save(0, fingerprint)
+        else:
+            # A run that was stopped between a save and its evaluation catches up.
+            self._evaluate_if_due(done, metrics, line)
         steps = self.data.steps(self.place, done, self.method.uses_target) if done < training.steps else []
         for micro_batches in steps:
             self.method.train()
@@ -132,13 +136,20 @@ class Trainer:
                 if metrics:
                     metrics.close()
                 raise StoppedError(stop.signal_number, done)
-            if training.evaluate_every and done % training.evaluate_every == 0 and not last:
-                result = self.evaluate(line)
-                if metrics and result is not None:
-                    metrics.write(done, evaluation=result.to_dict())
-                    line.note(f"{self.recipe.name}  step {done}  mIoU {100 * result.miou:.1f}")
+            self._evaluate_if_due(done, metrics, line)
 
-    def evaluate(self, line: ProgressLine | None = None) -> EvaluationResult | None:
+    def _evaluate_if_due(self, done: int, metrics: MetricsFile | None, line: ProgressLine) -> None:
+        every = self.recipe.training.evaluate_every
+        if not every or done % every or done == self.recipe.training.steps:
+            return
+        if self._any(metrics is not None and done in metrics.evaluated):
+            return
+        result = self.evaluate()
+        if metrics and result is not None:
+            metrics.write(done, evaluation=result.to_dict())
+            line.note(f"{self.recipe.name}  step {done}  mIoU {100 * result.miou:.1f}")
+
+    def evaluate(self) -> EvaluationResult | None:
         """Evaluate the network to be deployed; None without a labelled evaluation set.
 
         Only the main process computes, the others wait.
@@ -162,12 +173,10 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         return result
 
-    def _finish(
-        self, line: ProgressLine, metrics: MetricsFile | None, seconds: float
-    ) -> EvaluationResult | None:
-        after = self.evaluate(line)
+    def _finish(self, metrics: MetricsFile | None, seconds: float) -> EvaluationResult | None:
+        after = self.evaluate()
         if self.place.rank == 0:
-            if metrics and after is not None:
+            if metrics and after is not None and self.recipe.training.steps not in metrics.evaluated:
                 metrics.write(self.recipe.training.steps, evaluation=after.to_dict())
             self.method.deployed().save(self.folder / "model.safetensors")
             write_json(self.folder / "environment.json", describe_environment(self.place.device))
@@ -219,14 +228,20 @@ class Trainer:
 
     def _agree_to_stop(self, stop: StopRequest) -> bool:
         """Whether any process was asked to stop; all must leave the loop at the same step."""
+        asked = self._any(bool(stop))
+        if asked and not stop:
+            stop.signal_number = signal.SIGTERM
+        return asked
+
+    def _any(self, mine: bool) -> bool:
+        """Whether it is so in any process: what leads to collective work must be the same in all."""
         if self.place.processes == 1:
-            return bool(stop)
-        asked = torch.tensor([float(stop.signal_number)], device=self.place.device)
-        total = self.accelerator.reduce(asked, reduction="sum")
+            return mine
+        total = self.accelerator.reduce(
+            torch.tensor([float(mine)], device=self.place.device), reduction="sum"
+        )
         assert isinstance(total, Tensor)
-        if total.item() and not stop:
-            stop.signal_number = 15
-        return bool(stop)
+        return bool(total.item())
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
