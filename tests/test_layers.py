@@ -17,7 +17,7 @@ _LEVELS = [
     {"models", "losses"},
     {"data"},
     {"pictures"},
-    {"config", "files"},
+    {"config", "files", "plain"},
     {"errors"},
 ]
 _NEIGHBORS = {("config", "files")}

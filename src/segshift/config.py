@@ -179,9 +179,9 @@ def _assign(container: Any, path: list[str], value: Any, assignment: str) -> Non
     head, *rest = path
     if isinstance(container, list):
         if not head.isdigit() or int(head) >= len(container):
+            remedy = f"use 0 to {len(container) - 1}" if container else "give the whole list instead"
             raise InputError(
-                f"--set {assignment}: {head!r} does not index a list of {len(container)}; "
-                f"use 0 to {len(container) - 1}"
+                f"--set {assignment}: {head!r} does not index a list of {len(container)}; {remedy}"
             )
         index: Any = int(head)
     elif isinstance(container, dict):

@@ -21,6 +21,7 @@ from segshift.engine.comparison import (
     run_comparison,
     spread,
 )
+from segshift.engine.run import run_recipe
 from segshift.engine.trainer import Trainer
 from segshift.errors import InputError
 from tests.engine.recipes import toy_recipe
@@ -283,3 +284,44 @@ def test_a_comparison_without_labels_to_judge_by_is_refused(
     monkeypatch.setattr("segshift.engine.comparison.run_recipe", run)
     with pytest.raises(InputError, match="needs a labelled evaluation set"):
         execute(comparison(toy_source, toy_target), tmp_path)
+
+
+def test_a_trained_run_is_judged_anew_when_the_evaluation_changes(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    quiet = QUIET
+    first = run_recipe(toy_recipe(toy_source, toy_target, training={"steps": 2}), tmp_path, quiet)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    other = toy_recipe(toy_source, toy_target, training={"steps": 2}, evaluation={"dataset": str(toy_source)})
+    second = run_recipe(other, tmp_path, quiet)
+    assert second["confusion"] != first["confusion"]
+    assert sum(map(sum, second["confusion"])) == second["evaluation"]["pixels"]
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("arm", "message"),
+    [
+        ({"changes": {"evaluation": {"split": "train"}}}, "`evaluation` differs"),
+        ({"changes": {"source": {"split": "val"}}}, "`source` differs"),
+        ({"changes": {"stages": [{"name": "a"}]}}, "no `stages`"),
+    ],
+)
+def test_arms_differ_in_nothing_but_the_method(
+    tmp_path: Path, toy_source: Path, toy_target: Path, arm: dict[str, Any], message: str
+) -> None:
+    recipe = toy_recipe(toy_source, toy_target).model_dump(mode="json")
+    data = {
+        "name": "unfair",
+        "recipe": recipe,
+        "arms": {"control": {"label": "c"}, "other": {"label": "o", **arm}},
+    }
+    with pytest.raises(InputError, match=message):
+        run_comparison(parse(Comparison, data, "unfair"), tmp_path, QUIET, resume=True)
+
+
+@pytest.mark.parametrize("seeds", [[0, 0], []])
+def test_seeds_are_distinct_and_there_is_one(toy_source: Path, seeds: list[int]) -> None:
+    data = {"name": "c", "recipe": {}, "arms": {"control": {"label": "c"}}, "seeds": seeds}
+    with pytest.raises(InputError, match="seeds"):
+        parse(Comparison, data, "c")

@@ -136,6 +136,21 @@ def test_half_of_the_classes_rounded_up_all_equally_often(present: int) -> None:
     assert (abs(counts - expected) < 40).all()
 
 
+def test_windows_come_from_and_go_to_every_place() -> None:
+    source, target = numbered_images(1, (4, 8), 100.0), numbered_images(1, (7, 5), 200.0)
+    truth, pseudo = torch.zeros(1, 4, 8).long(), torch.ones(1, 7, 5).long()
+    came_from, went_to = set(), set()
+    for seed in range(80):
+        torch.manual_seed(seed)
+        images, labels, _ = class_mix(source, truth, target, pseudo, torch.zeros(1, 7, 5))
+        rows, columns = torch.nonzero(labels[0] == 0, as_tuple=True)
+        assert len(rows) == 4 * 5
+        came_from.add(tuple(images[0, :2, rows[0], columns[0]].int().tolist()))
+        went_to.add((rows[0].item(), columns[0].item()))
+    assert came_from == {(0, left) for left in range(4)}
+    assert went_to == {(top, 0) for top in range(4)}
+
+
 @pytest.mark.parametrize("start_step", [0, 2])
 def test_the_teacher_is_the_recursion_of_the_students(start_step: int) -> None:
     method = align({**PLAIN, "ema_decay": 0.6, "start_step": start_step})

@@ -8,6 +8,7 @@ import typer
 
 from segshift.cli.output import console, print_json, results
 from segshift.errors import InputError
+from segshift.plain import say
 
 if TYPE_CHECKING:
     from segshift.engine.comparison import Comparison
@@ -64,7 +65,12 @@ def parse_seeds(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
         raise InputError(f"--seeds {text}: write whole numbers with commas, for example 0,1,2")
-    return [int(part) for part in parts]
+    seeds = [int(part) for part in parts]
+    if len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"--seeds {text}: a seed stands twice; a repeated run tells nothing about the spread"
+        )
+    return seeds
 
 
 def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: bool, command: str) -> None:
@@ -79,7 +85,7 @@ def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: boo
     try:
         result = run_comparison(comparison, folder, console, resume=True)
     except StoppedError as stop:
-        console.print(f"{stop}. The same command goes on from there.", highlight=False, soft_wrap=True)
+        say(console, f"{stop}. The same command goes on from there.")
         raise
     write_json(folder / "comparison.json", result.to_dict())
     page = write_page(result, folder / "report.html", command)
@@ -88,4 +94,4 @@ def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: boo
         return
     best = result.best()
     results.print(comparison_tables(result.to_dict(), None if best is None else best.name))
-    results.print(f"page  {page}", highlight=False, soft_wrap=True)
+    say(results, f"page  {page}")

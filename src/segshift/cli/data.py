@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from segshift.cli.output import console, print_json, results
+from segshift.plain import say
 
 if TYPE_CHECKING:
     from segshift.data.check import CheckReport, SplitReport
@@ -73,7 +74,7 @@ def check_dataset(
     else:
         _print_report(report)
         if sheet is not None:
-            results.print(f"contact sheet  {sheet}", highlight=False, soft_wrap=True)
+            say(results, f"contact sheet  {sheet}")
     if report.errors:
         raise typer.Exit(2)
 
@@ -111,7 +112,7 @@ def synthesize_city(
     if as_json:
         print_json({"dataset": str(spec), "train": count, "val": val, "size": size, "seed": seed})
     else:
-        results.print(f"{count} + {val} images; use them as {spec}", highlight=False, soft_wrap=True)
+        say(results, f"{count} + {val} images; use them as {spec}")
 
 
 def _print_report(report: "CheckReport") -> None:
@@ -120,7 +121,7 @@ def _print_report(report: "CheckReport") -> None:
             continue
         results.print(_split_table(report, split))
         for value, share in split.unmapped.items():
-            results.print(f"  value {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
+            results.print(f"  {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
     # What is wrong with the whole set (its root, say) is found once per split.
     problems = list({(problem.severity, problem.message): problem for problem in report.problems}.values())
     for problem in problems[:_SHOWN_PROBLEMS]:

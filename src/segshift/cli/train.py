@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from segshift.cli.output import console, print_json, results
+from segshift.plain import say
 
 Recipe = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.")]
 Source = Annotated[
@@ -58,7 +60,7 @@ def train(
     try:
         outcome = run_recipe(loaded, folder, console, resume)
     except StoppedError as stop:
-        console.print(f"{stop}. To go on:\n  {continue_command(folder)}", highlight=False, soft_wrap=True)
+        say(console, f"{stop}. To go on:\n  {continue_command(folder)}")
         raise
     except NonFiniteLossError:
         console.print(
@@ -89,8 +91,8 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
         result = EvaluationResult(np.array(outcome["confusion"], np.int64), names)
         mark = " — ORACLE, trained on target labels" if outcome["uses_target_labels"] else ""
         title = f"{outcome['name']}, {outcome['selected']}, on {outcome['evaluated_on']}{mark}"
-        results.print(iou_table({"IoU in %": result}, title))
+        results.print(iou_table({"IoU in %": result}, escape(title)))
     else:
         results.print("The target has no labels, so there is no IoU to print: look at `segshift predict`.")
-    results.print(f"model   {folder / 'model.safetensors'}", highlight=False, soft_wrap=True)
-    results.print(f"run     {folder}", highlight=False, soft_wrap=True)
+    say(results, f"model   {folder / 'model.safetensors'}")
+    say(results, f"run     {folder}")

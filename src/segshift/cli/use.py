@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from segshift.cli.output import console, print_json, results
 from segshift.errors import InputError
+from segshift.plain import say
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or its model.safetensors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -48,7 +50,7 @@ def evaluate_model(
         print_json({**described, **result.to_dict()})
     else:
         title = f"{checkpoint} on {split.dataset} {split.name} ({len(split.samples)} images)"
-        results.print(iou_table({"IoU in %": result}, title))
+        results.print(iou_table({"IoU in %": result}, escape(title)))
 
 
 def predict(
@@ -93,7 +95,7 @@ def predict(
     if as_json:
         print_json({"checkpoint": str(checkpoint), "legend": str(out / "legend.png"), "predictions": written})
     else:
-        results.print(f"{len(written)} images labelled in {out}", highlight=False, soft_wrap=True)
+        say(results, f"{len(written)} images labelled in {out}")
 
 
 def find_images(paths: list[Path]) -> dict[str, Path]:

@@ -54,6 +54,13 @@ class Comparison(Strict):
     arms: dict[str, Arm]
     seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
 
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed stands twice; a repeated run tells nothing about the spread")
+        return seeds
+
     @field_validator("arms")
     @classmethod
     def _control_and_order(cls, arms: dict[str, Arm]) -> dict[str, Arm]:
@@ -159,6 +166,8 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
         InputError: arms that differ in steps or batch size, or anything that `run_recipe` refuses.
     """
     recipes = {name: _recipe(comparison, name) for name in [START, *comparison.arms]}
+    if recipes[CONTROL].oracle:
+        raise InputError("arm control: it must not train on target labels; take `oracle: true` out")
     steps = {START: 0}
     for name, arm in comparison.arms.items():
         steps[name] = steps[arm.after] + recipes[name].training.steps
@@ -196,6 +205,15 @@ def _check_fair(name: str, recipe: Recipe, steps: int, control: Recipe) -> None:
             f"arm {name}: {steps} steps after the start, the control has {control.training.steps}; "
             "give all arms the same training.steps"
         )
+    if recipe.stages:
+        raise InputError(
+            f"arm {name}: a comparison's arms have no `stages`; use `after` to follow another arm"
+        )
+    for key in ("source", "target", "evaluation", "classes"):
+        if getattr(recipe, key) != getattr(control, key):
+            raise InputError(
+                f"arm {name}: `{key}` differs from the control's; a fair comparison needs equal ones"
+            )
     if recipe.training.batch_size != control.training.batch_size:
         raise InputError(
             f"arm {name}: training.batch_size = {recipe.training.batch_size}, the control has "

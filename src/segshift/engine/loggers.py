@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from segshift.files import json_ready, write_text
+from segshift.plain import say
 
 # Without a terminal a line is printed this often instead of being redrawn.
 _PLAIN_LINE_SECONDS = 15.0
@@ -86,11 +87,11 @@ class ProgressLine:
         if self._live:
             self._live.update(Text(line, overflow="ellipsis", no_wrap=True))
         else:
-            self.console.print(line, highlight=False, soft_wrap=True)
+            say(self.console, line)
 
     def note(self, text: str) -> None:
         """Print a line that stays."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        say(self.console, text)
 
     def _line(self, done: int, now: float, losses: Mapping[str, float], rates: Mapping[str, float]) -> str:
         speed = (done - self._first_step) / max(now - self._start, 1e-9)

@@ -12,9 +12,10 @@ from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import resolve_domains
 from segshift.engine.presets import stage_recipe
 from segshift.engine.recipe import Recipe
-from segshift.engine.trainer import Trainer, finished_result
+from segshift.engine.trainer import Trainer, finished_result, is_current
 from segshift.errors import InputError
 from segshift.files import write_text
+from segshift.plain import say
 
 
 def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = False) -> Mapping[str, Any]:
@@ -48,10 +49,12 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
 
 def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool) -> Mapping[str, Any]:
     finished = finished_result(folder, recipe)
-    if finished is not None:
-        console.print(f"{recipe.name}: finished before, in {folder}", highlight=False, soft_wrap=True)
+    if finished is not None and is_current(finished, recipe):
+        say(console, f"{recipe.name}: finished before, in {folder}")
         return finished
-    if not resume:
+    if finished is not None:
+        say(console, f"{recipe.name}: trained before, evaluated anew")
+    elif not resume:
         checkpoints = Checkpoints(folder / "checkpoints")
         if max(checkpoints.steps(), default=0) > 0:
             raise InputError(

@@ -201,6 +201,7 @@ class Trainer:
             "evaluation": None if after is None else after.to_dict(),
             "confusion": None if after is None else after.confusion.tolist(),
             "fingerprint": recipe_fingerprint(self.recipe),
+            "evaluation_settings": self.recipe.evaluation.model_dump(mode="json"),
         }
 
     def _save(self, step: int, fingerprint: str) -> None:
@@ -254,7 +255,9 @@ def recipe_fingerprint(recipe: Recipe) -> str:
 
 
 def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
-    """The results of a run folder that is complete and was made by this recipe, else None.
+    """The results of a run folder that is complete and was trained by this recipe, else None.
+
+    They may come from another evaluation: see `is_current`.
 
     Raises:
         InputError: the folder holds the results of another recipe.
@@ -266,3 +269,8 @@ def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
     if results.get("fingerprint") != recipe_fingerprint(recipe):
         raise InputError(f"{folder}: holds a finished run with other settings; choose another --out folder")
     return results
+
+
+def is_current(results: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether finished results were evaluated as the recipe asks; a trained network can be judged anew."""
+    return bool(results.get("evaluation_settings") == recipe.evaluation.model_dump(mode="json"))
