@@ -339,3 +339,20 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, toy_source: Path, stop_af
     newest.write_bytes(newest.read_bytes()[:100])
     with pytest.raises(InputError, match=r"step_0*2\.pt: cannot be read"):
         run(toy_recipe(toy_source, None), tmp_path / "run", resume=True)
+
+
+def test_a_target_without_any_labels_trains_and_resumes_from_its_saved_config(
+    tmp_path: Path, toy_source: Path, toy_target: Path, stop_after: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segshift.engine.presets import load_recipe
+
+    bare = tmp_path / "bare.yaml"
+    images = f"root: {toy_target.parent}\nsplits:\n  train: {{images: 'images/train/*.png'}}"
+    bare.write_text(f"name: bare\n{images}\nclasses: [sky, ground, box]\n")
+    stop_after(1)
+    with pytest.raises(StoppedError):
+        run(toy_recipe(toy_source, bare, method=MEAN_TEACHER), tmp_path / "run")
+    monkeypatch.undo()
+    results = run(load_recipe(tmp_path / "run" / "config.yaml"), tmp_path / "run", resume=True)
+    assert results["evaluation"] is None and results["evaluated_on"] is None
+    assert results["target"] == "bare train (6 images)"

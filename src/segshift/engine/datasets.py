@@ -56,8 +56,9 @@ def resolve_domains(recipe: Recipe) -> Domains:
 
 def _evaluation_split(recipe: Recipe) -> Split | None:
     """The labelled split to report on. One that the user named must exist; the default may be missing."""
+    named = recipe.evaluation.split or "val"
     if recipe.evaluation.dataset is not None:
-        split = resolve(recipe.evaluation.dataset, recipe.evaluation.split)
+        split = resolve(recipe.evaluation.dataset, named)
         if not split.labelled:
             raise InputError(
                 f"evaluation.dataset = {recipe.evaluation.dataset}: the split {split.name!r} has no labels; "
@@ -67,9 +68,9 @@ def _evaluation_split(recipe: Recipe) -> Split | None:
     if recipe.target.dataset is None:
         return None
     try:
-        split = resolve(recipe.target.dataset, recipe.evaluation.split)
+        split = resolve(recipe.target.dataset, named)
     except InputError:
-        if "split" in recipe.evaluation.model_fields_set:
+        if recipe.evaluation.split is not None:
             raise
         return None
     return split if split.labelled else None

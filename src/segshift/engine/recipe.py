@@ -101,7 +101,8 @@ class EvaluationConfig(Strict):
 
     Attributes:
         dataset: a dataset argument; null takes the target's.
-        split: the split to evaluate on, unless the argument names one.
+        split: the split to evaluate on, unless the argument names one; null is "val" if the target has
+            one with labels, else nothing is evaluated.
         input_size: (width, height) at which the network sees an image; null takes the target's training
             resize, and the image's own size where there is none. Logits are up-sampled to the label's size.
         mode: the whole image at once, or a sliding window.
@@ -110,7 +111,7 @@ class EvaluationConfig(Strict):
     """
 
     dataset: str | None = None
-    split: str = "val"
+    split: str | None = None
     input_size: tuple[int, int] | None = None
     mode: Literal["whole", "sliding"] = "whole"
     window: tuple[int, int] | None = None
