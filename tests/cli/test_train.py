@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 import segshift as package
-from segshift.engine.step import NonFiniteLossError
-from segshift.engine.trainer import StoppedError, Trainer
+from segshift.engine.trainer import Trainer
+from segshift.errors import NonFiniteLossError, StoppedError
 from tests.cli.conftest import Segshift
 from tests.engine.recipes import toy_recipe
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segshift.engine.step import ContractError, NonFiniteLossError, StepSettings, train_step
+from segshift.engine.step import ContractError, StepSettings, train_step
+from segshift.errors import NonFiniteLossError
 from segshift.methods.base import Batch, Method, Update
 from tests.engine.toy import (
     ToyGame,

@@ -14,9 +14,8 @@ from safetensors.torch import load_file
 from segshift.data.images import read_image
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
-from segshift.engine.step import NonFiniteLossError
-from segshift.engine.trainer import StoppedError, Trainer
-from segshift.errors import InputError
+from segshift.engine.trainer import Trainer
+from segshift.errors import InputError, NonFiniteLossError, StoppedError
 from segshift.methods.align import Align
 from tests.engine.recipes import ADVERSARIAL, EVERY_TERM, MEAN_TEACHER, toy_recipe
 

@@ -7,7 +7,7 @@ import typer
 from segshift import __version__
 from segshift.cli import compare, data, presets, train, use
 from segshift.cli.output import console
-from segshift.errors import InputError
+from segshift.errors import InputError, NonFiniteLossError, StoppedError
 
 app = typer.Typer(
     name="segshift",
@@ -40,10 +40,6 @@ def _options(
 
 def main() -> None:
     """Entry point: bad input ends with one line and status 2, a stop with 128 + signal."""
-    # Imported late: these pull in torch, which `--help` can do without.
-    from segshift.engine.step import NonFiniteLossError
-    from segshift.engine.trainer import StoppedError
-
     try:
         app()
     except InputError as error:

@@ -77,7 +77,7 @@ def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: boo
     from segshift.cli.comparison_page import write_page
     from segshift.cli.tables import comparison_tables
     from segshift.engine.comparison import run_comparison
-    from segshift.engine.trainer import StoppedError
+    from segshift.errors import StoppedError
     from segshift.files import write_json
 
     if seeds is not None:

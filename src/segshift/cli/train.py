@@ -44,8 +44,7 @@ def train(
     from segshift.engine.presets import load_recipe
     from segshift.engine.run import run_recipe
     from segshift.engine.smoke import smoke_recipe
-    from segshift.engine.step import NonFiniteLossError
-    from segshift.engine.trainer import StoppedError
+    from segshift.errors import NonFiniteLossError, StoppedError
 
     changes = []
     if source is not None:

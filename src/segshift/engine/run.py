@@ -30,8 +30,8 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
 
     Raises:
         InputError: bad data or settings, or a folder that holds another run.
-        engine.trainer.StoppedError: Ctrl-C or SIGTERM, after saving.
-        engine.step.NonFiniteLossError: with the last good checkpoint in place.
+        errors.StoppedError: Ctrl-C or SIGTERM, after saving.
+        errors.NonFiniteLossError: with the last good checkpoint in place.
     """
     if not recipe.stages:
         return _run_stage(recipe, folder, console, resume)

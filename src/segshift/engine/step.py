@@ -12,26 +12,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from segshift.config import did_you_mean
+from segshift.errors import NonFiniteLossError
 from segshift.methods.base import Batch, Method, Update
 
 
 class ContractError(RuntimeError):
     """A method broke the engine's contract: a bug in the method, not in the user's input."""
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss became NaN or infinite. Nothing was updated by it.
-
-    Attributes:
-        step: number of the step, from 0.
-        nets: the networks whose turn it was.
-        losses: every named loss of that update.
-    """
-
-    def __init__(self, step: int, nets: tuple[str, ...], losses: Mapping[str, float]) -> None:
-        self.step, self.nets, self.losses = step, nets, dict(losses)
-        values = ", ".join(f"{name} = {value:.6g}" for name, value in losses.items())
-        super().__init__(f"non-finite loss at step {step} in the update of {'+'.join(nets)}: {values}")
 
 
 @dataclass(frozen=True)

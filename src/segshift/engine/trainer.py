@@ -25,27 +25,14 @@ from segshift.engine.loggers import MetricsFile, ProgressLine
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
 from segshift.engine.signals import StopRequest, stop_on_signal
-from segshift.engine.step import NonFiniteLossError, StepSettings, train_step
-from segshift.errors import InputError
+from segshift.engine.step import StepSettings, train_step
+from segshift.errors import InputError, NonFiniteLossError, StoppedError
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
 from segshift.methods import Method
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
 _FREE_KEYS = {"evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every", "workers", "threads"}
-
-
-class StoppedError(RuntimeError):
-    """The run was asked to stop, saved, and can be continued.
-
-    Attributes:
-        signal_number: of the signal that asked.
-        step: steps done and saved.
-    """
-
-    def __init__(self, signal_number: int, step: int) -> None:
-        self.signal_number, self.step = signal_number, step
-        super().__init__(f"stopped after step {step}; everything is saved")
 
 
 class Trainer:
