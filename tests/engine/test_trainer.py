@@ -355,3 +355,38 @@ def test_a_target_without_any_labels_trains_and_resumes_from_its_saved_config(
     results = run(load_recipe(tmp_path / "run" / "config.yaml"), tmp_path / "run", resume=True)
     assert results["evaluation"] is None and results["evaluated_on"] is None
     assert results["target"] == "bare train (6 images)"
+
+
+@pytest.mark.parametrize("method", [ADVERSARIAL, MEAN_TEACHER], ids=["advent", "teacher"])
+def test_bf16_autocast_trains_close_to_fp32_and_not_equal(
+    tmp_path: Path, toy_source: Path, toy_target: Path, method: dict[str, Any]
+) -> None:
+    losses = {}
+    for precision in ("fp32", "bf16"):
+        recipe = toy_recipe(
+            toy_source, toy_target, method=method, training={"precision": precision, "steps": 2}
+        )
+        run(recipe, tmp_path / precision)
+        first = json.loads((tmp_path / precision / "metrics.jsonl").read_text().splitlines()[0])
+        losses[precision] = first["losses"]
+    assert losses["fp32"] != losses["bf16"]
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05, abs=1e-3)
+    assert all(tensor.dtype != torch.bfloat16 for tensor in weights(tmp_path / "bf16").values())
+
+
+def test_micro_batches_give_the_run_of_the_whole_batch(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    # Random crops hold different numbers of ignored pixels; whole images hold equal ones.
+    common = {
+        "method": ADVERSARIAL,
+        "model": {"batch_norm": "frozen"},
+        "source": {"dataset": str(toy_source), "augmentation": {"crop": None, "scale": None}},
+        "target": {"dataset": str(toy_target), "augmentation": {"crop": None, "scale": None}},
+    }
+    for parts in (1, 2):
+        changes = {**common, "training": {"steps": 2, "batch_size": 4, "micro_batches": parts}}
+        run(toy_recipe(toy_source, toy_target, **changes), tmp_path / str(parts))
+    whole, split = weights(tmp_path / "1"), weights(tmp_path / "2")
+    for name in whole:
+        torch.testing.assert_close(whole[name], split[name], rtol=1e-3, atol=1e-6)

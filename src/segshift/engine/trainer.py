@@ -5,6 +5,7 @@ import json
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,8 @@ class Trainer:
         if recipe.training.threads is not None:
             torch.set_num_threads(recipe.training.threads)
         self.recipe, self.domains, self.folder, self.console = recipe, domains, folder, console
-        self.accelerator = Accelerator(
-            mixed_precision="bf16" if recipe.training.precision == "bf16" else "no"
-        )
+        # Its precision is the whole process's for good; ours may differ between stages and arms.
+        self.accelerator = Accelerator(mixed_precision="no")
         self.place = Place(
             self.accelerator.process_index, self.accelerator.num_processes, self.accelerator.device
         )
@@ -57,7 +57,7 @@ class Trainer:
         self.data = TrainingData(recipe, domains.source, domains.target, domains.classes)
         self.settings = StepSettings(
             clip_norm=recipe.training.clip_norm,
-            autocast=self.accelerator.autocast,
+            autocast=self._autocast,
             average=self._average if self.place.processes > 1 else None,
         )
 
@@ -196,6 +196,11 @@ class Trainer:
         if self.place.rank == 0:
             self.checkpoints.save(step, self.method, self.optimizers, fingerprint)
         self.accelerator.wait_for_everyone()
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if self.recipe.training.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.place.device.type, dtype=torch.bfloat16)
 
     def _average(self, flat: Tensor) -> Tensor:
         averaged = self.accelerator.reduce(flat, reduction="mean")
