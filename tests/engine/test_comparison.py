@@ -325,3 +325,19 @@ def test_seeds_are_distinct_and_there_is_one(toy_source: Path, seeds: list[int])
     data = {"name": "c", "recipe": {}, "arms": {"control": {"label": "c"}}, "seeds": seeds}
     with pytest.raises(InputError, match="seeds"):
         parse(Comparison, data, "c")
+
+
+def test_a_comparison_that_was_moved_is_not_run_again(
+    tmp_path: Path, toy_source: Path, toy_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = toy_recipe(toy_source, toy_target, training={"steps": 1}).model_dump(mode="json")
+    comparison = parse(Comparison, {"name": "c", "recipe": recipe, "arms": {"control": {"label": "c"}}}, "c")
+    first = run_comparison(comparison, tmp_path / "here", QUIET, resume=True)
+    (tmp_path / "here").rename(tmp_path / "there")
+
+    def refuse(self: Trainer) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Trainer, "run", refuse)
+    again = run_comparison(comparison, tmp_path / "there", QUIET, resume=True)
+    assert again.to_dict() == first.to_dict()

@@ -31,6 +31,7 @@ from segshift.errors import InputError, NonFiniteLossError, StoppedError
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
 from segshift.methods import Method
+from segshift.models import MODEL_FILE
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
 _FREE_KEYS = {"evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every", "workers", "threads"}
@@ -165,7 +166,7 @@ class Trainer:
         if self.place.rank == 0:
             if metrics and after is not None and self.recipe.training.steps not in metrics.evaluated:
                 metrics.write(self.recipe.training.steps, evaluation=after.to_dict())
-            self.method.deployed().save(self.folder / "model.safetensors")
+            self.method.deployed().save(self.folder / MODEL_FILE)
             write_json(self.folder / "environment.json", describe_environment(self.place.device))
             write_json(self.folder / "results.json", self._results(after, seconds))
         self.accelerator.wait_for_everyone()
@@ -242,8 +243,17 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     data = recipe.model_dump(
         mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
     )
+    if recipe.init_from is not None:
+        data["init_from"] = _content(Path(recipe.init_from).expanduser())
     data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _content(start: Path) -> str:
+    """A hash of the model to start from: where it lies does not matter, what it is does."""
+    file = start / MODEL_FILE if start.is_dir() else start
+    # A missing file is named with its remedy when the network is built.
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(start)
 
 
 def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
