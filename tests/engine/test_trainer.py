@@ -1,63 +1,23 @@
 """The loop: resume, stop, sickness, logs, and the rules about target data."""
 
 import json
-import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
-from safetensors.torch import load_file
 
 from segshift.data.images import read_image
-from segshift.engine.recipe import Recipe
-from segshift.engine.run import run_recipe
-from segshift.engine.trainer import Trainer
 from segshift.errors import InputError, NonFiniteLossError, StoppedError
-from segshift.methods.align import Align
 from tests.engine.recipes import ADVERSARIAL, EVERY_TERM, MEAN_TEACHER, toy_recipe
-
-QUIET = Console(quiet=True)
-
-
-def run(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, Any]:
-    return dict(run_recipe(recipe, folder, QUIET, resume))
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model.safetensors")
-
-
-def assert_same_bits(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
-    assert first.keys() == second.keys()
-    for name in first:
-        assert torch.equal(first[name], second[name]), name
+from tests.engine.runs import assert_same_bits, run, weights
 
 
 def checkpoint_bits(folder: Path) -> dict[str, torch.Tensor]:
     newest = max((folder / "checkpoints").glob("step_*.pt"))
     state: dict[str, torch.Tensor] = torch.load(newest, weights_only=True)["method"]
     return state
-
-
-@pytest.fixture
-def stop_after(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Arrange a signal to this process during a given step."""
-
-    def arrange(step: int, number: int = signal.SIGINT) -> None:
-        original = Align.step
-
-        def interrupted(self: Align, batch: Any) -> Any:
-            if batch.step == step:
-                os.kill(os.getpid(), number)
-            yield from original(self, batch)
-
-        monkeypatch.setattr(Align, "step", interrupted)
-
-    yield arrange
-    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("method", [ADVERSARIAL, MEAN_TEACHER, EVERY_TERM], ids=["advent", "teacher", "all"])
@@ -202,132 +162,11 @@ def test_a_sick_loss_stops_with_everything_named_and_the_last_good_checkpoint(
     assert record["error"] == str(sick.value)
 
 
-def test_what_a_run_folder_holds(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
-    recipe = toy_recipe(toy_source, toy_target, method=ADVERSARIAL, training={"evaluate_every": 2})
-    results = run(recipe, tmp_path / "run")
-    names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {
-        "config.yaml",
-        "metrics.jsonl",
-        "results.json",
-        "checkpoints",
-        "model.safetensors",
-        "environment.json",
-    }
-    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines if "losses" in line] == [1, 2, 3, 4, 5, 6]
-    assert [line["step"] for line in lines if "evaluation" in line] == [2, 4, 6]
-    assert set(lines[0]["lr"]) == {"segmenter", "advent"}
-    assert results["selected"] == "last checkpoint" and results["uses_target_labels"] is False
-    assert set(results["evaluation"]["iou"]) == {"sky", "ground", "box"}
-
-
-def test_the_saved_config_runs_again_to_the_same_bits(
-    tmp_path: Path, toy_source: Path, toy_target: Path
-) -> None:
-    from segshift.engine.presets import load_recipe
-
-    recipe = toy_recipe(toy_source, toy_target, method=MEAN_TEACHER, training={"steps": 2})
-    run(recipe, tmp_path / "first")
-    again = load_recipe(tmp_path / "first" / "config.yaml")
-    assert again == recipe
-    run(again, tmp_path / "second")
-    assert_same_bits(weights(tmp_path / "first"), weights(tmp_path / "second"))
-
-
 def test_training_learns(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
     recipe = toy_recipe(
         toy_source, toy_target, training={"steps": 40}, optimizers={"segmenter": {"lr": 0.05}}
     )
     assert run(recipe, tmp_path / "run")["evaluation"]["miou"] > 0.5
-
-
-def test_the_oracle_trains_on_target_labels_and_says_so(
-    tmp_path: Path, toy_source: Path, toy_target: Path
-) -> None:
-    results = run(toy_recipe(toy_source, toy_target, oracle=True), tmp_path / "run")
-    assert results["uses_target_labels"] is True
-    assert results["source"] == results["target"] == "toy train (6 images)"
-    other = toy_recipe(toy_target, toy_target, source={"dataset": str(toy_target)})
-    run(other, tmp_path / "supervised")
-    assert_same_bits(weights(tmp_path / "run"), weights(tmp_path / "supervised"))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"oracle": True, "target": {"split": "unlabelled"}}, "labelled --target"),
-        ({"source": {"split": "unlabelled"}}, "has no labels"),
-        ({"source": {"dataset": None}}, "give --source"),
-        ({"method": ADVERSARIAL, "target": {"dataset": None}}, "give --target"),
-        ({"training": {"micro_batches": 3}}, "must be a multiple of 3"),
-        ({"optimizers": {"advnt": {}}}, "no such network"),
-        ({"optimizers": {"segmenter": {"lr_multipliers": {"hed": 10}}}}, "no parameter's name starts so"),
-        ({"method": {"name": "align", "terms": [{"term": "advnt"}]}}, "did you mean `advent`"),
-        ({"method": {"name": "align", "terms": [{"term": "advent", "wieght": 1}]}}, "did you mean `weight`"),
-        (
-            {"method": {"name": "align", "terms": [{"term": "minent", "level": "auxiliary"}]}},
-            "auxiliary_head: true",
-        ),
-        ({"evaluation": {"split": "tset"}}, "tset"),
-        ({"evaluation": {"dataset": "DATA", "split": "unlabelled"}}, "has no labels"),
-    ],
-)
-def test_bad_recipes_are_one_line(
-    tmp_path: Path, toy_source: Path, toy_target: Path, changes: dict[str, Any], message: str
-) -> None:
-    if changes.get("evaluation", {}).get("dataset") == "DATA":
-        changes = {"evaluation": {**changes["evaluation"], "dataset": str(toy_target)}}
-    with pytest.raises(InputError, match=message) as error:
-        run(toy_recipe(toy_source, toy_target, **changes), tmp_path / "run")
-    assert "\n" not in str(error.value)
-
-
-def test_a_folder_with_another_run_is_not_touched(tmp_path: Path, toy_source: Path) -> None:
-    recipe = toy_recipe(toy_source, None, training={"steps": 2})
-    run(recipe, tmp_path / "run")
-    before = weights(tmp_path / "run")
-    other = toy_recipe(toy_source, None, training={"steps": 3})
-    with pytest.raises(InputError, match="other settings"):
-        run(other, tmp_path / "run", resume=True)
-    (tmp_path / "run" / "results.json").unlink()
-    with pytest.raises(InputError, match="--resume"):
-        run(recipe, tmp_path / "run")
-    with pytest.raises(InputError, match="other settings"):
-        run(other, tmp_path / "run", resume=True)
-    assert_same_bits(before, weights(tmp_path / "run"))
-
-
-def test_a_finished_run_is_not_run_again(
-    tmp_path: Path, toy_source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recipe = toy_recipe(toy_source, None, training={"steps": 1})
-    first = run(recipe, tmp_path / "run")
-
-    def refuse(self: Trainer) -> None:
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(Trainer, "run", refuse)
-    assert run(recipe, tmp_path / "run") == first
-
-
-def test_stages_feed_each_other_and_finished_ones_are_kept(
-    tmp_path: Path, toy_source: Path, toy_target: Path
-) -> None:
-    stages = [
-        {"name": "source", "changes": {"training": {"steps": 2}}},
-        {"name": "adapt", "changes": {"training": {"steps": 1}, "method": ADVERSARIAL}},
-    ]
-    recipe = toy_recipe(toy_source, toy_target, stages=stages)
-    run(recipe, tmp_path / "run")
-    assert (tmp_path / "run" / "2_adapt" / "model.safetensors").is_file()
-    start = toy_recipe(toy_source, toy_target, training={"steps": 2})
-    run(start, tmp_path / "start")
-    adapted = toy_recipe(
-        toy_source, toy_target, training={"steps": 1}, method=ADVERSARIAL, init_from=str(tmp_path / "start")
-    )
-    run(adapted, tmp_path / "adapted")
-    assert_same_bits(weights(tmp_path / "run" / "2_adapt"), weights(tmp_path / "adapted"))
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, toy_source: Path, stop_after: Any) -> None:
@@ -338,23 +177,6 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, toy_source: Path, stop_af
     newest.write_bytes(newest.read_bytes()[:100])
     with pytest.raises(InputError, match=r"step_0*2\.pt: cannot be read"):
         run(toy_recipe(toy_source, None), tmp_path / "run", resume=True)
-
-
-def test_a_target_without_any_labels_trains_and_resumes_from_its_saved_config(
-    tmp_path: Path, toy_source: Path, toy_target: Path, stop_after: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from segshift.engine.presets import load_recipe
-
-    bare = tmp_path / "bare.yaml"
-    images = f"root: {toy_target.parent}\nsplits:\n  train: {{images: 'images/train/*.png'}}"
-    bare.write_text(f"name: bare\n{images}\nclasses: [sky, ground, box]\n")
-    stop_after(1)
-    with pytest.raises(StoppedError):
-        run(toy_recipe(toy_source, bare, method=MEAN_TEACHER), tmp_path / "run")
-    monkeypatch.undo()
-    results = run(load_recipe(tmp_path / "run" / "config.yaml"), tmp_path / "run", resume=True)
-    assert results["evaluation"] is None and results["evaluated_on"] is None
-    assert results["target"] == "bare train (6 images)"
 
 
 @pytest.mark.parametrize("method", [ADVERSARIAL, MEAN_TEACHER], ids=["advent", "teacher"])

@@ -8,8 +8,8 @@ from pydantic import Field
 from torch import Tensor
 from torchvision.transforms import v2
 
+from segshift.data.labels import IGNORE
 from segshift.losses import weighted_cross_entropy
-from segshift.losses.segmentation import IGNORE
 from segshift.methods.term import Look, Prediction, Term, TermConfig
 from segshift.models.segmenter import Segmenter
 
