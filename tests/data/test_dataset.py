@@ -178,8 +178,8 @@ def test_different_sizes_are_one_line_out_of_a_worker(tmp_path: Path) -> None:
     assert_one_line(caught.value, "5 x 5, 12 x 8", "`resize` or `crop`")
 
 
-def test_a_message_that_is_no_traceback_is_kept() -> None:
-    assert str(SampleError("one\ntwo")) == "one\ntwo"
+def test_a_message_that_is_no_traceback_is_kept_as_one_line() -> None:
+    assert str(SampleError("one\ntwo")) == "one two"
 
 
 @pytest.mark.process

@@ -61,3 +61,10 @@ def test_public_codes_agree(goldens_root: Path) -> None:
     for key, name in {"adaptseg_ce1": "logits1", "adaptseg_ce2": "logits2", "advent_ce2d": "logits1"}.items():
         value = cross_entropy(torch.from_numpy(arrays[name]), labels).item()
         assert value == pytest.approx(scalars[key], abs=1e-6)
+
+
+def test_the_ignored_id_is_that_of_the_label_files() -> None:
+    from segshift.data import labels
+    from segshift.losses import segmentation
+
+    assert segmentation.IGNORE == labels.IGNORE

@@ -3,7 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from segshift.data.labels import IGNORE
+# Losses are pure functions that need no data layer; a test holds this equal to the label files' 255.
+IGNORE = 255
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, ignore: int = IGNORE) -> Tensor:
