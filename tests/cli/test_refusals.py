@@ -50,6 +50,8 @@ def files(tmp_path: Path, trained: Path, toy_target: Path) -> dict[str, str]:
         ("train source_only --source camvid:TMP/gone --out TMP/run", "TMP/gone"),
         ("train source_only --source city:gmae --out TMP/run", "did you mean `game`"),
         ("train source_only --source DATA --set classes=[sky,tree] --out TMP/run", "tree"),
+        ("train adabn", "trains nothing"),
+        ("compare TMP/comparison.yaml --seeds 0,0", "a seed stands twice"),
         ("compare TMP/comparison.yaml --seeds one,two", "--seeds one,two: write whole numbers"),
         ("compare TMP/comparison.yaml --seeds -1", "write whole numbers"),
         ("compare TMP/gone.yaml", "gone.yaml: no such file"),

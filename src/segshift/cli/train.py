@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from segshift.cli.output import console, print_json, results
+from segshift.errors import InputError
 from segshift.plain import say
 
 Recipe = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.")]
@@ -55,6 +56,11 @@ def train(
     loaded = load_recipe(recipe, changes)
     if smoke:
         loaded = smoke_recipe(loaded)
+    elif loaded.training.steps == 0 and loaded.init_from is None and not loaded.stages:
+        raise InputError(
+            f"{recipe}: trains nothing (training.steps = 0); give it a network to adapt: "
+            "--set init_from=RUN_FOLDER"
+        )
     folder = out or Path("runs") / loaded.name
     try:
         outcome = run_recipe(loaded, folder, console, resume)
