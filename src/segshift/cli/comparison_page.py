@@ -70,7 +70,8 @@ def verdict(result: ComparisonResult) -> str:
         return f"No method beats the equal-step control; the nearest, {best.label}, is {amount} mIoU {over}."
     doubt = "" if std is None or gain > std else " That is less than the seeds' spread."
     share = "" if best.gap_share is None else f", {100 * best.gap_share:.0f} % of the gap to the oracle"
-    return f"{best.label} is the best: {amount} mIoU over the equal-step control{share}, {over}.{doubt}"
+    name = best.label[:1].upper() + best.label[1:]
+    return f"{name} is the best: {amount} mIoU over the equal-step control{share}, {over}.{doubt}"
 
 
 def _arm(row: Row, best: Row | None) -> ArmRow:
