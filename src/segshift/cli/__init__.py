@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from rich.markup import escape
 
 from segshift import __version__
 from segshift.cli import compare, data, presets, train, use
@@ -43,17 +44,12 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        console.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except StoppedError as stop:
         sys.exit(128 + stop.signal_number)
     except NonFiniteLossError as error:
-        console.print(f"[bold red]stopped:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]stopped:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
-
-
-def _plain(text: str) -> str:
-    """Text in which rich finds no markup."""
-    return text.replace("[", r"\[")

@@ -13,8 +13,9 @@ from segshift.cli.tables import with_spread
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet
 from segshift.engine.comparison import CONTROL, START, ComparisonResult, Row, spread
-from segshift.engine.datasets import resolve_domains
+from segshift.engine.datasets import Domains, resolve_domains
 from segshift.engine.presets import load_recipe
+from segshift.engine.recipe import Recipe
 from segshift.files import atomic_path
 from segshift.models.segmenter import load
 from segshift.pictures import colorize, legend, present_ids, strip
@@ -26,8 +27,9 @@ _STRIP = 3
 def write_page(result: ComparisonResult, path: Path, command: str) -> Path:
     """Write the comparison as one HTML file, and before_after.png beside it; return the page's path."""
     best = result.best()
-    domains = resolve_domains(load_recipe(_run_folder(result, CONTROL) / "config.yaml"))
-    pictures = _pictures(result, best)
+    recipe = load_recipe(_run_folder(result, CONTROL) / "config.yaml")
+    domains = resolve_domains(recipe)
+    pictures = _pictures(result, best, domains)
     _write_strip(pictures[:_STRIP], domains.classes, path.with_name("before_after.png"))
     page = ComparisonPage(
         title=result.comparison.name,
@@ -36,7 +38,7 @@ def write_page(result: ComparisonResult, path: Path, command: str) -> Path:
         arms=tuple(_arm(row, best) for row in result.rows),
         pictures=pictures,
         palette=domains.classes.palette,
-        settings=_settings(result),
+        settings=_settings(result, best, recipe, domains),
         command=command,
     )
     write_comparison_page(path, page)
@@ -96,10 +98,8 @@ def _run_folder(result: ComparisonResult, arm: str) -> Path:
     return result.folder / f"seed_{result.comparison.seeds[0]}" / arm
 
 
-def _pictures(result: ComparisonResult, best: Row | None) -> tuple[PictureRow, ...]:
+def _pictures(result: ComparisonResult, best: Row | None, domains: Domains) -> tuple[PictureRow, ...]:
     """Evaluation images, evenly spread over the set, as the first seed's control and best method see them."""
-    recipe = load_recipe(_run_folder(result, CONTROL) / "config.yaml")
-    domains = resolve_domains(recipe)
     if domains.evaluation is None:
         return ()
     shown = [(CONTROL, "before: control")] + ([(best.name, f"after: {best.label}")] if best else [])
@@ -118,11 +118,8 @@ def _pictures(result: ComparisonResult, best: Row | None) -> tuple[PictureRow, .
     return tuple(rows)
 
 
-def _settings(result: ComparisonResult) -> dict[str, str]:
-    recipe = load_recipe(_run_folder(result, CONTROL) / "config.yaml")
+def _settings(result: ComparisonResult, best: Row | None, recipe: Recipe, domains: Domains) -> dict[str, str]:
     start = load_recipe(_run_folder(result, START) / "config.yaml")
-    domains = resolve_domains(recipe)
-    best = result.best()
     settings = {
         "source": str(domains.describe("source")),
         "target (labels unused)": str(domains.describe("target")),

@@ -68,11 +68,10 @@ def train(
         say(console, f"{stop}. To go on:\n  {continue_command(folder)}")
         raise
     except NonFiniteLossError:
-        console.print(
+        say(
+            console,
             f"The last good checkpoint is in {folder / 'checkpoints'}. A lower learning rate, "
             "training.clip_norm: 1.0 or precision: fp32 usually helps.",
-            highlight=False,
-            soft_wrap=True,
         )
         raise
     if as_json:
