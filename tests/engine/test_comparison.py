@@ -304,7 +304,7 @@ def test_a_trained_run_is_judged_anew_when_the_evaluation_changes(
     [
         ({"changes": {"evaluation": {"split": "train"}}}, "`evaluation` differs"),
         ({"changes": {"source": {"split": "val"}}}, "`source` differs"),
-        ({"changes": {"stages": [{"name": "a"}]}}, "no `stages`"),
+        ({"changes": {"stages": [{"name": "a"}, {"name": "b"}]}}, "12 steps after the start"),
     ],
 )
 def test_arms_differ_in_nothing_but_the_method(

@@ -138,7 +138,7 @@ def test_a_circle_is_refused(tmp_path: Path, texts: dict[str, str]) -> None:
     [
         ("extends: advnt", "did you mean `advent`"),
         ("extends: gone.yaml", r"gone\.yaml: no such file"),
-        ("extends: [advent]", "give one preset name or YAML path"),
+        ("extends: {advent: 1}", "give a preset name or YAML path, or a list"),
         ("trainning: {steps: 1}", "unknown key `trainning`; did you mean `training`"),
         ("training: {stepps: 1}", r"unknown key `training\.stepps`; did you mean `steps`"),
         ("evaluation: {mode: sliding}", "sliding needs `window"),

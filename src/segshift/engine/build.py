@@ -6,20 +6,23 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet
-from segshift.engine.recipe import OptimizerConfig, Recipe
+from segshift.engine.recipe import CLASSIFIERS, OptimizerConfig, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.errors import InputError
-from segshift.methods import Method, build_method
+from segshift.methods import Method, build_method, needs_segmenter
 from segshift.models.segmenter import Segmenter, load
 
 # Parts that a network may lack without the recipe being wrong.
-_PARTS = ("backbone", "head", "auxiliary_head")
+_PARTS = ("backbone", *CLASSIFIERS)
+# Classifiers that a start may lack, or have for nothing.
+_OPTIONAL = ("auxiliary_head.", "second_head.")
 
 
 def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
     """A new segmenter from `recipe.model`, or one that continues from `recipe.init_from`.
 
-    A start that lacks an auxiliary head which the recipe wants gets a new one; everything else must fit.
+    A start that lacks an auxiliary or second head which the recipe wants gets a new one; everything else
+    must fit. A start with two summed classifiers for a recipe with one does not.
 
     Raises:
         InputError: weights that are missing or do not fit the recipe's network or classes.
@@ -38,7 +41,7 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
         settings.model_copy(update={"weights": "none"}), classes, pixel_statistics=start.pixel_statistics
     )
     weights, wanted = start.state_dict(), segmenter.state_dict()
-    missing = [key for key in wanted if key not in weights and not key.startswith("auxiliary_head.")]
+    missing = [key for key in wanted if key not in weights and not key.startswith(_OPTIONAL)]
     surplus = [key for key in weights if key not in wanted and not key.startswith("auxiliary_head.")]
     unequal = [key for key in weights if key in wanted and weights[key].shape != wanted[key].shape]
     if missing or surplus or unequal:
@@ -53,7 +56,7 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
 
 def build(recipe: Recipe, classes: ClassSet) -> Method:
     """The recipe's method around its segmenter, with all initial weights drawn from the recipe's seed."""
-    segmenter = build_segmenter(recipe, classes)
+    segmenter = build_segmenter(recipe, classes) if needs_segmenter(recipe.method) else None
     torch.manual_seed(derive_seed(recipe.seed, 2))
     return build_method(recipe.method, segmenter)
 

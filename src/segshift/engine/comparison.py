@@ -15,10 +15,11 @@ from pydantic import Field, field_validator
 from rich.console import Console
 
 from segshift.config import Strict, apply_overrides, merge, parse, read_yaml
-from segshift.engine.presets import recipe_data
+from segshift.engine.presets import recipe_data, stage_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
+from segshift.methods import needs_segmenter
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
 
@@ -156,7 +157,10 @@ def spread(values: Sequence[float]) -> float | None:
 
 def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Comparison:
     """Read a comparison's YAML; overrides are "a.b=value" assignments. Raises InputError."""
-    return parse(Comparison, apply_overrides(read_yaml(path), overrides), str(path))
+    data = apply_overrides(read_yaml(path), overrides)
+    if isinstance(data.get("recipe"), dict):
+        data["recipe"] = recipe_data(data["recipe"], str(path))
+    return parse(Comparison, data, str(path))
 
 
 def run_comparison(comparison: Comparison, folder: Path, console: Console, resume: bool) -> ComparisonResult:
@@ -166,11 +170,13 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
         InputError: arms that differ in steps or batch size, or anything that `run_recipe` refuses.
     """
     recipes = {name: _recipe(comparison, name) for name in [START, *comparison.arms]}
-    if recipes[CONTROL].oracle:
-        raise InputError("arm control: it must not train on target labels; take `oracle: true` out")
+    if recipes[CONTROL].uses_target_labels:
+        raise InputError(
+            "arm control: it must not train on target labels; take `oracle` and `target_labelled` out"
+        )
     steps = {START: 0}
     for name, arm in comparison.arms.items():
-        steps[name] = steps[arm.after] + recipes[name].training.steps
+        steps[name] = steps[arm.after] + _segmenter_steps(recipes[name])
         _check_fair(name, recipes[name], steps[name], recipes[CONTROL])
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in recipes}
     for seed in comparison.seeds:
@@ -199,15 +205,19 @@ def _recipe(comparison: Comparison, name: str) -> Recipe:
     return parse(Recipe, merge(data, changes), f"{comparison.name}, arm {name}")
 
 
+def _segmenter_steps(recipe: Recipe) -> int:
+    """Optimizer steps that the segmenter gets, over all stages; a translator's own do not count."""
+    stages = [stage_recipe(recipe, i) for i, stage in enumerate(recipe.stages) if stage.kind == "train"]
+    if not recipe.stages:
+        stages = [recipe]
+    return sum(stage.training.steps for stage in stages if needs_segmenter(stage.method))
+
+
 def _check_fair(name: str, recipe: Recipe, steps: int, control: Recipe) -> None:
     if steps != control.training.steps:
         raise InputError(
             f"arm {name}: {steps} steps after the start, the control has {control.training.steps}; "
             "give all arms the same training.steps"
-        )
-    if recipe.stages:
-        raise InputError(
-            f"arm {name}: a comparison's arms have no `stages`; use `after` to follow another arm"
         )
     for key in ("source", "target", "evaluation", "classes"):
         if getattr(recipe, key) != getattr(control, key):
@@ -241,7 +251,7 @@ def _tabulate(
                 label="common start" if name == START else comparison.arms[name].label,
                 steps=steps[name],
                 source_images_per_step=recipes[name].training.batch_size,
-                uses_target_labels=recipes[name].oracle,
+                uses_target_labels=recipes[name].uses_target_labels,
                 miou=tuple(miou[name]),
                 class_iou=tuple(_mean(values) for values in zip(*per_seed, strict=True)),
                 gain=gain,

@@ -1,11 +1,12 @@
 """Which images a recipe trains and is judged on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import agree, resolve
 from segshift.data.spec import Split
-from segshift.engine.recipe import Recipe
+from segshift.engine.recipe import DomainConfig, Recipe
 from segshift.errors import InputError
 
 
@@ -18,17 +19,24 @@ class Domains:
         target: training images whose labels are never opened; None if the recipe names none.
         evaluation: a labelled split, or None when the target has no labels.
         classes: what the network predicts.
+        also: further splits of a stream, by its key in the recipe ("source", "target" ...), in order.
+        labelled: the splits of the further labelled streams, by their keys.
     """
 
     source: Split
     target: Split | None
     evaluation: Split | None
     classes: ClassSet
+    also: Mapping[str, tuple[Split, ...]] = field(default_factory=dict)
+    labelled: Mapping[str, Split] = field(default_factory=dict)
 
     def describe(self, which: str) -> str | None:
         """Dataset, split and number of images in words."""
-        split: Split | None = getattr(self, which)
-        return None if split is None else f"{split.dataset} {split.name} ({len(split.samples)} images)"
+        split: Split | None = self.labelled.get(which) or getattr(self, which, None)
+        if split is None:
+            return None
+        splits = (split, *self.also.get(which, ()))
+        return " + ".join(f"{one.dataset} {one.name} ({len(one.samples)} images)" for one in splits)
 
 
 def resolve_domains(recipe: Recipe) -> Domains:
@@ -40,18 +48,35 @@ def resolve_domains(recipe: Recipe) -> Domains:
     if recipe.source.dataset is None:
         raise InputError(f"{recipe.name}: no source images; give --source or set source.dataset")
     source = resolve(recipe.source.dataset, recipe.source.split)
-    target = None if recipe.target.dataset is None else resolve(recipe.target.dataset, recipe.target.split)
+    target = None
+    if recipe.target.dataset is not None:
+        # Nobody needs label files to adapt to a data set that could have some.
+        target = resolve(recipe.target.dataset, recipe.target.split, needs_labels=recipe.oracle)
     classes = agree(source, target if target is not None else source, recipe.classes)
+    streams = recipe.labelled_streams
+    also = {
+        name: tuple(resolve(one.dataset, one.split) for one in stream.also)
+        for name, stream in {"source": recipe.source, "target": recipe.target, **streams}.items()
+    }
     if recipe.oracle:
         if target is None or not target.labelled:
             raise InputError(f"{recipe.name}: an oracle trains on target labels; give a labelled --target")
-        source = target
-    if not source.labelled:
-        raise InputError(
-            f"{recipe.source.dataset}: the split {source.name!r} has no labels, and the source needs them; "
-            "add `labels:` to that split in the dataset file"
-        )
-    return Domains(source, target, _evaluation_split(recipe), classes)
+        source, also["source"] = target, also["target"]
+    labelled = {name: _named_split(stream, name, recipe.name) for name, stream in streams.items()}
+    for key, split in [("source", source), *labelled.items()]:
+        for one in (split, *also[key]):
+            if not one.labelled:
+                raise InputError(
+                    f"{one.title}: has no labels, and `{key}` needs them; "
+                    "add `labels:` to that split in the dataset file"
+                )
+    return Domains(source, target, _evaluation_split(recipe), classes, also, labelled)
+
+
+def _named_split(stream: DomainConfig, key: str, recipe: str) -> Split:
+    if stream.dataset is None:
+        raise InputError(f"{recipe}: {key}.dataset is missing; name a labelled data set or take {key} out")
+    return resolve(stream.dataset, stream.split)
 
 
 def _evaluation_split(recipe: Recipe) -> Split | None:

@@ -1,7 +1,8 @@
 """The training images of both domains, step by step, as batches on the device."""
 
+import hashlib
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,13 +10,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segshift.data.dataset import Collated, SegmentationDataset, collate
-from segshift.data.labels import ClassSet
 from segshift.data.sampler import StepSampler
 from segshift.data.spec import Split
-from segshift.engine.recipe import Recipe
+from segshift.engine.datasets import Domains
+from segshift.engine.recipe import DomainConfig, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.errors import InputError
-from segshift.methods.base import Batch
+from segshift.methods.base import Batch, LabelledImages
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,24 @@ class Place:
     device: torch.device
 
 
-class TrainingData:
-    """Both domains' training sets. The target's is built without labels and cannot give any."""
+# One random stream per data stream, so that none depends on which others there are.
+_SEED_STREAMS = {"source": 3, "target": 4, "pseudo_labelled": 5, "target_labelled": 6}
 
-    def __init__(self, recipe: Recipe, source: Split, target: Split | None, classes: ClassSet) -> None:
+
+class TrainingData:
+    """The training images of all streams. The target's is built without labels and cannot give any."""
+
+    def __init__(self, recipe: Recipe, domains: Domains) -> None:
         self.recipe = recipe
-        self.source = SegmentationDataset(source, classes, recipe.source.augmentation, with_labels=True)
+        self.domains = domains
+        self.source = self._dataset("source", domains.source, recipe.source)
         self.target = (
-            None
-            if target is None
-            else SegmentationDataset(target, classes, recipe.target.augmentation, with_labels=False)
+            None if domains.target is None else self._dataset("target", domains.target, recipe.target)
         )
+        self.labelled = {
+            name: self._dataset(name, domains.labelled[name], stream)
+            for name, stream in recipe.labelled_streams.items()
+        }
 
     def target_images(self, batch_size: int, limit: int | None) -> Iterator[Tensor]:
         """Batches (N, 3, H, W) in [0, 1] of the target's images, resized but not augmented, in order."""
@@ -53,6 +61,27 @@ class TrainingData:
         for first in range(0, count, batch_size):
             items = [self.target[index] for index in range(first, min(first + batch_size, count))]
             yield to_unit_range(collate(items).images, torch.device("cpu"), channels_last=False)
+
+    def source_labels(self, batch_size: int, limit: int | None) -> Iterator[Tensor]:
+        """Batches (N, H, W) int64 of the source's labels, resized but not augmented, spread evenly."""
+        length = len(self.source)
+        count = length if limit is None else min(limit, length)
+        chosen = [index * length // count for index in range(count)]
+        for first in range(0, count, batch_size):
+            labels = collate([self.source[index] for index in chosen[first : first + batch_size]]).labels
+            assert labels is not None  # the source is built with labels
+            yield labels.long()
+
+    def source_fingerprint(self) -> str:
+        """A hash of the source's label files (paths, sizes, times), its classes and its training size."""
+        digest = hashlib.sha256()
+        for sample in self.domains.source.samples:
+            assert sample.label is not None  # checked when the domains were resolved
+            status = sample.label.stat()
+            digest.update(f"{sample.label} {status.st_size} {status.st_mtime_ns}\n".encode())
+        classes, augmentation = self.domains.classes.names, self.recipe.source.augmentation
+        digest.update(f"{classes} {augmentation.resize} {self.domains.source.decoder}".encode())
+        return digest.hexdigest()
 
     def steps(self, place: Place, start_step: int, uses_target: bool) -> Iterator[list[Batch]]:
         """The micro-batches of every step from `start_step` on, for one process.
@@ -67,14 +96,23 @@ class TrainingData:
                 f"training.batch_size = {training.batch_size}: must be a multiple of {parts} "
                 f"({place.processes} processes x {training.micro_batches} micro-batches)"
             )
-        source = iter(self._loader(self.source, 3, place, start_step))
-        target = None
+        datasets = {"source": self.source, **self.labelled}
         if uses_target:
             if self.target is None:
                 raise InputError("the method needs target images: give --target or `target.dataset`")
-            target = iter(self._loader(self.target, 4, place, start_step))
+            datasets["target"] = self.target
+        streams = {
+            name: iter(self._loader(dataset, _SEED_STREAMS[name], place, start_step))
+            for name, dataset in datasets.items()
+        }
         for step in range(start_step, training.steps):
-            yield self._micro_batches(next(source), None if target is None else next(target), step, place)
+            drawn = {name: next(stream) for name, stream in streams.items()}
+            yield self._micro_batches(drawn, step, place)
+
+    def _dataset(self, name: str, split: Split, stream: DomainConfig) -> SegmentationDataset:
+        return SegmentationDataset(
+            split, self.domains.classes, stream.augmentation, with_labels=name != "target"
+        )
 
     def _loader(
         self, dataset: SegmentationDataset, stream: int, place: Place, start_step: int
@@ -100,29 +138,39 @@ class TrainingData:
         )
         return loader
 
-    def _micro_batches(
-        self, source: Collated, target: Collated | None, step: int, place: Place
-    ) -> list[Batch]:
-        training, device = self.recipe.training, place.device
-        images = to_unit_range(source.images, device, training.channels_last)
-        if source.labels is None:
-            raise InputError("the source has no labels; give `labels:` in its dataset file")
-        labels = source.labels.to(device, non_blocking=True).long()
-        others = (
-            images[:0] if target is None else to_unit_range(target.images, device, training.channels_last)
-        )
+    def _micro_batches(self, drawn: Mapping[str, Collated], step: int, place: Place) -> list[Batch]:
+        training = self.recipe.training
+        images = {
+            name: to_unit_range(one.images, place.device, training.channels_last)
+            for name, one in drawn.items()
+        }
+        labels = {
+            name: one.labels.to(place.device, non_blocking=True).long()
+            for name, one in drawn.items()
+            if one.labels is not None
+        }
+        target = images.get("target", images["source"][:0])
         count = training.micro_batches
         return [
             Batch(
-                source_images=images[k * len(images) // count : (k + 1) * len(images) // count],
-                source_labels=labels[k * len(labels) // count : (k + 1) * len(labels) // count],
-                target_images=others[k * len(others) // count : (k + 1) * len(others) // count],
+                source_images=_part(images["source"], k, count),
+                source_labels=_part(labels["source"], k, count),
+                target_images=_part(target, k, count),
                 step=step,
                 progress=step / training.steps,
                 last_micro_batch=k == count - 1,
+                labelled=tuple(
+                    LabelledImages(name, _part(images[name], k, count), _part(labels[name], k, count))
+                    for name in self.labelled
+                ),
             )
             for k in range(count)
         ]
+
+
+def _part(tensor: Tensor, index: int, count: int) -> Tensor:
+    """One of `count` equal parts of a batch."""
+    return tensor[index * len(tensor) // count : (index + 1) * len(tensor) // count]
 
 
 def to_unit_range(images: Tensor, device: torch.device, channels_last: bool) -> Tensor:

@@ -1,5 +1,6 @@
 """Finding recipes: the presets that come with the package, files of one's own, and `extends:`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 from segshift.config import apply_overrides, did_you_mean, merge, parse, parse_yaml, read_yaml
 from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
+
+_PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 
 
 def preset_names() -> list[str]:
@@ -42,18 +45,60 @@ def load_recipe(preset_or_file: str | Path, overrides: Sequence[str] = ()) -> Re
 
 
 def recipe_data(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """A recipe's mapping with its `extends:` (a preset's name) followed. Raises InputError."""
-    data = dict(data)
-    base = data.pop("extends", None)
-    return data if base is None else merge(_resolved(str(base), (where,)), data)
+    """A recipe's mapping from inside another file, with its `extends:` followed.
+
+    Paths start at the folder of `where` if that is a file, else at the working folder. Raises InputError.
+    """
+    folder = Path(where).parent if Path(where).suffix in {".yaml", ".yml"} else Path()
+    return _extended(_with_paths(dict(data), folder), where, (), folder)
 
 
-def stage_recipe(recipe: Recipe, index: int) -> Recipe:
-    """The recipe of one stage: the shared keys with the stage's changes, and no stages of its own."""
-    stage = recipe.stages[index]
-    data = merge(recipe.model_dump(mode="json"), stage.changes)
+def stage_recipe(recipe: Recipe, index: int, folders: Mapping[str, str] | None = None) -> Recipe:
+    """The recipe of one stage: the shared keys with the stage's changes, and no stages of its own.
+
+    Args:
+        recipe: with stages.
+        index: which.
+        folders: of earlier stages by name, put in place of `{NAME}` in the stage's strings; without them
+            the strings stay as they are.
+
+    Raises:
+        InputError: `{NAME}` of a stage that does not come earlier, or changes that make no valid recipe.
+    """
+    where = f"{recipe.name}, stage {recipe.stages[index].name}"
+    changes = _filled(recipe.stages[index].changes, _earlier(recipe, index), folders or {}, where)
+    data = merge(recipe.model_dump(mode="json"), changes)
     data["stages"] = []
-    return parse(Recipe, data, f"{recipe.name}, stage {stage.name}")
+    return parse(Recipe, data, where)
+
+
+def stage_settings(recipe: Recipe, index: int, folders: Mapping[str, str]) -> dict[str, Any]:
+    """The `settings` of one stage, `{NAME}` filled in as `stage_recipe` does. Raises InputError."""
+    stage = recipe.stages[index]
+    where = f"{recipe.name}, stage {stage.name}"
+    settings: dict[str, Any] = _filled(stage.settings, _earlier(recipe, index), folders, where)
+    return settings
+
+
+def _earlier(recipe: Recipe, index: int) -> set[str]:
+    return {stage.name for stage in recipe.stages[:index]}
+
+
+def _filled(value: Any, earlier: set[str], folders: Mapping[str, str], where: str) -> Any:
+    """`value` with the folders of earlier stages in place of `{NAME}` in all of its strings."""
+    if isinstance(value, Mapping):
+        return {key: _filled(part, earlier, folders, where) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part, earlier, folders, where) for part in value]
+    if not isinstance(value, str):
+        return value
+    for name in _PLACEHOLDER.findall(value):
+        if name not in earlier:
+            hint = did_you_mean(name, sorted(earlier))
+            raise InputError(f"{where}: {{{name}}} in {value!r} names no earlier stage{hint}")
+        if name in folders:
+            value = value.replace(f"{{{name}}}", folders[name])
+    return value
 
 
 def _files() -> dict[str, Path]:
@@ -73,14 +118,45 @@ def _resolved(reference: str, above: tuple[str, ...]) -> dict[str, Any]:
         raise InputError(f"extends: {' -> '.join([*above, reference])} runs in a circle; take one link out")
     path = Path(reference)
     if path.suffix in {".yaml", ".yml"}:
-        data = read_yaml(path)
+        data = _with_paths(read_yaml(path), path.parent)
     else:
         data = parse_yaml(preset_text(reference), where=f"preset {reference}")
-    base = data.pop("extends", None)
-    if base is None:
+    return _extended(data, reference, above, path.parent)
+
+
+def _extended(data: dict[str, Any], reference: str, above: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    """`data` on top of what its `extends:` names, one after the other."""
+    bases = data.pop("extends", None)
+    if bases is None:
         return data
-    if not isinstance(base, str):
-        raise InputError(f"{reference}: `extends` = {base!r}: give one preset name or YAML path")
-    if Path(base).suffix in {".yaml", ".yml"}:
-        base = str(path.parent / base)
-    return merge(_resolved(base, (*above, reference)), data)
+    names = [bases] if isinstance(bases, str) else bases
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{reference}: `extends` = {bases!r}: give a preset name or YAML path, or a list")
+    result: dict[str, Any] = {}
+    for name in names:
+        if Path(name).suffix in {".yaml", ".yml"}:
+            name = str(folder / name)
+        result = merge(result, _resolved(name, (*above, reference)))
+    return merge(result, data)
+
+
+def _with_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A file's data with the classes of its author's own (`mcd.py:MCD`) found beside the file."""
+    method = data.get("method")
+    if not isinstance(method, dict):
+        return data
+    method = _beside(method, "name", folder)
+    if isinstance(method.get("terms"), list):
+        terms = [
+            _beside(term, "term", folder) if isinstance(term, dict) else term for term in method["terms"]
+        ]
+        method = {**method, "terms": terms}
+    return {**data, "method": method}
+
+
+def _beside(section: dict[str, Any], key: str, folder: Path) -> dict[str, Any]:
+    reference = section.get(key)
+    if not isinstance(reference, str) or ".py:" not in reference:
+        return section
+    file, _, name = reference.rpartition(":")
+    return {**section, key: f"{(folder / Path(file).expanduser()).resolve()}:{name}"}

@@ -10,6 +10,9 @@ from segshift.data.transforms import Augmentation
 from segshift.engine.schedule import ScheduleConfig
 from segshift.models.segmenter import SegmenterConfig
 
+# The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.
+CLASSIFIERS = ("head", "second_head", "auxiliary_head")
+
 
 class Provenance(Strict):
     """Where a preset comes from.
@@ -27,17 +30,34 @@ class Provenance(Strict):
     deviations: list[str] = Field(default_factory=list)
 
 
+class FurtherData(Strict):
+    """A data set mixed into a domain's stream.
+
+    Attributes:
+        dataset: a dataset argument.
+        split: the split to train on, unless the argument names one.
+        weight: how often its images are drawn, where the domain's own data set has weight 1.
+    """
+
+    dataset: str
+    split: str = "train"
+    weight: float = Field(1.0, gt=0)
+
+
 class DomainConfig(Strict):
-    """One domain's training images.
+    """One stream of training images.
 
     Attributes:
         dataset: a dataset argument (`camvid:ROOT`, `city:game`, `FILE.yaml`), see `segshift data list`.
         split: the split to train on, unless the argument names one.
+        also: further data sets of the same domain, mixed in by weight: GTA5 and SYNTHIA as one source, or
+            translated images beside the original ones.
         augmentation: resize, random scale, crop, flip, color jitter, blur.
     """
 
     dataset: str | None = None
     split: str = "train"
+    also: list[FurtherData] = Field(default_factory=list)
     augmentation: Augmentation = Augmentation()
 
 
@@ -75,6 +95,7 @@ class TrainingConfig(Strict):
         checkpoint_every: steps between checkpoints; the last step always writes one.
         keep_checkpoints: how many of the newest are kept.
         log_every: steps between lines of metrics.jsonl.
+        pictures_every: steps between the pictures of methods that have some (reconstructions); 0 for none.
         precision: fp32, or bf16 autocast.
         clip_norm: largest gradient norm per network; null does not clip.
         channels_last: memory layout that is faster for convolutions on most machines.
@@ -89,6 +110,7 @@ class TrainingConfig(Strict):
     checkpoint_every: int = Field(500, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
     log_every: int = Field(10, ge=1)
+    pictures_every: int = Field(500, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"
     clip_norm: float | None = Field(None, gt=0)
     channels_last: bool = True
@@ -125,16 +147,25 @@ class EvaluationConfig(Strict):
 
 
 class Stage(Strict):
-    """One stage of a recipe: a name and what it changes.
+    """One stage of a recipe.
+
+    In the strings of `changes` and `settings`, `{NAME}` stands for the folder of the earlier stage NAME.
 
     Attributes:
         name: folder of the stage inside the run folder.
-        changes: keys of the recipe that differ in this stage. Unless it sets `init_from`, a later stage
-            starts from the model of the stage before it.
+        kind: train; translate writes a translated copy of the source with a trained translator;
+            pseudo_label writes the target's images with a trained segmenter's labels. Both write a
+            `dataset.yaml` into their folder.
+        changes: keys of the recipe that differ in this stage. Unless they set `init_from`, a later stage
+            starts from the model of the last stage that trained one.
+        settings: of a translate stage (see `TranslationConfig`) or a pseudo_label stage
+            (see `PseudoLabelConfig`).
     """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
+    kind: Literal["train", "translate", "pseudo_label"] = "train"
     changes: dict[str, Any] = Field(default_factory=dict)
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class Recipe(Strict):
@@ -148,10 +179,14 @@ class Recipe(Strict):
         seed: of everything random.
         source: the labelled domain.
         target: the unlabelled domain; its labels are never opened in training.
+        pseudo_labelled: target images with labels that a network gave them (`segshift data pseudo-label`);
+            every step sees as many of them as of the source, in a forward pass of their own.
+        target_labelled: the few target images that have true labels, if there are some: a further
+            supervised stream. Every table says that they were used.
         classes: a class set or list of names that both domains are mapped to; null needs equal classes.
         model: the network.
         init_from: a model.safetensors or run folder to start from; null starts from `model.weights`.
-        method: `name:` of the method and its settings; `align` takes a list of `terms:`.
+        method: `name:` of the method (or `FILE.py:CLASS`) and its settings; `align` takes `terms:`.
         optimizers: by network name; "adversary" serves every network that has no entry of its own.
         training: the loop.
         evaluation: how the run is judged.
@@ -166,6 +201,8 @@ class Recipe(Strict):
     seed: int = Field(0, ge=0)
     source: DomainConfig = DomainConfig()
     target: DomainConfig = DomainConfig()
+    pseudo_labelled: DomainConfig | None = None
+    target_labelled: DomainConfig | None = None
     classes: str | list[str] | None = None
     model: SegmenterConfig = SegmenterConfig()
     init_from: str | None = None
@@ -184,6 +221,17 @@ class Recipe(Strict):
             raise ValueError("two stages have the same name")
         return stages
 
+    @property
+    def labelled_streams(self) -> dict[str, DomainConfig]:
+        """The further labelled streams by their keys."""
+        streams = {"pseudo_labelled": self.pseudo_labelled, "target_labelled": self.target_labelled}
+        return {name: stream for name, stream in streams.items() if stream is not None}
+
+    @property
+    def uses_target_labels(self) -> bool:
+        """Whether true labels of the target take part in training, which every table must say."""
+        return self.oracle or self.target_labelled is not None
+
     def optimizer_for(self, network: str) -> OptimizerConfig:
         """The settings of one network's optimizer: its own, else "adversary", else the defaults."""
         if network in self.optimizers:
@@ -191,7 +239,7 @@ class Recipe(Strict):
         if network != "segmenter" and "adversary" in self.optimizers:
             return self.optimizers["adversary"]
         if network == "segmenter":
-            return OptimizerConfig(lr_multipliers={"head": 10.0, "auxiliary_head": 10.0})
+            return OptimizerConfig(lr_multipliers=dict.fromkeys(CLASSIFIERS, 10.0))
         return OptimizerConfig(kind="adam", lr=1e-4, weight_decay=0.0)
 
     def inference_size(self) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """A whole recipe in a run folder: its stages in order, each run once, each resumable."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,22 @@ from rich.console import Console
 
 from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import resolve_domains
-from segshift.engine.presets import stage_recipe
+from segshift.engine.presets import stage_recipe, stage_settings
+from segshift.engine.pseudo_labels import run_pseudo_label_stage
 from segshift.engine.recipe import Recipe
-from segshift.engine.trainer import Trainer, finished_result, is_current
+from segshift.engine.trainer import Trainer, finished_result, is_current, on_main_process
+from segshift.engine.translation import run_translate_stage
 from segshift.errors import InputError
-from segshift.files import write_text
+from segshift.files import atomic_path, write_text
+from segshift.models import MODEL_FILE
 from segshift.plain import say
 
 
 def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = False) -> Mapping[str, Any]:
     """Train every stage of `recipe` below `folder` and return the last one's results.
+
+    The last stage's model and results are copied into `folder` itself, so that a run of several stages is
+    used like any other.
 
     Args:
         recipe: what to train.
@@ -37,13 +44,24 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
         return _run_stage(recipe, folder, console, resume)
     _write_config(recipe, folder)
     results: Mapping[str, Any] = {}
-    previous: Path | None = None
+    folders: dict[str, Path] = {}
+    model = None if recipe.init_from is None else Path(recipe.init_from)
     for index, stage in enumerate(recipe.stages):
-        staged = stage_recipe(recipe, index)
-        if previous is not None and "init_from" not in stage.changes:
-            staged = staged.model_copy(update={"init_from": str(previous)})
-        previous = folder / f"{index + 1}_{stage.name}"
-        results = _run_stage(staged, previous, console, resume)
+        here = folder / f"{index + 1}_{stage.name}"
+        staged = stage_recipe(recipe, index, {name: str(path) for name, path in folders.items()})
+        if model is not None and "init_from" not in stage.changes:
+            staged = staged.model_copy(update={"init_from": str(model)})
+        if stage.kind == "train":
+            results = _run_stage(staged, here, console, resume)
+        else:
+            _write_data(recipe, index, staged, here, folders, console)
+        folders[stage.name] = here
+        if (here / MODEL_FILE).is_file():
+            model = here
+    for name in (MODEL_FILE, "results.json", "environment.json"):
+        if model is not None and (model / name).is_file():
+            with atomic_path(folder / name) as temporary:
+                shutil.copyfile(model / name, temporary)
     return results
 
 
@@ -67,6 +85,21 @@ def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool) -> 
     Trainer(recipe, domains, folder, console).run()
     results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     return results
+
+
+def _write_data(
+    recipe: Recipe, index: int, staged: Recipe, folder: Path, folders: Mapping[str, Path], console: Console
+) -> None:
+    """A stage that writes a data set with an earlier stage's network; what is complete is not made again."""
+    stage = recipe.stages[index]
+    settings = stage_settings(recipe, index, {name: str(path) for name, path in folders.items()})
+    where = f"{recipe.name}, stage {stage.name}"
+    if stage.kind == "pseudo_label":
+        on_main_process(lambda: run_pseudo_label_stage(staged, settings, folder, console, where))
+    else:
+        if folders:
+            settings = {"translator": str(list(folders.values())[-1]), **settings}
+        on_main_process(lambda: run_translate_stage(staged, settings, folder, console, where))
 
 
 def _write_config(recipe: Recipe, folder: Path) -> None:

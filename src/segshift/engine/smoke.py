@@ -3,21 +3,19 @@
 from typing import Any
 
 from segshift.config import merge, parse
-from segshift.engine.recipe import Recipe, Stage
+from segshift.engine.recipe import Recipe
 
 # Cropped as well as resized: a recipe that scales at random needs equal sizes again.
 _AUGMENTATION = {"resize": [96, 64], "crop": [96, 64]}
+
+
+def _dataset(style: str) -> dict[str, Any]:
+    return {"dataset": f"city:{style},size=96x64,count=6,val=2", "split": "train"}
+
+
 _TINY: dict[str, Any] = {
-    "source": {
-        "dataset": "city:game,size=96x64,count=6,val=2",
-        "split": "train",
-        "augmentation": _AUGMENTATION,
-    },
-    "target": {
-        "dataset": "city:overcast,size=96x64,count=6,val=2",
-        "split": "train",
-        "augmentation": _AUGMENTATION,
-    },
+    "source": {**_dataset("game"), "augmentation": _AUGMENTATION},
+    "target": {**_dataset("overcast"), "augmentation": _AUGMENTATION},
     "model": {"weights": "none"},
     "init_from": None,
     "training": {"batch_size": 2, "micro_batches": 1, "workers": 0, "evaluate_every": 0, "precision": "fp32"},
@@ -25,23 +23,64 @@ _TINY: dict[str, Any] = {
 }
 
 
-def smoke_recipe(recipe: Recipe) -> Recipe:
-    """`recipe` on six 96x64 city images, two steps, without pretrained weights; its method is unchanged.
+# Settings of terms that only make sense for images of a real size, or late in a real run.
+_TINY_TERM = {"start_step": 1, "patch_px": 32, "modes": 4}
 
-    A recipe without steps (AdaBN) keeps having none.
+
+def smoke_recipe(recipe: Recipe) -> Recipe:
+    """`recipe` on six 96x64 city images, two steps per stage, without pretrained weights.
+
+    Its method is unchanged but for patches, which become small, and terms that wake up late, which wake up
+    at once. A recipe without steps (AdaBN) keeps having none.
     """
     data = merge(recipe.model_dump(mode="json"), _TINY)
     data["training"]["steps"] = min(2, recipe.training.steps)
-    stages = []
-    for stage in recipe.stages:
-        changes = dict(stage.changes)
-        changes.pop("source", None)
-        changes.pop("target", None)
-        if "training" in changes:
-            steps = min(2, changes["training"].get("steps", 2))
-            changes["training"] = {**changes["training"], **_TINY["training"], "steps": steps}
-        stages.append(Stage(name=stage.name, changes=changes).model_dump(mode="json"))
-    data["stages"] = stages
+    data["method"] = _tiny_method(data["method"])
+    for name in recipe.labelled_streams:
+        data[name] = merge(data[name], _TINY["target"])
+    for stream in ("source", "target", *recipe.labelled_streams):
+        data[stream]["also"] = [{**one, **_dataset("overcast")} for one in data[stream]["also"]]
+    data["stages"] = [
+        {**stage.model_dump(mode="json"), "changes": _tiny_changes(stage.changes)} for stage in recipe.stages
+    ]
     if recipe.classes is None or isinstance(recipe.classes, list):
         data["classes"] = None
     return parse(Recipe, data, f"{recipe.name} (smoke)")
+
+
+def _tiny_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """A stage's changes, shrunk as the recipe is; what refers to earlier stages stays."""
+    tiny = {key: dict(value) if isinstance(value, dict) else value for key, value in changes.items()}
+    for stream in ("source", "target", "pseudo_labelled", "target_labelled"):
+        if isinstance(tiny.get(stream), dict):
+            if not _refers(tiny[stream].get("dataset")):
+                tiny[stream].pop("dataset", None)
+                tiny[stream].pop("split", None)
+            tiny[stream]["augmentation"] = _AUGMENTATION
+    if not _refers(tiny.get("init_from")) and tiny.get("init_from") is not None:
+        del tiny["init_from"]
+    for key in ("model", "training", "evaluation"):
+        if isinstance(tiny.get(key), dict):
+            tiny[key] = {**tiny[key], **_TINY[key]}
+    if "training" in tiny:
+        tiny["training"]["steps"] = min(2, changes["training"].get("steps", 2))
+    if "method" in tiny:
+        tiny["method"] = _tiny_method(tiny["method"])
+    return tiny
+
+
+def _tiny_method(method: dict[str, Any]) -> dict[str, Any]:
+    if "terms" not in method:
+        return method
+    return {**method, "terms": [_tiny_term(term) for term in method["terms"]]}
+
+
+def _tiny_term(term: dict[str, Any]) -> dict[str, Any]:
+    """Sizes in px may be one number or two, so they are replaced; numbers never grow."""
+    tiny = {key: value for key, value in _TINY_TERM.items() if term.get(key) is not None}
+    return {**term, **{k: min(v, term[k]) if isinstance(term[k], int) else v for k, v in tiny.items()}}
+
+
+def _refers(value: Any) -> bool:
+    """Whether a string holds `{STAGE}`."""
+    return isinstance(value, str) and "{" in value

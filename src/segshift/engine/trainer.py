@@ -4,7 +4,7 @@ import hashlib
 import json
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
 from segshift.engine.feed import Place, TrainingData
 from segshift.engine.loggers import MetricsFile, ProgressLine
+from segshift.engine.pictures import write_pictures
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
 from segshift.engine.signals import StopRequest, stop_on_signal
@@ -34,7 +35,15 @@ from segshift.methods import Method
 from segshift.models import MODEL_FILE
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
-_FREE_KEYS = {"evaluate_every", "checkpoint_every", "keep_checkpoints", "log_every", "workers", "threads"}
+_FREE_KEYS = {
+    "evaluate_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "log_every",
+    "pictures_every",
+    "workers",
+    "threads",
+}
 
 
 class Trainer:
@@ -55,7 +64,7 @@ class Trainer:
         self._broadcast_weights()
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.training.keep_checkpoints)
-        self.data = TrainingData(recipe, domains.source, domains.target, domains.classes)
+        self.data = TrainingData(recipe, domains)
         self.settings = StepSettings(
             clip_norm=recipe.training.clip_norm,
             autocast=self._autocast,
@@ -124,6 +133,8 @@ class Trainer:
                 if metrics:
                     metrics.close()
                 raise StoppedError(stop.signal_number, done)
+            if metrics and training.pictures_every and (last or done % training.pictures_every == 0):
+                write_pictures(self.method, micro_batches[0], self.folder / "pictures", done)
             self._evaluate_if_due(done, metrics, line)
 
     def _evaluate_if_due(self, done: int, metrics: MetricsFile | None, line: ProgressLine) -> None:
@@ -138,19 +149,20 @@ class Trainer:
             line.note(f"{self.recipe.name}  step {done}  mIoU {100 * result.miou:.1f}")
 
     def evaluate(self) -> EvaluationResult | None:
-        """Evaluate the network to be deployed; None without a labelled evaluation set.
+        """Evaluate the network to be deployed; None without one, or without a labelled evaluation set.
 
         Only the main process computes, the others wait.
         """
         self._average_buffers()
         result = None
-        if self.place.rank == 0 and self.domains.evaluation is not None:
+        segmenter = self.method.deployed()
+        if self.place.rank == 0 and self.domains.evaluation is not None and segmenter is not None:
             settings = self.recipe.evaluation
             dataset = SegmentationDataset(
                 self.domains.evaluation, self.domains.classes, None, with_labels=True
             )
             result = evaluate(
-                self.method.deployed(),
+                segmenter,
                 dataset,
                 mode=settings.mode,
                 input_size=self.recipe.inference_size(),
@@ -166,7 +178,7 @@ class Trainer:
         if self.place.rank == 0:
             if metrics and after is not None and self.recipe.training.steps not in metrics.evaluated:
                 metrics.write(self.recipe.training.steps, evaluation=after.to_dict())
-            self.method.deployed().save(self.folder / MODEL_FILE)
+            self.method.save(self.folder)
             write_json(self.folder / "environment.json", describe_environment(self.place.device))
             write_json(self.folder / "results.json", self._results(after, seconds))
         self.accelerator.wait_for_everyone()
@@ -182,9 +194,11 @@ class Trainer:
             "source_images_per_step": training.batch_size,
             "source": self.domains.describe("source"),
             "target": self.domains.describe("target"),
+            "pseudo_labelled": self.domains.describe("pseudo_labelled"),
+            "target_labelled": self.domains.describe("target_labelled"),
             "evaluated_on": self.domains.describe("evaluation"),
             "selected": "last checkpoint",
-            "uses_target_labels": self.recipe.oracle,
+            "uses_target_labels": self.recipe.uses_target_labels,
             "seconds_of_last_session": round(seconds, 1),
             "evaluation": None if after is None else after.to_dict(),
             "confusion": None if after is None else after.confusion.tolist(),
@@ -236,6 +250,14 @@ class Trainer:
         )
         assert isinstance(total, Tensor)
         return bool(total.item())
+
+
+def on_main_process(work: Callable[[], None]) -> None:
+    """Call `work` in the main process while the others wait."""
+    accelerator = Accelerator(mixed_precision="no")
+    if accelerator.is_main_process:
+        work()
+    accelerator.wait_for_everyone()
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:

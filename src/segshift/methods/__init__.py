@@ -1,52 +1,79 @@
 """Training methods. `METHODS` and `TERMS` are all there are; a new one is a file and a line here."""
 
-from typing import Any
+from typing import Any, TypeVar
+
+from torch import nn
 
 from segshift.config import did_you_mean, parse
 from segshift.errors import InputError
 from segshift.methods.adabn import AdaBN, AdaBNTerm
 from segshift.methods.adversarial import AdvEnt, FeatureAlignment, OutputAlignment
-from segshift.methods.align import Align, AlignConfig
-from segshift.methods.base import Batch, Method, Update
+from segshift.methods.align import Align
+from segshift.methods.base import Batch, LabelledImages, Method, Update
+from segshift.methods.clan import Clan
+from segshift.methods.external import external_class
+from segshift.methods.local_alignment import LocalAlignment
 from segshift.methods.mean_teacher import MeanTeacher
 from segshift.methods.minent import MinEnt
+from segshift.methods.patch import PatchAlignment
 from segshift.methods.term import Look, Prediction, Term, TermConfig
 from segshift.models.segmenter import Segmenter
+
+Kind = TypeVar("Kind", bound=nn.Module)
 
 METHODS: dict[str, type[Method]] = {"align": Align, "adabn": AdaBN}
 TERMS: dict[str, type[Term]] = {
     "adabn": AdaBNTerm,
     "advent": AdvEnt,
+    "clan": Clan,
     "feature_alignment": FeatureAlignment,
+    "local_alignment": LocalAlignment,
     "mean_teacher": MeanTeacher,
     "minent": MinEnt,
     "output_alignment": OutputAlignment,
+    "patch": PatchAlignment,
 }
 
 
-def build_method(config: dict[str, Any], segmenter: Segmenter, where: str = "method") -> Method:
+def method_class(name: str, where: str = "method") -> type[Method]:
+    """The method of a name in `METHODS`, or of a user's own `FILE.py:CLASS`. Raises InputError."""
+    return _find(name, METHODS, Method, f"{where}.name", "method")
+
+
+def build_method(config: dict[str, Any], segmenter: Segmenter | None, where: str = "method") -> Method:
     """The method that a recipe's `method:` section describes, around `segmenter`.
+
+    Args:
+        config: the section; `name` is a key of `METHODS` or `FILE.py:CLASS`.
+        segmenter: what it trains; None only where `Method.needs_segmenter` says so.
+        where: the section's place, for messages.
 
     Raises:
         InputError: an unknown method or term, or a bad key or value in its configuration.
     """
-    name = config.get("name", "align")
-    if name not in METHODS:
-        raise InputError(f"{where}.name = {name!r}: unknown method{did_you_mean(str(name), list(METHODS))}")
-    if name == "align":
-        settings = parse(AlignConfig, config, where)
-        terms = [_build_term(t, segmenter, f"{where}.terms.{i}") for i, t in enumerate(settings.terms)]
-        return Align(settings, segmenter, terms)
-    method = METHODS[name]
-    return method(parse(method.Config, config, where), segmenter)
+    method = method_class(config.get("name", "align"), where)
+    settings: Any = parse(method.Config, config, where)
+    if segmenter is None and method.needs_segmenter(settings):
+        raise ValueError(f"{where}: {method.__name__} needs a segmenter")
+    build: Any = method  # a subclass's constructor; the base class has torch's
+    if not issubclass(method, Align):
+        built: Method = build(settings, segmenter)
+        return built
+    assert segmenter is not None
+    terms = [_build_term(t, segmenter, f"{where}.terms.{i}") for i, t in enumerate(settings.terms)]
+    aligned: Method = build(settings, segmenter, terms)
+    return aligned
+
+
+def needs_segmenter(config: dict[str, Any], where: str = "method") -> bool:
+    """Whether the method that `config` describes is built around a segmenter. Raises InputError."""
+    method = method_class(config.get("name", "align"), where)
+    return method.needs_segmenter(parse(method.Config, config, where))
 
 
 def _build_term(config: dict[str, Any], segmenter: Segmenter, where: str) -> Term:
-    name = config.get("term")
-    if name not in TERMS:
-        raise InputError(f"{where}.term = {name!r}: unknown term{did_you_mean(str(name), list(TERMS))}")
-    term = TERMS[name]
-    settings = parse(term.Config, config, where)
+    term = _find(config.get("term"), TERMS, Term, f"{where}.term", "term")
+    settings: Any = parse(term.Config, config, where)
     if getattr(settings, "level", "main") == "auxiliary" and segmenter.auxiliary_head is None:
         raise InputError(
             f"{where}.level = 'auxiliary': the network has no auxiliary head; set model.auxiliary_head: true"
@@ -54,11 +81,20 @@ def _build_term(config: dict[str, Any], segmenter: Segmenter, where: str) -> Ter
     return term(settings, segmenter)
 
 
+def _find(name: Any, known: dict[str, type[Kind]], base: type[Kind], where: str, noun: str) -> type[Kind]:
+    if isinstance(name, str) and ".py:" in name:
+        return external_class(name, base, where)
+    if name not in known:
+        raise InputError(f"{where} = {name!r}: unknown {noun}{did_you_mean(str(name), list(known))}")
+    return known[name]
+
+
 __all__ = [
     "METHODS",
     "TERMS",
     "Align",
     "Batch",
+    "LabelledImages",
     "Look",
     "Method",
     "Prediction",
@@ -66,4 +102,6 @@ __all__ = [
     "TermConfig",
     "Update",
     "build_method",
+    "method_class",
+    "needs_segmenter",
 ]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from segshift.config import Strict
 from segshift.errors import InputError
 from segshift.losses import cross_entropy
-from segshift.methods.base import Batch, Method, Update
+from segshift.methods.base import Batch, Method, PreparationData, Update
 from segshift.methods.term import Look, Prediction, Term
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
@@ -22,11 +22,13 @@ class AlignConfig(Strict):
         name: "align".
         auxiliary_weight: weight of the auxiliary head's cross-entropy (AdaptSegNet: 0.1); unused without
             an auxiliary head.
+        labelled_weight: weight of the cross-entropy on each further labelled stream (pseudo labels).
         terms: the terms' configurations, each with its kind under `term`.
     """
 
     name: Literal["align"] = "align"
     auxiliary_weight: float = Field(0.1, ge=0)
+    labelled_weight: float = Field(1.0, ge=0)
     terms: list[dict[str, Any]] = Field(default_factory=list)
 
 
@@ -37,6 +39,7 @@ class Align(Method):
     normalisation would leak the target's statistics.
 
     Schedule: `segmenter` alone without a target; else `segmenter* segmenter` and one update per adversary.
+    Each further labelled stream adds a `segmenter*`.
     """
 
     Config = AlignConfig
@@ -50,6 +53,7 @@ class Align(Method):
         self.segmenter = segmenter
         self.terms = nn.ModuleList(terms)
         self.auxiliary_weight = config.auxiliary_weight
+        self.labelled_weight = config.labelled_weight
         self.uses_target = any(term.uses_target for term in terms)
 
     def networks(self) -> dict[str, list[nn.Parameter]]:
@@ -67,13 +71,25 @@ class Align(Method):
         ]
         return {"segmenter": together, **adversaries}
 
+    def prepare(self, data: PreparationData) -> None:
+        """Every term's own preparation, in order."""
+        for term in self._terms():
+            term.prepare(data)
+
     def step(self, batch: Batch) -> Iterator[Update]:
         """The segmenter on the source, then on the target, then the adversaries on what they saw."""
         terms = [term for term in self._terms() if batch.step >= term.start_step]
         look = Look(batch, self.segmenter, self._predict(batch.source_images))
-        losses = self._supervised(look)
+        losses = self._supervised(look, terms)
         for term in terms:
             losses |= _named(term, term.on_source(look))
+        for labelled in batch.labelled:
+            yield Update("segmenter", losses, step=False)
+            prediction = self._predict(labelled.images)
+            losses = self._cross_entropies(prediction, labelled.labels, labelled.name, self.labelled_weight)
+            for term in terms:
+                losses |= _named(term, term.on_labelled(labelled, prediction))
+            del prediction
         if any(term.uses_target for term in terms):
             yield Update("segmenter", losses, step=False)
             if any(term.uses_target_prediction for term in terms):
@@ -112,12 +128,22 @@ class Align(Method):
         size = (images.shape[-2], images.shape[-1])
         return Prediction.of(self.segmenter(self.segmenter.normalize(images)), size)
 
-    def _supervised(self, look: Look) -> dict[str, Tensor]:
-        labels = look.batch.source_labels
-        losses = {"supervised": cross_entropy(look.source.logits, labels)}
-        if look.source.auxiliary_logits is not None:
-            auxiliary = cross_entropy(look.source.auxiliary_logits, labels)
-            losses["supervised_auxiliary"] = self.auxiliary_weight * auxiliary
+    def _supervised(self, look: Look, terms: Sequence[Term]) -> dict[str, Tensor]:
+        """The source's losses: a term's own where one has them, else cross-entropy."""
+        answers = [_named(term, losses) for term in terms if (losses := term.supervised(look)) is not None]
+        if len(answers) > 1:
+            raise InputError("method.terms: two terms replace the supervised loss; keep one of them")
+        if answers:
+            return answers[0]
+        return self._cross_entropies(look.source, look.batch.source_labels, "supervised", 1.0)
+
+    def _cross_entropies(
+        self, prediction: Prediction, labels: Tensor, name: str, weight: float
+    ) -> dict[str, Tensor]:
+        losses = {name: weight * cross_entropy(prediction.logits, labels)}
+        if prediction.auxiliary_logits is not None:
+            auxiliary = cross_entropy(prediction.auxiliary_logits, labels)
+            losses[f"{name}_auxiliary"] = weight * self.auxiliary_weight * auxiliary
         return losses
 
 

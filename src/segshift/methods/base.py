@@ -2,17 +2,34 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
 from segshift.config import Strict
+from segshift.models import MODEL_FILE
 from segshift.models.segmenter import Segmenter
 
 
 @dataclass(frozen=True)
+class LabelledImages:
+    """Labelled images beside the source's: pseudo labels, or the few target labels that a user has.
+
+    Attributes:
+        name: the recipe's key: "pseudo_labelled" or "target_labelled".
+        images: (L, 3, H, W) float in [0, 1], RGB.
+        labels: (L, H, W) int64 train ids, 255 = ignore.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
-    """What a training step sees. There is no field for target labels, so training cannot use them.
+    """What a training step sees. There is no field for the target's labels, so training cannot use them.
 
     Attributes:
         source_images: (N, 3, H, W) float in [0, 1], RGB.
@@ -22,6 +39,7 @@ class Batch:
         progress: step / number of steps, in [0, 1).
         last_micro_batch: False for all but the last micro-batch of a step; what must happen once per step
             (an exponential moving average, say) asks for it.
+        labelled: further labelled images, one entry per stream that the recipe names.
     """
 
     source_images: Tensor
@@ -30,6 +48,7 @@ class Batch:
     step: int
     progress: float
     last_micro_batch: bool = True
+    labelled: tuple[LabelledImages, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,15 @@ class PreparationData(Protocol):
     def target_images(self, batch_size: int, limit: int | None) -> Iterator[Tensor]:
         """Batches (N, 3, H, W) in [0, 1] of the target's training images, not augmented, in order."""
 
+    def source_labels(self, batch_size: int, limit: int | None) -> Iterator[Tensor]:
+        """Batches (N, H, W) int64 of the source's train ids at the training size, not augmented.
+
+        With a limit, the maps are spread evenly over the data set.
+        """
+
+    def source_fingerprint(self) -> str:
+        """A hash of the files and settings that `source_labels` depends on, for caches."""
+
 
 class Method(nn.Module):
     """A training method. All that it remembers is a parameter, a buffer or a function of the step.
@@ -69,6 +97,11 @@ class Method(nn.Module):
     Config: ClassVar[type[Strict]] = Strict
     uses_target: bool = True
     """False promises that `step` never reads the target images; the engine then loads none."""
+
+    @classmethod
+    def needs_segmenter(cls, config: Any) -> bool:
+        """Whether a method of this configuration is built around a segmenter; a translator is not."""
+        return True
 
     def networks(self) -> dict[str, list[nn.Parameter]]:
         """Disjoint, named lists of trainable parameters; each gets its own optimizer."""
@@ -85,6 +118,19 @@ class Method(nn.Module):
         """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits."""
         raise TypeError(f"{type(self).__name__} must define predict()")
 
-    def deployed(self) -> Segmenter:
-        """The network that is evaluated, saved and used after training."""
+    def deployed(self) -> Segmenter | None:
+        """The network that is evaluated, saved and used after training; None for a method without one."""
         raise TypeError(f"{type(self).__name__} must define deployed()")
+
+    def save(self, folder: Path) -> None:
+        """Write what the run is for into its folder: the deployed segmenter."""
+        segmenter = self.deployed()
+        if segmenter is not None:
+            segmenter.save(folder / MODEL_FILE)
+
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """What a log should show of a batch: named images (N, 3, H, W) in [0, 1]; none by default.
+
+        Called without gradients, in evaluation mode, and with a random state of its own.
+        """
+        return {}

@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from segshift.config import Strict
-from segshift.methods.base import Batch
+from segshift.methods.base import Batch, LabelledImages, PreparationData
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter, SegmenterOutput
 
@@ -21,19 +22,25 @@ class Prediction:
 
     Attributes:
         features: (N, F, h, w), the backbone's last features.
-        logits: (N, C, H, W) of the main head.
+        logits: (N, C, H, W) of the main classifiers: the sum of `head_logits`.
         auxiliary_logits: (N, C, H, W) of the auxiliary head, or None.
+        head_logits: (N, C, H, W) of each classifier on the last features (two in CLAN).
+        pyramid: all of the backbone's features, shallow to deep; the last are `features`.
     """
 
     features: Tensor
     logits: Tensor
     auxiliary_logits: Tensor | None
+    head_logits: tuple[Tensor, ...] = ()
+    pyramid: tuple[Tensor, ...] = ()
 
     @classmethod
     def of(cls, output: SegmenterOutput, size: tuple[int, int]) -> "Prediction":
         """The output with its logits up-sampled to `size` = (H, W)."""
         auxiliary = None if output.auxiliary_logits is None else upsample(output.auxiliary_logits, size)
-        return cls(output.features, upsample(output.logits, size), auxiliary)
+        heads = tuple(upsample(logits, size) for logits in output.head_logits or (output.logits,))
+        logits = heads[0] if len(heads) == 1 else torch.stack(heads).sum(dim=0)
+        return cls(output.features, logits, auxiliary, heads, output.pyramid)
 
     def level_logits(self, level: Level) -> Tensor:
         """(N, C, H, W) logits of one head. Raises ValueError for the auxiliary level of a network without."""
@@ -56,7 +63,13 @@ class Prediction:
     def detached(self) -> "Prediction":
         """The same values without their graph: what a discriminator is trained on."""
         auxiliary = None if self.auxiliary_logits is None else self.auxiliary_logits.detach()
-        return Prediction(self.features.detach(), self.logits.detach(), auxiliary)
+        return Prediction(
+            self.features.detach(),
+            self.logits.detach(),
+            auxiliary,
+            tuple(logits.detach() for logits in self.head_logits),
+            tuple(features.detach() for features in self.pyramid),
+        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +109,7 @@ class TermConfig(Strict):
     """What every term's configuration has.
 
     Attributes:
-        term: the kind of term, a key of `methods.TERMS`.
+        term: the kind of term: a key of `methods.TERMS`, or `FILE.py:CLASS`.
         name: name of its losses and its optimizer; None takes the kind (and the level, if auxiliary).
         start_step: the term sleeps before this step.
     """
@@ -109,7 +122,9 @@ class TermConfig(Strict):
         """The name under which the term's losses and optimizer go."""
         if self.name is not None:
             return self.name
-        return f"{self.term}_auxiliary" if getattr(self, "level", "main") == "auxiliary" else self.term
+        # Of a term of one's own, `file.py:Class`, the class's name.
+        kind = self.term.rpartition(":")[2].lower()
+        return f"{kind}_auxiliary" if getattr(self, "level", "main") == "auxiliary" else kind
 
 
 class Term(nn.Module):
@@ -134,8 +149,22 @@ class Term(nn.Module):
         self.start_step = config.start_step
         self.adversary = None
 
+    def prepare(self, data: PreparationData) -> None:
+        """Called once, before the first step; fills buffers. A resumed run does not call it again."""
+
+    def supervised(self, look: Look) -> dict[str, Tensor] | None:
+        """Losses on the source's labels instead of plain cross-entropy, or None to leave that to `Align`.
+
+        At most one term of a method may answer.
+        """
+        return None
+
     def on_source(self, look: Look) -> dict[str, Tensor]:
         """Losses for the segmenter while the source's graph is alive."""
+        return {}
+
+    def on_labelled(self, labelled: LabelledImages, prediction: Prediction) -> dict[str, Tensor]:
+        """Losses for the segmenter on further labelled images, beside their cross-entropy."""
         return {}
 
     def on_target(self, look: Look) -> dict[str, Tensor]:

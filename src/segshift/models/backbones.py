@@ -1,35 +1,57 @@
-"""Backbones: timm's networks by name, and one small network of our own, all with a chosen output stride."""
+"""Backbones by name: timm's networks at a chosen stride, the papers' Caffe ResNets and VGG-16, a tiny one."""
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segshift.errors import InputError
+from segshift.models.caffe_resnet import DEPTHS, CaffeResNet
 from segshift.models.tiny import TinyNetwork
+from segshift.models.vgg import DeepLabVGG16, FullyConvolutionalVGG16, as_convolutions
 from segshift.models.weights import (
     PACKAGE_BACKBONE,
     load_backbone_state,
     package_file,
     package_state,
     read_state,
+    without_prefix,
 )
 
 TINY = "segshift_tiny"
+VGG, VGG_FC = "vgg16", "vgg16_fc"
+# The only output stride of each network that is not timm's.
+OWN = {TINY: 8, VGG: 8, VGG_FC: 32, **dict.fromkeys(DEPTHS, 8)}
 STRIDES = (8, 16, 32)
 _PROBE_PX = 64
 
 
 @dataclass(frozen=True)
 class PixelStatistics:
-    """What `normalize` subtracts and divides by: RGB, for images in [0, 1]. The default is ImageNet's."""
+    """What `normalize` makes of RGB images in [0, 1]: (scale * x - mean) / std in the channels' `order`.
+
+    The default is ImageNet's, as torchvision's and timm's networks take it.
+
+    Attributes:
+        mean: of the three channels, in their order and scale.
+        std: likewise.
+        scale: value of white: 1 or 255.
+        order: of the channels as the network sees them.
+    """
 
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    scale: float = 1.0
+    order: Literal["rgb", "bgr"] = "rgb"
+
+
+CAFFE_PIXELS = PixelStatistics((104.00698793, 116.66876762, 122.67891434), (1.0, 1.0, 1.0), 255.0, "bgr")
+"""What networks from Caffe take: BGR in [0, 255] minus ImageNet's mean color, not divided by anything."""
 
 
 @dataclass(frozen=True)
@@ -37,41 +59,56 @@ class Backbone:
     """A feature extractor and what the rest of a segmenter must know about it.
 
     Attributes:
-        network: maps normalised (N, 3, H, W) images to [auxiliary features, last features].
-        auxiliary_channels: of the features of the stage before the last.
-        channels: of the last stage's features.
+        network: maps normalised (N, 3, H, W) images to a list of features, shallow to deep.
+        pyramid_channels: of these features; at least two.
         pixel_statistics: that the weights were trained with.
     """
 
     network: nn.Module
-    auxiliary_channels: int
-    channels: int
+    pyramid_channels: tuple[int, ...]
     pixel_statistics: PixelStatistics
 
+    @property
+    def channels(self) -> int:
+        """Channels of the last features."""
+        return self.pyramid_channels[-1]
 
-def build_backbone(name: str, weights: str = "none", output_stride: int = 8) -> Backbone:
+    @property
+    def auxiliary_channels(self) -> int:
+        """Channels of the features of the stage before the last."""
+        return self.pyramid_channels[-2]
+
+
+def build_backbone(name: str, weights: str = "none", output_stride: int = 8, levels: int = 2) -> Backbone:
     """A backbone whose last features have `1 / output_stride` of the image's resolution.
 
     Args:
-        name: `segshift_tiny` or any timm network that can give features at that stride: ResNets,
-            MobileNets, EfficientNets, ConvNeXts, RegNets and others.
+        name: `caffe_resnet101`, `caffe_resnet50`, `vgg16` (DeepLab's), `vgg16_fc` (FCN8s'),
+            `segshift_tiny`, or any timm network that can give features at that stride: ResNets (timm's
+            resnet101 has torchvision's shape), MobileNets, EfficientNets, ConvNeXts, RegNets and others.
         weights: `imagenet` from the model hub, `none`, `package` (EfficientNet-Lite0 from a pip package)
-            or the path of a file with the state dict of that timm network.
+            or the path of a file with the state dict of that network as a classifier.
         output_stride: 8, 16 or 32; strides beyond it become dilations.
+        levels: how many features, shallow to deep, are wanted at least; 3 for FCN8s.
 
     Raises:
         InputError: unknown name, a stride that the network cannot have, weights that do not fit or cannot
             be had.
     """
-    if name == TINY:
-        return _tiny(weights, output_stride)
+    if name in OWN:
+        if levels > 2 and name != VGG_FC:
+            raise InputError(
+                f"backbone = {name}: gives features at 2 levels, {levels} are needed; set backbone: {VGG_FC} or "
+                "a timm network, and output_stride: 32"
+            )
+        return _own(name, weights, output_stride)
     if not timm.is_model(name):
-        close = difflib.get_close_matches(name, [TINY, *timm.list_models()], n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name, [*OWN, *timm.list_models()], n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() lists the names"
         raise InputError(f"backbone = {name}: unknown to timm {timm.__version__}; {hint}")
-    network = _with_stride(name, output_stride)
+    network = _with_stride(name, output_stride, levels)
     if weights == "imagenet":
-        network = _from_hub(name, output_stride)
+        network = _from_hub(name, output_stride, levels)
     elif weights == "package":
         if name != PACKAGE_BACKBONE:
             raise InputError(
@@ -83,47 +120,85 @@ def build_backbone(name: str, weights: str = "none", output_stride: int = 8) -> 
         path = Path(weights).expanduser()
         load_backbone_state(network, _classifier_names(name), read_state(path), str(path))
     details: Any = network  # what timm adds to a module, unknown to nn.Module
-    auxiliary_channels, channels = details.feature_info.channels()
     settings: dict[str, Any] = details.pretrained_cfg
     statistics = PixelStatistics(tuple(settings["mean"]), tuple(settings["std"]))
-    return Backbone(network, auxiliary_channels, channels, statistics)
+    return Backbone(network, tuple(details.feature_info.channels()), statistics)
 
 
-def _tiny(weights: str, output_stride: int) -> Backbone:
-    if output_stride != 8:
-        raise InputError(f"output_stride = {output_stride}: {TINY} can only have 8; set output_stride: 8")
-    network = TinyNetwork()
-    if weights in ("imagenet", "package"):
-        raise InputError(f"weights = {weights}: there are none for {TINY}; set weights: none or give a file")
+def _own(name: str, weights: str, output_stride: int) -> Backbone:
+    if output_stride != OWN[name]:
+        only = OWN[name]
+        raise InputError(
+            f"output_stride = {output_stride}: {name} can only have {only}; set output_stride: {only}"
+        )
+    network: TinyNetwork | CaffeResNet | DeepLabVGG16 | FullyConvolutionalVGG16
+    if name == TINY:
+        network = TinyNetwork()
+    elif name == VGG:
+        network = DeepLabVGG16()
+    elif name == VGG_FC:
+        network = FullyConvolutionalVGG16()
+    else:
+        network = CaffeResNet(DEPTHS[name])
     if weights != "none":
-        path = Path(weights).expanduser()
-        load_backbone_state(network, set(), read_state(path), str(path))
-    auxiliary_channels, channels = TinyNetwork.channels
-    return Backbone(network, auxiliary_channels, channels, PixelStatistics())
+        state, where = _own_state(name, weights)
+        if isinstance(network, CaffeResNet):
+            # The public initial weights carry a classifier of other classes.
+            foreign = {key for key in state if key.startswith(("layer5.", "layer6.", "fc."))}
+            load_backbone_state(network, foreign, state, where)
+        elif isinstance(network, DeepLabVGG16):
+            state = as_convolutions(state, fully_connected=False)
+            load_backbone_state(network, set(), state, where, new=network.new)
+        elif isinstance(network, FullyConvolutionalVGG16):
+            load_backbone_state(network, set(), as_convolutions(state, fully_connected=True), where)
+        else:
+            load_backbone_state(network, set(), state, where)
+    statistics = CAFFE_PIXELS if isinstance(network, CaffeResNet) else PixelStatistics()
+    return Backbone(network, network.channels, statistics)
 
 
-def _create(name: str, output_stride: int, pretrained: bool) -> nn.Module:
-    """timm's features of the last two stages."""
+def _own_state(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
+    """The state dict for one of our own networks, and where it comes from."""
+    if weights == "imagenet" and name in (VGG, VGG_FC):
+        return _hub_classifier("vgg16").state_dict(), "the model hub's vgg16"
+    if weights == "imagenet" and name in DEPTHS:
+        raise InputError(
+            f"weights = imagenet: no model hub has those of {name}, and torchvision's do not suit its stride "
+            "placement and BGR input; give the path of the Caffe model's state dict, such as ADVENT's "
+            "DeepLab_resnet_pretrained_imagenet.pth, or set backbone: resnet101"
+        )
+    if weights in ("imagenet", "package"):
+        raise InputError(f"weights = {weights}: there are none for {name}; set weights: none or give a file")
+    path = Path(weights).expanduser()
+    return without_prefix(read_state(path)), str(path)
+
+
+def _create(name: str, output_stride: int, levels: int, pretrained: bool) -> nn.Module:
+    """timm's features of the last stages."""
     network: nn.Module = timm.create_model(
-        name, pretrained=pretrained, features_only=True, out_indices=(-2, -1), output_stride=output_stride
+        name,
+        pretrained=pretrained,
+        features_only=True,
+        out_indices=tuple(range(-levels, 0)),
+        output_stride=output_stride,
     )
     return network
 
 
-def _with_stride(name: str, output_stride: int) -> nn.Module:
-    network = _try_stride(name, output_stride)
+def _with_stride(name: str, output_stride: int, levels: int) -> nn.Module:
+    network = _try_stride(name, output_stride, levels)
     if network is None:
         others = [stride for stride in STRIDES if stride != output_stride]
-        possible = [str(stride) for stride in others if _try_stride(name, stride) is not None]
+        possible = [str(stride) for stride in others if _try_stride(name, stride, levels) is not None]
         remedy = f"set it to {' or '.join(possible)}" if possible else "no stride works, use another backbone"
         raise InputError(f"output_stride = {output_stride}: {name} cannot have it; {remedy}")
     return network
 
 
-def _try_stride(name: str, output_stride: int) -> nn.Module | None:
+def _try_stride(name: str, output_stride: int, levels: int) -> nn.Module | None:
     """The network, or None if it does not really have that stride: measured, not believed."""
     try:
-        network = _create(name, output_stride, pretrained=False)
+        network = _create(name, output_stride, levels, pretrained=False)
         with torch.inference_mode():
             features = network.eval()(torch.zeros(1, 3, _PROBE_PX, 2 * _PROBE_PX))[-1]
     except (TypeError, AssertionError, RuntimeError, ValueError, NotImplementedError, AttributeError):
@@ -132,9 +207,17 @@ def _try_stride(name: str, output_stride: int) -> nn.Module | None:
     return network.train() if tuple(features.shape[-2:]) == expected else None
 
 
-def _from_hub(name: str, output_stride: int) -> nn.Module:
+def _from_hub(name: str, output_stride: int, levels: int) -> nn.Module:
+    return _downloaded(name, lambda: _create(name, output_stride, levels, pretrained=True))
+
+
+def _hub_classifier(name: str) -> nn.Module:
+    return _downloaded(name, lambda: timm.create_model(name, pretrained=True))
+
+
+def _downloaded(name: str, create: Callable[[], nn.Module]) -> nn.Module:
     try:
-        return _create(name, output_stride, pretrained=True)
+        return create()
     # The hub's client raises its own and its HTTP library's errors, which change between versions. The
     # network itself was built just before, so what fails here is the download.
     except Exception as error:

@@ -1,6 +1,5 @@
 """The segmentation network: backbone, heads, and what belongs to a model file besides its weights."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,67 +9,78 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segshift import __version__
 from segshift.config import Strict, parse
-from segshift.data.images import read_image
 from segshift.data.labels import ClassSet
 from segshift.errors import InputError
-from segshift.files import atomic_path
-from segshift.models.backbones import PixelStatistics, build_backbone
+from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
-from segshift.models.heads import DeepLabV2Head
+from segshift.models.heads import DeepLabV2Head, FCN8sHead
+from segshift.models.model_file import MODEL_FILE, read_model, write_model
+from segshift.models.pixels import pixels_of
 from segshift.models.resize import Size, resize_images, upsample
 
-MODEL_FILE = "model.safetensors"
-_METADATA_KEY = "segshift"
+_FCN8S_STRIDE = 32
 
 
 class SegmenterConfig(Strict):
     """Configuration of a segmenter.
 
     Attributes:
-        backbone: a timm name (resnet101, mobilenetv3_large_100, tf_efficientnet_lite0, convnext_tiny ...)
-            or segshift_tiny.
+        backbone: a timm name (resnet101, mobilenetv3_large_100, tf_efficientnet_lite0, convnext_tiny ...),
+            caffe_resnet101, caffe_resnet50, vgg16, vgg16_fc or segshift_tiny.
         weights: imagenet (from the model hub), none, package (EfficientNet-Lite0 from the pip package) or
             the path of a state dict of that backbone.
-        output_stride: of the features, in px of the image.
-        auxiliary_head: a second classifier on the stage before the last.
+        pixels: what the weights take: published = as the backbone's published weights; caffe_bgr = BGR in
+            [0, 255] minus the mean color, for a file of VGG-16 weights from Caffe.
+        output_stride: of the last features, in px of the image.
+        head: deeplab_v2, on the last features, or fcn8s, on three levels (vgg16_fc or a timm backbone,
+            output_stride 32).
+        classifiers: 2 puts two heads of the same kind side by side, and their logits are added (CLAN).
+        auxiliary_head: another classifier on the stage before the last.
         batch_norm: what batch norm does in training mode: frozen = running averages normalise and stay;
             running = they are updated, then normalise; batch = the batch's statistics normalise.
         batch_norm_affine: whether batch norm's scales and offsets are trained or frozen.
-        head_dilations: of the classifier's parallel convolutions.
+        head_dilations: of the deeplab_v2 classifier's parallel convolutions.
+        skip_factors: what fcn8s multiplies the features at strides 8 and 16 by.
         input_size: (width, height) in px to which `predict` resizes images; None keeps their size.
     """
 
     backbone: str = "resnet101"
     weights: str = "imagenet"
+    pixels: Literal["published", "caffe_bgr"] = "published"
     output_stride: Literal[8, 16, 32] = 8
+    head: Literal["deeplab_v2", "fcn8s"] = "deeplab_v2"
+    classifiers: Literal[1, 2] = 1
     auxiliary_head: bool = False
     batch_norm: BatchNormMode = "batch"
     batch_norm_affine: Literal["trained", "frozen"] = "trained"
     head_dilations: tuple[int, ...] = Field((6, 12, 18, 24), min_length=1)
+    skip_factors: tuple[float, float] = (1.0, 1.0)
     input_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class SegmenterOutput:
-    """What one forward pass gives, all at the resolution of the features.
+    """What one forward pass gives, at the resolution of the features (fcn8s' logits: at stride 8).
 
     Attributes:
         features: (N, F, h, w), of the backbone's last stage.
-        logits: (N, C, h, w).
+        logits: (N, C, h, w), the sum of `head_logits`.
         auxiliary_features: (N, F', h', w'), of the stage before the last.
         auxiliary_logits: (N, C, h', w'); None without an auxiliary head.
+        head_logits: (N, C, h, w) of each classifier on the last features.
+        pyramid: all of the backbone's features, shallow to deep; the last are `features`.
     """
 
     features: Tensor
     logits: Tensor
     auxiliary_features: Tensor | None = None
     auxiliary_logits: Tensor | None = None
+    head_logits: tuple[Tensor, ...] = ()
+    pyramid: tuple[Tensor, ...] = ()
 
 
 class _Metadata(Strict):
@@ -83,19 +93,25 @@ class _Metadata(Strict):
     class_colors: tuple[tuple[int, int, int], ...]
     pixel_mean: tuple[float, float, float]
     pixel_std: tuple[float, float, float]
+    pixel_scale: float = 1.0
+    pixel_order: Literal["rgb", "bgr"] = "rgb"
 
 
 class Segmenter(nn.Module):
-    """A backbone with one classifier, or two, for a set of classes.
+    """A backbone with its classifiers for a set of classes.
 
-    Its parameters' names begin with `backbone.`, `head.` or `auxiliary_head.`.
+    Its parameters' names begin with `backbone.`, `head.`, `second_head.` or `auxiliary_head.`.
 
     Attributes:
         config: what it was made from.
         classes: the class set; `class_names` and `palette` are its parts.
+        pyramid_channels: of all features, shallow to deep.
         feature_channels: F of the last features.
         auxiliary_channels: F' of the features of the stage before.
-        pixel_statistics: RGB mean and standard deviation that `normalize` uses.
+        pixel_statistics: what `normalize` does.
+        head: the classifier.
+        second_head: the one beside it; None unless the configuration has two.
+        auxiliary_head: the one on the stage before the last; None unless configured.
     """
 
     mean: Tensor
@@ -112,27 +128,47 @@ class Segmenter(nn.Module):
             pixel_statistics: instead of those of the backbone's published weights.
 
         Raises:
-            InputError: a backbone, stride or weights that cannot be had.
+            InputError: a backbone, stride, head or weights that cannot be had.
         """
         super().__init__()
-        backbone = build_backbone(config.backbone, config.weights, config.output_stride)
+        fcn8s = config.head == "fcn8s"
+        if fcn8s and (config.output_stride != _FCN8S_STRIDE or config.auxiliary_head):
+            key = (
+                "auxiliary_head = true"
+                if config.auxiliary_head
+                else f"output_stride = {config.output_stride}"
+            )
+            raise InputError(
+                f"{key}: head fcn8s takes features at strides 8, 16 and 32 and has no auxiliary head; set "
+                f"output_stride: {_FCN8S_STRIDE}, auxiliary_head: false"
+            )
+        backbone = build_backbone(config.backbone, config.weights, config.output_stride, 3 if fcn8s else 2)
+        published = CAFFE_PIXELS if config.pixels == "caffe_bgr" else backbone.pixel_statistics
         self.config = config
         self.classes = classes
+        self.pyramid_channels = backbone.pyramid_channels
         self.feature_channels = backbone.channels
         self.auxiliary_channels = backbone.auxiliary_channels
-        self.pixel_statistics = pixel_statistics or backbone.pixel_statistics
+        self.pixel_statistics = pixel_statistics or published
         self.backbone = backbone.network
-        self.head = DeepLabV2Head(self.feature_channels, classes.count, config.head_dilations)
+        self.head = self._new_head()
         self.auxiliary_head = (
             DeepLabV2Head(self.auxiliary_channels, classes.count, config.head_dilations)
             if config.auxiliary_head
             else None
         )
+        self.second_head = self._new_head() if config.classifiers == 2 else None
         # Not in the state dict: they travel in the file's metadata, as readable numbers.
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.pixel_statistics, name), dtype=torch.float32)
             self.register_buffer(name, values.view(1, 3, 1, 1), persistent=False)
         set_batch_norm_mode(self, config.batch_norm, affine_trained=config.batch_norm_affine == "trained")
+
+    def _new_head(self) -> DeepLabV2Head | FCN8sHead:
+        classes, config = self.classes.count, self.config
+        if config.head == "fcn8s":
+            return FCN8sHead(self.pyramid_channels, classes, config.skip_factors)
+        return DeepLabV2Head(self.feature_channels, classes, config.head_dilations)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -151,16 +187,28 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Tensor) -> SegmenterOutput:
         """Normalised images (see `normalize`) of shape (N, 3, H, W) to features and logits."""
-        auxiliary_features, features = self.backbone(images)
+        pyramid = tuple(self.backbone(images))
+        head_logits = self.classify(pyramid)
         return SegmenterOutput(
-            features=features,
-            logits=self.head(features),
-            auxiliary_features=auxiliary_features,
-            auxiliary_logits=None if self.auxiliary_head is None else self.auxiliary_head(auxiliary_features),
+            features=pyramid[-1],
+            logits=head_logits[0] if len(head_logits) == 1 else head_logits[0] + head_logits[1],
+            auxiliary_features=pyramid[-2],
+            auxiliary_logits=None if self.auxiliary_head is None else self.auxiliary_head(pyramid[-2]),
+            head_logits=head_logits,
+            pyramid=pyramid,
         )
 
+    def classify(self, pyramid: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The logits (N, C, h, w) of each classifier on a pyramid of features, which may be detached."""
+        heads = (self.head,) if self.second_head is None else (self.head, self.second_head)
+        return tuple(head(pyramid if isinstance(head, FCN8sHead) else pyramid[-1]) for head in heads)
+
     def normalize(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) RGB images in [0, 1] to what the backbone was trained on: (x - mean) / std."""
+        """(N, 3, H, W) RGB images in [0, 1] to what the backbone was trained on; see `PixelStatistics`."""
+        if self.pixel_statistics.order == "bgr":
+            images = images.flip(1)
+        if self.pixel_statistics.scale != 1:
+            images = images * self.pixel_statistics.scale
         return (images - self.mean) / self.std
 
     def predict_probabilities(self, images: Tensor, size: Size) -> Tensor:
@@ -191,7 +239,7 @@ class Segmenter(nn.Module):
         Raises:
             InputError: an unreadable file, or anything but three channels of 8 bits.
         """
-        pixels = _pixels(image)
+        pixels = pixels_of(image)
         size = (pixels.shape[1], pixels.shape[2])
         with evaluating(self), torch.inference_mode():
             images = network_input(pixels[None].to(self.device), self.config.input_size)
@@ -209,11 +257,10 @@ class Segmenter(nn.Module):
             class_colors=self.classes.colors,
             pixel_mean=self.pixel_statistics.mean,
             pixel_std=self.pixel_statistics.std,
+            pixel_scale=self.pixel_statistics.scale,
+            pixel_order=self.pixel_statistics.order,
         )
-        tensors = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}
-        with atomic_path(path) as temporary:
-            # One key only: safetensors writes several in random order, but equal models shall be equal files.
-            save_file(tensors, temporary, {_METADATA_KEY: metadata.model_dump_json()})
+        write_model(path, self.state_dict(), metadata.model_dump_json())
 
     @classmethod
     def load(cls, path: str | Path, map_location: str | torch.device = "cpu") -> "Segmenter":
@@ -230,11 +277,14 @@ class Segmenter(nn.Module):
         """
         path = Path(path).expanduser()
         file = path / MODEL_FILE if path.is_dir() else path
-        metadata, tensors = _read(file)
+        data, tensors = read_model(file)
+        metadata = parse(_Metadata, data, where=str(file))
         # The configuration keeps the source of the initial weights, but nothing is fetched from there.
         bare = metadata.config.model_copy(update={"weights": "none"})
         classes = ClassSet(metadata.class_set, metadata.class_names, metadata.class_colors)
-        statistics = PixelStatistics(metadata.pixel_mean, metadata.pixel_std)
+        statistics = PixelStatistics(
+            metadata.pixel_mean, metadata.pixel_std, metadata.pixel_scale, metadata.pixel_order
+        )
         segmenter = cls(bare, classes, pixel_statistics=statistics)
         segmenter.config = metadata.config
         try:
@@ -266,41 +316,3 @@ def network_input(images: Tensor, input_size: tuple[int, int] | None) -> Tensor:
     if input_size is not None:
         images = resize_images(images, (input_size[1], input_size[0]))
     return images.float() / 255 if images.dtype == torch.uint8 else images
-
-
-def _read(file: Path) -> tuple[_Metadata, dict[str, Tensor]]:
-    if not file.is_file():
-        raise InputError(f"{file}: no such file; give a model file or a run folder that holds {MODEL_FILE}")
-    try:
-        with safe_open(file, framework="pt", device="cpu") as stream:
-            text = (stream.metadata() or {}).get(_METADATA_KEY)
-            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, ValueError):
-        raise InputError(f"{file}: not a complete safetensors file; train or export it again") from None
-    if text is None:
-        raise InputError(f"{file}: holds no segshift configuration; give a file written by segshift")
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError:
-        raise InputError(f"{file}: its segshift configuration is broken; export the model again") from None
-    return parse(_Metadata, data, where=str(file)), tensors
-
-
-def _pixels(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor:
-    """(3, H, W) uint8."""
-    if isinstance(image, Tensor):
-        if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8 or image.numel() == 0:
-            kind, shape = str(image.dtype).removeprefix("torch."), tuple(image.shape)
-            raise InputError(f"predict: got a {kind} tensor of shape {shape}; give (3, H, W) uint8, RGB")
-        return image
-    if isinstance(image, str | Path):
-        image = read_image(Path(image).expanduser())
-    elif isinstance(image, Image.Image):
-        if image.mode != "RGB":
-            raise InputError(f"predict: got a PIL image of mode {image.mode}; use image.convert('RGB')")
-        image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InputError(
-            f"predict: got a {image.dtype} array of shape {image.shape}; give (H, W, 3) uint8, RGB"
-        )
-    return torch.from_numpy(np.ascontiguousarray(image).copy()).permute(2, 0, 1)

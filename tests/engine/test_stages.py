@@ -1,0 +1,84 @@
+"""Recipes of several stages: what each gets from those before it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segshift.config import parse
+from segshift.engine.presets import load_recipe, stage_recipe, stage_settings
+from segshift.engine.recipe import Recipe
+from segshift.errors import InputError
+from tests.engine.recipes import toy_recipe
+from tests.engine.runs import assert_same_bits, run, weights
+
+
+def staged(*stages: dict[str, object]) -> Recipe:
+    return parse(Recipe, {"name": "three", "stages": list(stages)}, "three")
+
+
+def test_placeholders_become_folders_everywhere() -> None:
+    recipe = staged(
+        {"name": "first"},
+        {
+            "name": "second",
+            "changes": {
+                "init_from": "{first}/model.safetensors",
+                "source": {"also": [{"dataset": "{first}/dataset.yaml:train", "weight": 2}]},
+            },
+            "settings": {"model": "{first}", "portion": 0.2},
+        },
+    )
+    made = stage_recipe(recipe, 1, {"first": "runs/1_first"})
+    assert made.init_from == "runs/1_first/model.safetensors"
+    assert made.source.also[0].dataset == "runs/1_first/dataset.yaml:train"
+    assert stage_settings(recipe, 1, {"first": "X"}) == {"model": "X", "portion": 0.2}
+    assert stage_recipe(recipe, 1).init_from == "{first}/model.safetensors"
+
+
+def test_a_placeholder_must_name_an_earlier_stage() -> None:
+    recipe = staged({"name": "first", "changes": {"init_from": "{second}"}}, {"name": "second"})
+    with pytest.raises(InputError, match=r"three, stage first: .*names no earlier stage"):
+        stage_recipe(recipe, 0)
+
+
+def test_the_last_stages_model_and_results_lie_in_the_run_folder(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    stages = [
+        {"name": "start", "changes": {"training": {"steps": 2}}},
+        {"name": "fresh", "changes": {"training": {"steps": 1}, "init_from": None}},
+        {"name": "back", "changes": {"training": {"steps": 1}, "init_from": "{start}"}},
+    ]
+    recipe = toy_recipe(toy_source, toy_target, stages=stages)
+    results = run(recipe, tmp_path / "run")
+    assert_same_bits(weights(tmp_path / "run"), weights(tmp_path / "run" / "3_back"))
+    assert results["steps"] == 1 and (tmp_path / "run" / "results.json").is_file()
+    # `back` goes on from the first stage, which is what a run of its own from there gives.
+    single = toy_recipe(
+        toy_source, toy_target, training={"steps": 1}, init_from=str(tmp_path / "run" / "1_start")
+    )
+    run(single, tmp_path / "single")
+    assert_same_bits(weights(tmp_path / "run"), weights(tmp_path / "single"))
+    assert load_recipe(tmp_path / "run" / "config.yaml") == recipe
+
+
+def test_extends_takes_a_list_and_the_last_wins(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(
+        yaml.safe_dump({"seed": 1, "training": {"steps": 5, "batch_size": 2}})
+    )
+    (tmp_path / "method.yaml").write_text(yaml.safe_dump({"seed": 2, "training": {"steps": 7}}))
+    (tmp_path / "both.yaml").write_text("extends: [data.yaml, method.yaml]\nname: both")
+    recipe = load_recipe(tmp_path / "both.yaml")
+    assert (recipe.seed, recipe.training.steps, recipe.training.batch_size) == (2, 7, 2)
+    assert recipe.name == "both"
+
+
+def test_target_labels_in_use_are_told(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
+    few = {"dataset": str(toy_target), "augmentation": {"resize": [40, 32]}}
+    recipe = toy_recipe(toy_source, toy_target, target_labelled=few, training={"steps": 2})
+    results = run(recipe, tmp_path / "few")
+    assert results["uses_target_labels"] is True
+    assert results["target_labelled"] == "toy train (6 images)"
+    plain = run(toy_recipe(toy_source, toy_target, training={"steps": 2}), tmp_path / "plain")
+    assert plain["uses_target_labels"] is False and plain["target_labelled"] is None
