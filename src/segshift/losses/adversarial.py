@@ -7,10 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segshift.config import did_you_mean
+from segshift.losses.precision import at_least_float32
 
 Domain = Literal["source", "target"]
 # The convention of the public codes; Transfer-Learning-Library has it the other way round.
-_DOMAIN_TARGET: dict[str, float] = {"source": 0.0, "target": 1.0}
+_DOMAINS = ["source", "target"]
+
+
+def domain_number(domain: Domain, where: str) -> int:
+    """0 for "source", 1 for "target". Raises ValueError, which begins with `where`, for another word."""
+    if domain not in _DOMAINS:
+        raise ValueError(f"{where}: domain = {domain!r}{did_you_mean(str(domain), _DOMAINS)}")
+    return _DOMAINS.index(domain)
 
 
 def domain_loss(domain_logits: Tensor, domain: Domain) -> Tensor:
@@ -33,9 +41,45 @@ def domain_loss(domain_logits: Tensor, domain: Domain) -> Tensor:
 
     Source: Tsai et al., AdaptSegNet, CVPR 2018, equations 1 and 3, as binary cross-entropy.
     """
-    if domain not in _DOMAIN_TARGET:
-        raise ValueError(f"domain_loss: domain = {domain!r}{did_you_mean(str(domain), list(_DOMAIN_TARGET))}")
-    if domain_logits.dtype in (torch.float16, torch.bfloat16):
-        domain_logits = domain_logits.float()
-    target = torch.full_like(domain_logits, _DOMAIN_TARGET[domain])
-    return F.binary_cross_entropy_with_logits(domain_logits, target)
+    return _domain_losses(domain_logits, domain, "domain_loss").mean()
+
+
+def weighted_domain_loss(
+    domain_logits: Tensor, domain: Domain, weight_map: Tensor, local_weight: float, epsilon: float
+) -> Tensor:
+    r"""CLAN's self-adaptive adversarial loss: the domain loss, weighted cell by cell.
+
+    .. math:: L = \frac{1}{|u|} \sum_u (\lambda_{local} M_u + \epsilon)\, \ell(d_u, \mathit{domain})
+
+    with the binary cross-entropy l of `domain_loss`.
+
+    Args:
+        domain_logits: (N, 1, H, W) raw scores at the map's resolution; positive means "target".
+        domain: "source" (0) or "target" (1).
+        weight_map: M, of the same shape; `cosine_discrepancy` of the two classifiers. Detach it where the
+            gradient shall not reach the classifiers through the weights.
+        local_weight: lambda_local; 40 in the paper.
+        epsilon: weight where the classifiers agree; 0.4 in the paper.
+
+    Returns:
+        Scalar, at least 0. With local_weight = 0 and epsilon = 1 it is `domain_loss`. float32 for half
+        precision.
+
+    Raises:
+        ValueError: the shapes differ, or another word for `domain`.
+
+    Source: Luo et al., CLAN, CVPR 2019, equation 5, its target term (the mean instead of the expectation).
+    """
+    if domain_logits.shape != weight_map.shape:
+        raise ValueError(
+            f"weighted_domain_loss: logits {tuple(domain_logits.shape)} and map {tuple(weight_map.shape)} "
+            "differ in shape; up-sample the logits to the map"
+        )
+    weights = local_weight * at_least_float32(weight_map) + epsilon
+    return (weights * _domain_losses(domain_logits, domain, "weighted_domain_loss")).mean()
+
+
+def _domain_losses(domain_logits: Tensor, domain: Domain, where: str) -> Tensor:
+    domain_logits = at_least_float32(domain_logits)
+    target = torch.full_like(domain_logits, float(domain_number(domain, where)))
+    return F.binary_cross_entropy_with_logits(domain_logits, target, reduction="none")

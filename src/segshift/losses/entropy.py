@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from segshift.losses.precision import at_least_float32
+
 # The logarithm's argument is kept away from 0 by a number that is nothing beside any probability that
 # float32 tells from 0; without it the gradient at p = 0 is infinite, and infinity times 0 is NaN.
 _TINY = 1e-30
@@ -29,7 +31,7 @@ def self_information(probs: Tensor, normalized: bool = False) -> Tensor:
     """
     if probs.ndim != 4:
         raise ValueError(f"self_information: probs must be (N, C, H, W), not {tuple(probs.shape)}")
-    probs = _at_least_float32(probs)
+    probs = at_least_float32(probs)
     information = -probs * torch.log(probs + _TINY)
     return information / math.log(probs.shape[1]) if normalized else information
 
@@ -47,7 +49,3 @@ def entropy_loss(probs: Tensor) -> Tensor:
     the public code, keeps the weight independent of the image size.
     """
     return self_information(probs, normalized=True).sum(dim=1).mean()
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
