@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -112,3 +113,42 @@ def test_an_unknown_kind_lists_the_known() -> None:
     with pytest.raises(InputError) as caught:
         rule(kind="id")
     assert_one_line(caught.value, "`kind` = 'id'", "train_ids")
+
+
+def test_a_named_map_ignores_the_classes_that_the_data_set_lacks() -> None:
+    named = rule(kind="ids", map="cityscapes_ids", ignore=[40])
+    decoder = build_decoder(named, class_set(["car", "road"]), "y")
+    # road, sidewalk, car, unlabeled, the further ignored one, and an id that nobody named
+    raw = np.array([[7, 8, 26, 0, 40, 77]], np.uint8)
+    assert decoder.decode(raw).tolist() == [[1, IGNORE, 0, IGNORE, IGNORE, IGNORE]]
+    assert decoder.unmapped(raw) == {77: 1}
+
+
+@pytest.mark.parametrize(
+    ("keys", "part"),
+    [
+        ({"kind": "ids", "map": "cityscape_ids"}, "did you mean `cityscapes_ids`?"),
+        ({"kind": "rgb", "map": "cityscapes_ids"}, "needs kind: ids"),
+        ({"kind": "train_ids", "map": "cityscapes_ids"}, "needs kind: ids or rgb"),
+    ],
+)
+def test_named_maps_that_do_not_fit(keys: dict[str, object], part: str) -> None:
+    with pytest.raises(InputError) as caught:
+        build_decoder(rule(**keys), SET, "own.yaml")
+    assert_one_line(caught.value, "own.yaml", "`labels.map`", part)
+
+
+@given(
+    label=npst.arrays(np.uint8, npst.array_shapes(min_dims=2, max_dims=2, max_side=9)),
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+)
+def test_unequal_labels_take_the_nearest_pixels_by_centers(
+    label: np.ndarray, height: int, width: int
+) -> None:
+    fitted = LabelDecoder("ids", {}, unequal_sizes="resize").fitted(label, (height, width))
+    exact = torch.nn.functional.interpolate(
+        torch.from_numpy(label)[None, None], (height, width), mode="nearest-exact"
+    )
+    np.testing.assert_array_equal(fitted, exact[0, 0].numpy())
+    assert LabelDecoder("ids", {}).fitted(label, (height, width)) is label

@@ -14,6 +14,7 @@ from segshift.data.labels import (
     class_set_names,
     common_class_sets,
     distinct_colors,
+    label_map,
 )
 from segshift.errors import InputError
 from tests.data.files import assert_one_line
@@ -45,7 +46,7 @@ def test_builtin_sets_have_as_many_distinct_colors_as_classes(name: str) -> None
     classes = class_set(name)
     assert classes.name == name
     assert len(set(classes.colors)) == classes.count == len(set(classes.names))
-    assert classes.count == int(name[-2:])
+    assert name.endswith(str(classes.count))
     assert (0, 0, 0) not in classes.colors
 
 
@@ -159,6 +160,31 @@ def test_cityscapes_classes_merge_into_camvids() -> None:
     assert (table[19:] == IGNORE).all()
 
 
+def test_cityscapes_classes_merge_into_robotcars_as_adaptpatch_does() -> None:
+    source, target = class_set("cityscapes19"), class_set("robotcar9")
+    table = class_mapping(source, target)
+    # By Cityscapes' train ids: road to sign, vegetation and terrain, sky, person, rider, car to bus, train,
+    # motorcycle, bicycle; the nine ids are those of the published annotation.
+    expected = [8, 7, 6, 255, 255, 255, 5, 4, 255, 255, 0, 1, 1, 3, 3, 3, 255, 2, 2]
+    assert table[:19].tolist() == expected
+
+
+def test_cityscapes_classes_merge_into_idds_first_level() -> None:
+    table = class_mapping(class_set("cityscapes19"), class_set("idd7"))
+    assert table[:19].tolist() == [0, 1, 5, 4, 4, 4, 4, 4, 5, 1, 6, 2, 2, 3, 3, 3, 3, 3, 3]
+
+
+def test_named_label_maps_know_their_classes_and_no_id_twice() -> None:
+    named = label_map("cityscapes_ids")
+    assert set(named.classes.values()) == set(CITYSCAPES)
+    assert sorted([*named.classes, *named.ignore]) == list(range(35)) and not set(named.classes) & set(
+        named.ignore
+    )
+    with pytest.raises(InputError) as caught:
+        label_map("cityscapes_id")
+    assert_one_line(caught.value, "did you mean `cityscapes_ids`?")
+
+
 def test_mergers_are_for_street_classes_only() -> None:
     # A "wall" of a warehouse is nobody's building.
     source = ClassSet("indoor", ("wall", *class_set("camvid11").names), distinct_colors_of(12))
@@ -182,6 +208,8 @@ def test_the_larger_sets_cover_the_smaller() -> None:
         "cityscapes13",
         "camvid11",
         "camvid10",
+        "robotcar9",
+        "idd7",
     ]
 
 

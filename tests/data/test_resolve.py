@@ -129,7 +129,7 @@ def test_the_catalogue_lists_camvid_and_every_style_of_the_city() -> None:
     entries = {entry.name: entry for entry in catalog()}
     assert entries["camvid"].classes.name == "camvid11"
     assert "dusk_train" in entries["camvid"].splits
-    assert set(segshift.data.city.STYLES) == set(entries) - {"camvid"}
+    assert set(segshift.data.city.STYLES) == {name for name, entry in entries.items() if entry.spec is None}
     assert all(entry.description and "\n" not in entry.description for entry in entries.values())
 
 

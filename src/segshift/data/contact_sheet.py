@@ -65,7 +65,7 @@ def _rows(split: Split, count: int, labels: list[NDArray[np.uint8]]) -> list[lis
             if sample.label is None:
                 unlabelled.append((caption, image))
                 continue
-            label = split.decoder.read(sample.label)
+            label = split.decoder.read(sample.label, image.shape[:2])
             rows.append(
                 [
                     (caption, image),

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from segshift.config import Strict, did_you_mean
 from segshift.data.images import LabelKind, read_label
-from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.labels import IGNORE, ClassSet, label_map
 from segshift.errors import InputError
 
 _RGB = re.compile(r"\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*")
@@ -23,16 +23,19 @@ UNMAPPED = 256
 class LabelRule(Strict):
     """How label files are to be read.
 
-    `train_ids`: the values are train ids already. `ids`: `map` turns values into class names. `rgb`: `map`
-    turns colors "R,G,B" into class names. `ignore` lists further values that count nowhere, `other` says
-    what becomes of the rest, and `channel` selects one channel of files that have several.
+    `train_ids`: the values are train ids already. `ids`: `map` turns values into class names; it may be the
+    name of a built-in map instead, `cityscapes_ids`, whose classes that the data set lacks are ignored.
+    `rgb`: `map` turns colors "R,G,B" into class names. `ignore` lists further values that count nowhere,
+    `other` says what becomes of the rest, and `channel` selects one channel of files that have several.
+    `unequal_sizes: resize` stretches a label to its image's size (nearest pixels) instead of refusing it.
     """
 
     kind: LabelKind = "train_ids"
-    map: dict[int | str, str] = Field(default_factory=dict)
+    map: dict[int | str, str] | str = Field(default_factory=dict)
     other: Literal["ignore", "error"] = "ignore"
     ignore: tuple[int | str, ...] = ()
     channel: int | None = Field(default=None, ge=0)
+    unequal_sizes: Literal["error", "resize"] = "error"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class LabelDecoder:
     other: Literal["ignore", "error"] = "ignore"
     channel: int | None = None
     where: str = "the data set"
+    unequal_sizes: Literal["error", "resize"] = "error"
     _keys: NDArray[np.int64] = field(init=False, repr=False, compare=False)
     _train_ids: NDArray[np.uint16] = field(init=False, repr=False, compare=False)
 
@@ -69,9 +73,14 @@ class LabelDecoder:
         object.__setattr__(self, "_keys", keys)
         object.__setattr__(self, "_train_ids", train_ids)
 
-    def read(self, path: Path) -> NDArray[np.uint8]:
-        """The label file as (H, W) uint8 train ids. Raises InputError as `read_label` and `decode` do."""
-        return self.decode(self.read_raw(path), str(path))
+    def read(self, path: Path, image_shape: tuple[int, ...] | None = None) -> NDArray[np.uint8]:
+        """The label file as (H, W) uint8 train ids, `fitted` to its image's (H, W) if that is given.
+
+        Raises:
+            InputError: as `read_label` and `decode` do.
+        """
+        label = self.decode(self.read_raw(path), str(path))
+        return label if image_shape is None else self.fitted(label, image_shape)
 
     def read_raw(self, path: Path) -> NDArray[Any]:
         """The label file's raw values, (H, W). Raises InputError as `read_label` does."""
@@ -94,6 +103,20 @@ class LabelDecoder:
                 )
             found[unknown] = IGNORE
         return found.astype(np.uint8)
+
+    def fitted(self, label: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """A label (H, W) at its image's size `shape`, where the rule says `unequal_sizes: resize`.
+
+        Every pixel takes the value of the nearest one by centers. With the rule `error`, and for equal sizes,
+        the label comes back as it is.
+        """
+        if self.unequal_sizes == "error" or label.shape == shape:
+            return label
+        rows, columns = (
+            ((np.arange(new) + 0.5) * old / new).astype(np.int64)
+            for new, old in zip(shape, label.shape, strict=True)
+        )
+        return label[np.ix_(rows, columns)]
 
     def unmapped(self, raw: NDArray[Any]) -> dict[int, int]:
         """The raw values of (H, W) that are not in the map, with their numbers of pixels."""
@@ -139,16 +162,7 @@ def build_decoder(rule: LabelRule, classes: ClassSet, where: str) -> LabelDecode
                 f"{where}: `labels.map` is missing for kind {rule.kind}; map every value "
                 f"to a class, or use kind: train_ids"
             )
-        values = {}
-        for key, name in rule.map.items():
-            value = _raw_value(key, rule.kind, f"{where}: `labels.map`")
-            if value in values:
-                raise InputError(f"{where}: `labels.map` has {key!r} twice; keep one")
-            if name not in classes.names:
-                raise InputError(
-                    f"{where}: `labels.map` {key} = {name!r} is no class{did_you_mean(name, classes.names)}"
-                )
-            values[value] = classes.names.index(name)
+        values = _mapped(rule, classes, where)
     for key in rule.ignore:
         value = _raw_value(key, rule.kind, f"{where}: `labels.ignore`")
         if values.get(value, IGNORE) != IGNORE:
@@ -156,7 +170,31 @@ def build_decoder(rule: LabelRule, classes: ClassSet, where: str) -> LabelDecode
                 f"{where}: `labels.ignore` has {key!r}, which is class {classes.names[values[value]]!r} too"
             )
         values[value] = IGNORE
-    return LabelDecoder(rule.kind, values, rule.other, rule.channel, where)
+    return LabelDecoder(rule.kind, values, rule.other, rule.channel, where, rule.unequal_sizes)
+
+
+def _mapped(rule: LabelRule, classes: ClassSet, where: str) -> dict[int, int]:
+    position = {name: train_id for train_id, name in enumerate(classes.names)}
+    if isinstance(rule.map, str):
+        if rule.kind != "ids":
+            raise InputError(f"{where}: `labels.map` = {rule.map!r} needs kind: ids; write the map out")
+        try:
+            named = label_map(rule.map)
+        except InputError as error:
+            raise InputError(f"{where}: `labels.map` = {error}") from None
+        values = dict.fromkeys(named.ignore, IGNORE)
+        return values | {value: position.get(name, IGNORE) for value, name in named.classes.items()}
+    values = {}
+    for key, name in rule.map.items():
+        value = _raw_value(key, rule.kind, f"{where}: `labels.map`")
+        if value in values:
+            raise InputError(f"{where}: `labels.map` has {key!r} twice; keep one")
+        if name not in position:
+            raise InputError(
+                f"{where}: `labels.map` {key} = {name!r} is no class{did_you_mean(name, classes.names)}"
+            )
+        values[value] = position[name]
+    return values
 
 
 def _raw_value(key: int | str, kind: LabelKind, where: str) -> int:

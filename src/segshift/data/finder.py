@@ -126,8 +126,8 @@ def _globbed(rule: SplitSpec, split: str, root: Path, where: str) -> tuple[Sampl
         samples[unique] = _sample(rule, root, unique, image, stem, str(parent))
     if not samples:
         raise InputError(
-            f"{where}: `splits.{split}.images` = {rule.images!r} matches no file below {root}; correct the "
-            f"glob or the root"
+            f"{where}: `splits.{split}.images` = {rule.images!r} matches no file below {root}; "
+            f"{_whereabouts(rule.images, root)}"
         )
     return tuple(samples.values())
 
@@ -141,10 +141,10 @@ def _listed(rule: SplitSpec, split: str, root: Path, where: str, folder: Path) -
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).splitlines()[0]
-        raise InputError(
-            f"{where}: `splits.{split}.list` = {name!r}: {path}: {reason}; correct `list` or the root"
-        ) from None
+        missing = isinstance(error, FileNotFoundError)
+        remedy = f"; {_whereabouts(name, root)}" if missing else "; correct `list`"
+        reason = "no such file" if missing else str(error).splitlines()[0]
+        raise InputError(f"{where}: `splits.{split}.list` = {name!r}: {path}: {reason}{remedy}") from None
     stems = [line for line in lines if line and not line.startswith("#")]
     if not stems:
         raise InputError(f"{path}: the list of split {split!r} is empty; write one stem per line")
@@ -162,6 +162,33 @@ def _listed(rule: SplitSpec, split: str, root: Path, where: str, folder: Path) -
         )
         for stem in stems
     )
+
+
+def _whereabouts(pattern: str, root: Path) -> str:
+    """What to do about a pattern without match: the neighboring root that has one, or what this one holds."""
+    fixed = _before_wildcard(PurePosixPath(pattern.replace("{stem}", "*")).parent)
+    # Archives unpack into a folder of their own, and people name the folder with the images.
+    inside = [root / name.rstrip("/") for name in _names(root) if name.endswith("/")]
+    for other in [*inside[:100], root.parent, root.parent.parent] if fixed else []:
+        found = glob.iglob(pattern.replace("{stem}", "*"), root_dir=other, recursive=True)
+        if os.path.isdir(other / fixed[0]) and next(found, None) is not None:
+            return f"{other} has such files: give it as the root"
+    folder = root
+    for part in fixed:
+        if not os.path.isdir(folder / part):
+            break
+        folder /= part
+    names = _names(folder)
+    held = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{folder} holds {held or 'nothing'}; correct the pattern or the root"
+
+
+def _names(folder: Path) -> list[str]:
+    """What a folder holds, folders with a `/` at the end; nothing if it cannot be read."""
+    try:
+        return sorted(name + "/" * os.path.isdir(folder / name) for name in os.listdir(folder))
+    except OSError:
+        return []
 
 
 def _capture(name_glob: str) -> re.Pattern[str]:

@@ -65,11 +65,19 @@ class _Merger(Strict):
     classes: dict[str, str]
 
 
+class LabelMap(Strict):
+    """Ids of label files with a name of their own: `classes` of ids, and the ids that count nowhere."""
+
+    classes: dict[int, str]
+    ignore: tuple[int, ...] = ()
+
+
 class _Sets(Strict):
     colors: dict[str, Color]
     sets: dict[str, tuple[str, ...]]
     aliases: dict[str, str]
     mergers: tuple[_Merger, ...]
+    label_maps: dict[str, LabelMap]
 
 
 @lru_cache(maxsize=1)
@@ -86,6 +94,14 @@ def _sets() -> _Sets:
 def class_set_names() -> tuple[str, ...]:
     """The names of the built-in class sets."""
     return tuple(_sets().sets)
+
+
+def label_map(name: str) -> LabelMap:
+    """A named map of label ids (`cityscapes_ids`). Raises InputError for an unknown name."""
+    maps = _sets().label_maps
+    if name not in maps:
+        raise InputError(f"{name!r} is no named label map{did_you_mean(name, list(maps))}")
+    return maps[name]
 
 
 def class_set(

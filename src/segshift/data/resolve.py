@@ -1,5 +1,6 @@
 """Dataset arguments such as `camvid:PATH:val`, `my.yaml` or `city:day,count=500`, and what they mean."""
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from segshift.errors import InputError
 CITY_SIZE = (480, 360)
 CITY_COUNT = 2000
 CITY_VAL = 200
+DATA_VARIABLE = "SEGSHIFT_DATA"
+"""The environment variable of a folder of data sets: `gta5` alone is then `gta5:$SEGSHIFT_DATA/gta5`."""
 
 _YAML = re.compile(r"(?P<path>.*?\.ya?ml)(?::(?P<rest>.*))?", re.DOTALL)
 _SIZE = re.compile(r"(\d+)[xX](\d+)")
@@ -23,13 +26,16 @@ _FORMS = "use NAME:PATH, FILE.yaml or city:STYLE, each with an optional :SPLIT"
 
 @dataclass(frozen=True)
 class CatalogEntry:
-    """One line of `segshift data list`."""
+    """One entry of `segshift data list`; `spec` and its file `path` are None for the styles of the city."""
 
     name: str
     argument: str
     description: str
+    license: str
     classes: ClassSet
     splits: tuple[str, ...]
+    spec: DatasetSpec | None = None
+    path: Path | None = None
 
 
 def catalog() -> tuple[CatalogEntry, ...]:
@@ -37,17 +43,14 @@ def catalog() -> tuple[CatalogEntry, ...]:
     entries = []
     for name, path in _catalog_files().items():
         spec = parse(DatasetSpec, read_yaml(path), where=name)
-        entries.append(
-            CatalogEntry(
-                name, f"{name}:PATH", spec.description, class_set(spec.classes, name=name), tuple(spec.splits)
-            )
-        )
+        entries.append(_entry(name, f"{name}:PATH", spec, class_set(spec.classes, name=name), path))
     for style in _styles():
         entries.append(
             CatalogEntry(
                 f"city:{style}",
                 f"city:{style}[,size=WxH][,count=N][,val=M][,seed=S]",
                 f"procedural street scenes, {style}, rendered on this machine at their first use",
+                "that of segshift (Apache-2.0)",
                 class_set("cityscapes19"),
                 ("train", "val"),
             )
@@ -55,20 +58,39 @@ def catalog() -> tuple[CatalogEntry, ...]:
     return tuple(entries)
 
 
-def resolve(argument: str, split: str = "train") -> Split:
+def describe(name: str) -> CatalogEntry:
+    """What the YAML of a name of `segshift data list`, or of a file, says. Raises InputError for others."""
+    if _YAML.fullmatch(name) is not None:
+        dataset = load_dataset(Path(name).expanduser(), where=name)
+        return _entry(dataset.spec.name, name, dataset.spec, dataset.classes, Path(name))
+    entries = {entry.name: entry for entry in catalog()}
+    if name not in entries:
+        raise InputError(f"{name!r} is no data set{did_you_mean(name, list(entries))}")
+    return entries[name]
+
+
+def _entry(name: str, argument: str, spec: DatasetSpec, classes: ClassSet, path: Path) -> CatalogEntry:
+    return CatalogEntry(
+        name, argument, spec.description, spec.license, classes, tuple(spec.splits), spec, path
+    )
+
+
+def resolve(argument: str, split: str = "train", *, needs_labels: bool = True) -> Split:
     """The split that a dataset argument names, its files found.
 
     Args:
         argument: `NAME[:ROOT][:SPLIT]` for a catalogue entry, `FILE.yaml[:ROOT][:SPLIT]` for an own data set,
             or `city:STYLE[,size=WxH][,count=N][,val=M][,seed=S][:SPLIT]`, which is rendered into the cache
-            at its first use.
+            at its first use. The root of a catalogue entry may be left out if $SEGSHIFT_DATA is a folder
+            that holds one for it.
         split: the split when the argument names none.
+        needs_labels: False for a domain whose labels are never opened (see `Dataset.split`).
 
     Raises:
         InputError: an argument of another form, or whatever the data set's YAML or files get wrong.
     """
     dataset, named = locate(argument)
-    return dataset.split(named or split)
+    return dataset.split(named or split, needs_labels=needs_labels)
 
 
 def locate(argument: str) -> tuple[Dataset, str | None]:
@@ -100,11 +122,26 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
 def _locate(
     path: Path, where: str, rest: str, argument: str, *, needs_root: bool
 ) -> tuple[Dataset, str | None]:
-    spec = load_dataset(path, where=where).spec
-    root, split = _root_and_split(rest, tuple(spec.splits), argument, where)
-    if root is None and needs_root and spec.root is None:
-        raise InputError(f"data {argument!r}: {where} needs the folder of its files; write {where}:PATH")
+    dataset = load_dataset(path, where=where)
+    root, split = _root_and_split(rest, tuple(dataset.spec.splits), argument, where)
+    if root is None and needs_root and dataset.spec.root is None:
+        return load_dataset(path, _default_root(dataset, argument), where=where), split
     return load_dataset(path, root, where=where), split
+
+
+def _default_root(dataset: Dataset, argument: str) -> Path:
+    spec, name = dataset.spec, dataset.where
+    folder = spec.folder or name
+    shared = os.environ.get(DATA_VARIABLE)
+    root = Path(shared).expanduser() / folder if shared else None
+    if root is not None and root.is_dir():
+        return root
+    looked = f", or set {DATA_VARIABLE} to a folder with it as {folder}" if root is None else f"; no {root}"
+    source = f"get it from {spec.homepage} " if spec.homepage else ""
+    raise InputError(
+        f"data {argument!r}: {name} needs the folder of its files ({source}as {dataset.expected}): write "
+        f"{name}:PATH{looked}; more: segshift data show {name}"
+    )
 
 
 def _root_and_split(

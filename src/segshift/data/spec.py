@@ -1,6 +1,6 @@
 """`DatasetSpec`: the small YAML that describes a data set, and the splits that come of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,10 +14,20 @@ from segshift.errors import InputError
 
 
 class DatasetSpec(Strict):
-    """A data set: the YAML that a user writes, and that the catalogue is made of."""
+    """A data set: the YAML that a user writes, and that the catalogue is made of.
+
+    `description`, `homepage` (where to get the files), `license`, `citation` and `layout` (the folder tree
+    in words and names) are for people. `folder` is the folder below $SEGSHIFT_DATA that holds the files of a
+    catalogue entry; its name by default.
+    """
 
     name: str = Field(min_length=1)
     description: str = ""
+    homepage: str = ""
+    license: str = ""
+    citation: str = ""
+    layout: str = ""
+    folder: str | None = None
     root: str | None = None
     splits: dict[str, SplitSpec] = Field(min_length=1)
     classes: str | tuple[str, ...]
@@ -77,6 +87,14 @@ class Dataset:
         """The spec's label rule, ready to use. Raises InputError for a map that does not fit the classes."""
         return build_decoder(self.spec.labels, self.classes, self.where)
 
+    @property
+    def expected(self) -> str:
+        """Where the first labelled split's files are, for messages: `images/*.png with labels/{stem}.png`."""
+        splits = self.spec.splits.values()
+        rule = next((one for one in splits if one.labels is not None), next(iter(splits)))
+        listed = f"{rule.list} and " if rule.list is not None else ""
+        return listed + rule.images + (f" with {rule.labels}" if rule.labels is not None else "")
+
     def find(self, name: str) -> Found:
         """The files of a split, complete or not.
 
@@ -92,7 +110,12 @@ class Dataset:
                 f"{self.where}: root {self.root} is no folder; correct `root:` or give the folder as "
                 f"{self.where}:PATH"
             )
-        samples = find_samples(rule, name, self.root, self.where, self.folder)
+        try:
+            samples = find_samples(rule, name, self.root, self.where, self.folder)
+        except InputError as error:
+            # An entry that describes its tree has more to say than the one pattern.
+            more = f" (expected: {self.expected}; more: segshift data show {self.where})"
+            raise InputError(f"{error}{more if self.spec.layout else ''}") from None
         # A glob finds only images that exist; the entries of a list may not.
         without_image = [one for one in samples if not one.image.is_file()] if rule.list is not None else []
         without_label = [one for one in samples if one.label is not None and not one.label.is_file()]
@@ -101,13 +124,21 @@ class Dataset:
         split = Split(self.spec.name, name, self.classes, complete, self.decoder)
         return Found(split, tuple(without_image), tuple(without_label))
 
-    def split(self, name: str) -> Split:
+    def split(self, name: str, *, needs_labels: bool = True) -> Split:
         """A split with all its files.
+
+        Args:
+            name: the split.
+            needs_labels: False for a domain whose labels are never opened: where no label file of the split
+                exists, the split is an unlabelled one.
 
         Raises:
             InputError: as `find` does, and for a listed image or a label that is missing.
         """
         found = self.find(name)
+        if not needs_labels and found.without_label and not found.split.samples:
+            bare = tuple(replace(one, label=None) for one in found.without_label)
+            found = replace(found, split=replace(found.split, samples=bare), without_label=())
         total = len({*found.split.samples, *found.without_image, *found.without_label})
         if found.without_image:
             raise InputError(
