@@ -4,6 +4,7 @@ from typing import Any
 
 from segshift.config import merge, parse
 from segshift.engine.recipe import Recipe
+from segshift.methods import term_class
 
 # Cropped as well as resized: a recipe that scales at random needs equal sizes again.
 _AUGMENTATION = {"resize": [96, 64], "crop": [96, 64]}
@@ -35,7 +36,7 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
     """
     data = merge(recipe.model_dump(mode="json"), _TINY)
     data["training"]["steps"] = min(2, recipe.training.steps)
-    data["method"] = _tiny_method(data["method"])
+    data["method"] = tiny_method(data["method"])
     for name in recipe.labelled_streams:
         data[name] = merge(data[name], _TINY["target"])
     for stream in ("source", "target", *recipe.labelled_streams):
@@ -65,20 +66,26 @@ def _tiny_changes(changes: dict[str, Any]) -> dict[str, Any]:
     if "training" in tiny:
         tiny["training"]["steps"] = min(2, changes["training"].get("steps", 2))
     if "method" in tiny:
-        tiny["method"] = _tiny_method(tiny["method"])
+        tiny["method"] = tiny_method(tiny["method"])
     return tiny
 
 
-def _tiny_method(method: dict[str, Any]) -> dict[str, Any]:
+def tiny_method(method: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's `method:` section with patches that fit tiny images, and terms that wake up at once."""
     if "terms" not in method:
         return method
     return {**method, "terms": [_tiny_term(term) for term in method["terms"]]}
 
 
 def _tiny_term(term: dict[str, Any]) -> dict[str, Any]:
-    """Sizes in px may be one number or two, so they are replaced; numbers never grow."""
-    tiny = {key: value for key, value in _TINY_TERM.items() if term.get(key) is not None}
-    return {**term, **{k: min(v, term[k]) if isinstance(term[k], int) else v for k, v in tiny.items()}}
+    """Sizes in px may be one number or two, so they are replaced; numbers never grow, null stays null."""
+    fields = term_class(term.get("term")).Config.model_fields
+    tiny = {}
+    for key, value in _TINY_TERM.items():
+        present = term.get(key, fields[key].default if key in fields else None)
+        if present is not None:
+            tiny[key] = min(value, present) if isinstance(present, int) else value
+    return {**term, **tiny}
 
 
 def _refers(value: Any) -> bool:

@@ -1,0 +1,53 @@
+"""Two processes that share every batch, to compare with one that sees it whole."""
+
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn
+
+from segshift.engine.doctor.toy import ToyData, part_of, plain_optimizers, toy_batch, toy_method
+from segshift.engine.recipe import Recipe
+from segshift.engine.seeds import seed_step
+from segshift.engine.step import StepSettings, train_step
+
+PROCESSES = 2
+
+
+def train_in_processes(recipe: Recipe, steps: int, folder: Path) -> list[dict[str, Tensor]]:
+    """The method's state after `steps` in each of two processes that average their gradients.
+
+    Args:
+        recipe: a toy recipe.
+        steps: how many.
+        folder: an empty one, for what they exchange.
+    """
+    arguments = (recipe.model_dump_json(), steps, str(folder))
+    spawn(_worker, args=arguments, nprocs=PROCESSES)  # type: ignore[no-untyped-call]
+    return [torch.load(folder / f"state_{rank}.pt", weights_only=True) for rank in range(PROCESSES)]
+
+
+def _worker(rank: int, recipe_json: str, steps: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    store = f"file://{folder}/rendezvous"
+    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=PROCESSES)
+    recipe = Recipe.model_validate_json(recipe_json)
+    method = toy_method(recipe)
+    method.prepare(ToyData())
+    optimizers = plain_optimizers(method)
+    for step in range(steps):
+        seed_step(recipe.seed, step, rank)
+        part = part_of(toy_batch(recipe, step), rank, PROCESSES)
+        # Each process has a single micro-batch, which is its last.
+        whole = type(part)(**{**vars(part), "last_micro_batch": True})
+        train_step(method, [whole], optimizers, StepSettings(average=_average))
+    torch.save(method.state_dict(), Path(folder) / f"state_{rank}.pt")
+    dist.destroy_process_group()
+
+
+def _average(flat: Tensor) -> Tensor:
+    dist.all_reduce(flat)
+    return flat / PROCESSES
