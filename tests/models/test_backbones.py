@@ -52,6 +52,11 @@ def test_resnet_101_is_the_published_network() -> None:
     assert dilations == {"layer3": 2, "layer4": 4}
 
 
+def test_torchvisions_resnet_101_weights_have_a_name_of_their_own() -> None:
+    details: Any = build_backbone("resnet101.tv_in1k", "none", 8).network
+    assert details.pretrained_cfg["url"].startswith("https://download.pytorch.org/models/resnet101-")
+
+
 def test_tiny_network() -> None:
     backbone = build_backbone("segshift_tiny")
     auxiliary, last = backbone.network(torch.rand(2, 3, 96, 160))
@@ -74,7 +79,9 @@ def test_pixel_statistics_are_those_of_the_published_weights() -> None:
         (("segshift_tny",), "did you mean segshift_tiny"),
         (("qqqqqqqq",), "unknown to timm"),
         (("hf-hub:someone/something",), "unknown to timm"),
-        (("vgg16", "none", 8), r"output_stride = 8: vgg16 cannot have it; set it to 32$"),
+        (("vgg19", "none", 8), r"output_stride = 8: vgg19 cannot have it; set it to 32$"),
+        (("vgg16", "none", 32), "vgg16 can only have 8; set output_stride: 8"),
+        (("vgg16_fc", "none", 8), "vgg16_fc can only have 32; set output_stride: 32"),
         (("swin_tiny_patch4_window7_224", "none", 8), "no stride works"),
         (("segshift_tiny", "none", 16), "can only have 8"),
         (("segshift_tiny", "imagenet"), "weights = imagenet"),

@@ -1,9 +1,10 @@
-"""DeepLab-v2's classifier against its parts, one after the other."""
+"""The classifiers against their parts, one after the other."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
-from segshift.models import DeepLabV2Head
+from segshift.models import DeepLabV2Head, FCN8sHead
 
 
 def test_head_is_the_sum_of_dilated_convolutions() -> None:
@@ -29,3 +30,44 @@ def test_defaults_and_initial_weights() -> None:
     assert abs(weights.std().item() - 0.01) < 2e-4
     assert abs(weights.mean().item()) < 2e-4
     assert all((branch.get_parameter("bias") == 0).all() for branch in head.branches)
+
+
+def doubled(scores: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Bilinear up-sampling with aligned corners, pixel by pixel."""
+    result = torch.zeros(*scores.shape[:2], height, width, dtype=scores.dtype)
+    for i in range(height):
+        for j in range(width):
+            y = i * (scores.shape[2] - 1) / (height - 1)
+            x = j * (scores.shape[3] - 1) / (width - 1)
+            top, left = min(int(y), scores.shape[2] - 2), min(int(x), scores.shape[3] - 2)
+            for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                share = (1 - abs(y - top - dy)) * (1 - abs(x - left - dx))
+                result[:, :, i, j] += share * scores[:, :, top + dy, left + dx]
+    return result
+
+
+@pytest.mark.parametrize("factors", [(1.0, 1.0), (1e-4, 1e-2)])
+def test_fcn8s_adds_the_levels_scores(factors: tuple[float, float]) -> None:
+    torch.manual_seed(0)
+    head = FCN8sHead((4, 5, 6), 3, factors).double()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    pyramid = [
+        100 * torch.randn(2, channels, height, width, dtype=torch.float64)
+        for channels, height, width in ((4, 7, 10), (5, 4, 5), (6, 2, 3))
+    ]
+    scores = [
+        torch.einsum("nfhw,cf->nchw", factor * features, score.get_parameter("weight")[:, :, 0, 0])
+        + score.get_parameter("bias")[:, None, None]
+        for features, score, factor in zip(pyramid, head.scores, (*factors, 1.0), strict=True)
+    ]
+    expected = doubled(doubled(scores[2], 4, 5) + scores[1], 7, 10) + scores[0]
+    torch.testing.assert_close(head(pyramid), expected)
+
+
+def test_fcn8s_initial_weights() -> None:
+    torch.manual_seed(0)
+    head = FCN8sHead((256, 512, 4096), 19)
+    weights = torch.cat([score.get_parameter("weight").flatten() for score in head.scores])
+    assert abs(weights.std().item() - 0.01) < 2e-4
+    assert all((score.get_parameter("bias") == 0).all() for score in head.scores)

@@ -33,6 +33,83 @@ def test_output_shapes_and_auxiliary_head() -> None:
     assert tiny()(torch.rand(1, 3, 32, 32)).auxiliary_logits is None
 
 
+def test_two_classifiers_are_summed() -> None:
+    segmenter = tiny(classifiers=2, auxiliary_head=True).eval()
+    output = segmenter(torch.rand(2, 3, 32, 48))
+    first, second = segmenter.head(output.features), segmenter.second_head(output.features)
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(output.head_logits, (first, second))
+    torch.testing.assert_close(output.logits, first + second)
+    assert output.pyramid[-1] is output.features and output.pyramid[-2] is output.auxiliary_features
+    one = tiny().eval()(torch.rand(1, 3, 32, 48))
+    assert len(one.head_logits) == 1 and one.head_logits[0] is one.logits
+    assert tiny().second_head is None
+
+
+def test_a_second_classifier_changes_no_other_initial_weight() -> None:
+    torch.manual_seed(0)
+    settings: dict[str, Any] = {"backbone": "segshift_tiny", "weights": "none", "auxiliary_head": True}
+    one = Segmenter(SegmenterConfig(**settings), CLASSES).state_dict()
+    torch.manual_seed(0)
+    two = Segmenter(SegmenterConfig(**settings, classifiers=2), CLASSES).state_dict()
+    assert all(torch.equal(value, two[key]) for key, value in one.items())
+    assert {key.split(".")[0] for key in two.keys() - one.keys()} == {"second_head"}
+
+
+def test_classifiers_take_a_pyramid_without_its_graph() -> None:
+    segmenter = tiny(classifiers=2)
+    output = segmenter(torch.rand(1, 3, 32, 48))
+    logits = segmenter.classify(tuple(features.detach() for features in output.pyramid))
+    torch.testing.assert_close(logits, output.head_logits)
+    inputs = (next(segmenter.backbone.parameters()), segmenter.head.branches[0].weight)
+    gradients = torch.autograd.grad(logits[0].sum(), inputs, allow_unused=True)
+    assert gradients[0] is None and gradients[1] is not None
+
+
+def fcn8s(**settings: Any) -> Segmenter:
+    config = {"backbone": "resnet18", "weights": "none", "head": "fcn8s", "output_stride": 32, **settings}
+    return Segmenter(SegmenterConfig.model_validate(config), CLASSES)
+
+
+def test_fcn8s_on_a_timm_backbone(tmp_path: Path) -> None:
+    segmenter = fcn8s(classifiers=2, skip_factors=(0.5, 0.25)).eval()
+    output = segmenter(torch.rand(1, 3, 64, 96))
+    assert [features.shape[-1] for features in output.pyramid] == [12, 6, 3]
+    assert output.features is output.pyramid[-1]
+    assert output.logits.shape == (1, 4, 8, 12)
+    torch.testing.assert_close(output.logits, segmenter.head(output.pyramid) + output.head_logits[1])
+    segmenter.save(tmp_path / "m.safetensors")
+    loaded = load(tmp_path / "m.safetensors")
+    assert loaded.head.skip_factors == (0.5, 0.25)
+    picked = torch.rand(1, 3, 64, 96)
+    assert torch.equal(loaded(picked).logits, segmenter(picked).logits)
+    assert loaded.predict(picture()).shape == (40, 56)
+
+
+def test_fcn8s_on_vgg_16_has_the_papers_size() -> None:
+    with torch.device("meta"):
+        segmenter = fcn8s(backbone="vgg16_fc")
+        output = segmenter(torch.zeros(1, 3, 320, 640))
+    assert output.logits.shape == (1, 4, 40, 80) and output.features.shape == (1, 4096, 10, 20)
+    # VGG-16 without its last layer has 134 260 544 parameters.
+    assert sum(p.numel() for p in segmenter.backbone.parameters()) == 134_260_544
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"output_stride": 8}, "output_stride = 8: head fcn8s takes features at strides 8, 16 and 32"),
+        ({"auxiliary_head": True}, "auxiliary_head = true: head fcn8s .* auxiliary_head: false"),
+        ({"backbone": "segshift_tiny"}, "backbone = segshift_tiny: gives features at 2 levels.*vgg16_fc"),
+        ({"backbone": "vgg16"}, "backbone = vgg16: gives features at 2 levels"),
+    ],
+)
+def test_fcn8s_refuses_what_it_cannot_use(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        fcn8s(**settings)
+    assert "\n" not in str(caught.value)
+
+
 def test_timm_backbone_in_a_segmenter() -> None:
     config = SegmenterConfig(backbone="resnet18", weights="none", output_stride=16, auxiliary_head=True)
     output = Segmenter(config, CLASSES)(torch.rand(2, 3, 64, 96))
@@ -53,6 +130,31 @@ def test_normalize_uses_the_backbones_statistics() -> None:
     segmenter = Segmenter(config, CLASSES, pixel_statistics=given)
     torch.testing.assert_close(segmenter.normalize(image).flatten(), torch.tensor([-0.1, 0.15, 0.175]))
     assert not {"mean", "std"} & segmenter.state_dict().keys()
+
+
+def test_caffe_networks_take_bgr_from_0_to_255(tmp_path: Path) -> None:
+    segmenter = tiny(pixels="caffe_bgr")
+    images = torch.rand(2, 3, 5, 6)
+    red, green, blue = (255 * images).unbind(1)
+    expected = torch.stack([blue - 104.00698793, green - 116.66876762, red - 122.67891434], 1)
+    torch.testing.assert_close(segmenter.normalize(images), expected, rtol=0, atol=1e-4)
+    segmenter.save(tmp_path / "m.safetensors")
+    loaded = load(tmp_path / "m.safetensors")
+    assert torch.equal(loaded.normalize(images), segmenter.normalize(images))
+
+
+def test_files_from_before_these_settings_still_load(tmp_path: Path) -> None:
+    segmenter = tiny(auxiliary_head=True)
+    segmenter.save(tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", framework="pt") as stream:
+        metadata = json.loads(stream.metadata()["segshift"])
+    for key in ("pixel_scale", "pixel_order"):
+        del metadata[key]
+    for key in ("pixels", "head", "classifiers", "skip_factors"):
+        del metadata["config"][key]
+    save_file(segmenter.state_dict(), tmp_path / "old.safetensors", {"segshift": json.dumps(metadata)})
+    loaded, x = load(tmp_path / "old.safetensors"), torch.rand(1, 3, 32, 48)
+    assert torch.equal(loaded(loaded.normalize(x)).logits, segmenter.eval()(segmenter.normalize(x)).logits)
 
 
 def test_predict_takes_files_pictures_arrays_and_tensors_alike(tmp_path: Path) -> None:

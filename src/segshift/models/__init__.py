@@ -2,11 +2,15 @@
 
 from segshift.models.backbones import PixelStatistics, build_backbone
 from segshift.models.batch_norm import adapt_batch_norm, evaluating, set_batch_norm_mode
-from segshift.models.discriminators import FeatureDiscriminator, FullyConvolutionalDiscriminator
-from segshift.models.heads import DeepLabV2Head
+from segshift.models.discriminators import (
+    FeatureDiscriminator,
+    FineGrainedDiscriminator,
+    FullyConvolutionalDiscriminator,
+)
+from segshift.models.heads import DeepLabV2Head, FCN8sHead
+from segshift.models.model_file import MODEL_FILE
 from segshift.models.resize import resize_images, upsample
 from segshift.models.segmenter import (
-    MODEL_FILE,
     Segmenter,
     SegmenterConfig,
     SegmenterOutput,
@@ -17,7 +21,9 @@ from segshift.models.segmenter import (
 __all__ = [
     "MODEL_FILE",
     "DeepLabV2Head",
+    "FCN8sHead",
     "FeatureDiscriminator",
+    "FineGrainedDiscriminator",
     "FullyConvolutionalDiscriminator",
     "PixelStatistics",
     "Segmenter",

@@ -29,6 +29,7 @@ VGG, VGG_FC = "vgg16", "vgg16_fc"
 OWN = {TINY: 8, VGG: 8, VGG_FC: 32, **dict.fromkeys(DEPTHS, 8)}
 STRIDES = (8, 16, 32)
 _PROBE_PX = 64
+_VGG_HUB = "vgg16.tv_in1k"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def build_backbone(name: str, weights: str = "none", output_stride: int = 8, lev
 
     Args:
         name: `caffe_resnet101`, `caffe_resnet50`, `vgg16` (DeepLab's), `vgg16_fc` (FCN8s'),
-            `segshift_tiny`, or any timm network that can give features at that stride: ResNets (timm's
-            resnet101 has torchvision's shape), MobileNets, EfficientNets, ConvNeXts, RegNets and others.
+            `segshift_tiny`, or any timm network that can give features at that stride: ResNets (in
+            torchvision's shape; `resnet101.tv_in1k` has torchvision's weights, plain `resnet101` later and
+            better ones), MobileNets, EfficientNets, ConvNeXts, RegNets and others.
         weights: `imagenet` from the model hub, `none`, `package` (EfficientNet-Lite0 from a pip package)
             or the path of a file with the state dict of that network as a classifier.
         output_stride: 8, 16 or 32; strides beyond it become dilations.
@@ -98,8 +100,8 @@ def build_backbone(name: str, weights: str = "none", output_stride: int = 8, lev
     if name in OWN:
         if levels > 2 and name != VGG_FC:
             raise InputError(
-                f"backbone = {name}: gives features at 2 levels, {levels} are needed; set backbone: {VGG_FC} or "
-                "a timm network, and output_stride: 32"
+                f"backbone = {name}: gives features at 2 levels, {levels} are needed; set backbone: {VGG_FC} "
+                "or a timm network, and output_stride: 32"
             )
         return _own(name, weights, output_stride)
     if not timm.is_model(name):
@@ -160,7 +162,7 @@ def _own(name: str, weights: str, output_stride: int) -> Backbone:
 def _own_state(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
     """The state dict for one of our own networks, and where it comes from."""
     if weights == "imagenet" and name in (VGG, VGG_FC):
-        return _hub_classifier("vgg16").state_dict(), "the model hub's vgg16"
+        return _hub_classifier(_VGG_HUB).state_dict(), f"the model hub's {_VGG_HUB}"
     if weights == "imagenet" and name in DEPTHS:
         raise InputError(
             f"weights = imagenet: no model hub has those of {name}, and torchvision's do not suit its stride "

@@ -3,6 +3,7 @@
 The public codes leave the initial weights at PyTorch's defaults, and so does this file.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -74,5 +75,33 @@ class FeatureDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, F, h, w) features to (N, 1, h, w) logits."""
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class FineGrainedDiscriminator(nn.Module):
+    """FADA's discriminator of domain and class: 3x3 convolutions of stride 1, leaky ReLU 0.2 between them.
+
+    Channels are the widths, then 2K: the source's K classes first, then the target's. The public code has two
+    last convolutions of K channels, whose outputs it concatenates; one of 2K is the same function with the
+    same distribution of initial weights.
+
+    Args:
+        in_channels: F of the features to judge.
+        classes: K.
+        widths: channels of the hidden convolutions; the class in the public code defaults to (512, 256).
+
+    Source: Wang et al., Classes matter (FADA), ECCV 2020, section 4.3: 256, 128, 2K channels.
+    """
+
+    def __init__(self, in_channels: int, classes: int, widths: Sequence[int] = (256, 128)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise((in_channels, *widths, 2 * classes)):
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE)]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, F, h, w) features to (N, 2K, h, w) logits of (domain, class)."""
         logits: Tensor = self.layers(x)
         return logits

@@ -29,7 +29,7 @@ class SegmenterConfig(Strict):
     """Configuration of a segmenter.
 
     Attributes:
-        backbone: a timm name (resnet101, mobilenetv3_large_100, tf_efficientnet_lite0, convnext_tiny ...),
+        backbone: a timm name (resnet101, resnet101.tv_in1k with torchvision's weights, convnext_tiny ...),
             caffe_resnet101, caffe_resnet50, vgg16, vgg16_fc or segshift_tiny.
         weights: imagenet (from the model hub), none, package (EfficientNet-Lite0 from the pip package) or
             the path of a state dict of that backbone.

@@ -1,0 +1,47 @@
+"""Model files: tensors and one JSON document in a safetensors file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from segshift.errors import InputError
+from segshift.files import atomic_path
+
+MODEL_FILE = "model.safetensors"
+_METADATA_KEY = "segshift"
+
+
+def write_model(path: str | Path, tensors: Mapping[str, Tensor], metadata: str) -> None:
+    """Write tensors and a JSON document; equal content gives equal files."""
+    copies = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    with atomic_path(path) as temporary:
+        # One key only: safetensors writes several in random order, but equal models shall be equal files.
+        save_file(copies, temporary, {_METADATA_KEY: metadata})
+
+
+def read_model(file: Path) -> tuple[Any, dict[str, Tensor]]:
+    """The JSON document and the tensors of a file made by `write_model`.
+
+    Raises:
+        InputError: a missing, broken or foreign file.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; give a model file or a run folder that holds {MODEL_FILE}")
+    try:
+        with safe_open(file, framework="pt", device="cpu") as stream:
+            text = (stream.metadata() or {}).get(_METADATA_KEY)
+            tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, ValueError):
+        raise InputError(f"{file}: not a complete safetensors file; train or export it again") from None
+    if text is None:
+        raise InputError(f"{file}: holds no segshift configuration; give a file written by segshift")
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError:
+        raise InputError(f"{file}: its segshift configuration is broken; export the model again") from None
+    return data, tensors

@@ -1,0 +1,40 @@
+"""What `predict` takes: pictures in any form, as one tensor."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from segshift.data.images import read_image
+from segshift.errors import InputError
+
+
+def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor:
+    """One image as a (3, H, W) uint8 RGB tensor.
+
+    Args:
+        image: a file, an RGB PIL image, an (H, W, 3) uint8 array or a (3, H, W) uint8 tensor.
+
+    Raises:
+        InputError: an unreadable file, or anything but three channels of 8 bits.
+    """
+    if isinstance(image, Tensor):
+        if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8 or image.numel() == 0:
+            kind, shape = str(image.dtype).removeprefix("torch."), tuple(image.shape)
+            raise InputError(f"predict: got a {kind} tensor of shape {shape}; give (3, H, W) uint8, RGB")
+        return image
+    if isinstance(image, str | Path):
+        image = read_image(Path(image).expanduser())
+    elif isinstance(image, Image.Image):
+        if image.mode != "RGB":
+            raise InputError(f"predict: got a PIL image of mode {image.mode}; use image.convert('RGB')")
+        image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(
+            f"predict: got a {image.dtype} array of shape {image.shape}; give (H, W, 3) uint8, RGB"
+        )
+    return torch.from_numpy(np.ascontiguousarray(image).copy()).permute(2, 0, 1)
