@@ -104,7 +104,7 @@ def _filled(value: Any, earlier: set[str], folders: Mapping[str, str], where: st
 def _files() -> dict[str, Path]:
     # The package is always installed as plain files, so a Path is enough.
     folder = Path(str(resources.files("segshift.presets")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(folder.rglob("*.yaml"))}
 
 
 def _identity(reference: str) -> str:
