@@ -131,6 +131,8 @@ def test_scores_of_a_result() -> None:
     assert result.to_dict() == {
         "miou": pytest.approx((6 / 9 + 3 / 6) / 2),
         "pixel_accuracy": pytest.approx(0.75),
+        "mean_accuracy": pytest.approx((6 / 8 + 3 / 4) / 2),
+        "frequency_weighted_iou": pytest.approx((8 * 6 / 9 + 4 * 3 / 6) / 12),
         "iou": {"road": pytest.approx(6 / 9), "car": pytest.approx(0.5), "sky": None},
         "pixels": 12,
     }

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from segshift.errors import InputError
 from segshift.evaluation import (
+    ensemble_ids,
     predict_ids,
     probabilities,
     sliding_window_probabilities,
@@ -129,3 +130,21 @@ def test_ids_are_the_most_probable_classes(protocol: dict[str, Any]) -> None:
 def test_bad_protocols(protocol: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         predict_ids(pixelwise(), images(), (45, 70), **protocol)
+
+
+@pytest.mark.parametrize("protocol", [{}, {"scales": (0.5, 1.0), "flip": True}])
+@torch.inference_mode()
+def test_an_ensemble_is_the_mean_of_its_networks_probabilities(protocol: dict[str, Any]) -> None:
+    """Each at its own size and with its own pixel statistics."""
+    first, second = tiny().eval(), tiny(1).eval()
+    second.mean = second.mean + 0.02
+    x, sizes = images(2, 40, 64), [None, (48, 32)]
+    parts = [
+        probabilities(network, x, (40, 64), input_size=size, **protocol)
+        for network, size in zip((first, second), sizes, strict=True)
+    ]
+    ids = ensemble_ids([first, second], x, (40, 64), input_sizes=sizes, **protocol)
+    expected = ((parts[0] + parts[1]) / 2).argmax(1)
+    assert (ids == expected).float().mean() > 0.9999
+    # Neither network alone says so.
+    assert all((part.argmax(1) != expected).any() for part in parts)

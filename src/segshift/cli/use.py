@@ -1,10 +1,9 @@
-"""`segshift evaluate` and `segshift predict`: what one does with a trained model."""
+"""`segshift predict`: label images with a trained model."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from segshift.cli.output import console, print_json, results
 from segshift.errors import InputError
@@ -13,44 +12,6 @@ from segshift.plain import say
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or its model.safetensors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 _IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
-
-
-def evaluate_model(
-    checkpoint: Checkpoint,
-    data: Annotated[str, typer.Option("--data", help="Labelled dataset: camvid:ROOT:test, FILE.yaml:val.")],
-    scales: Annotated[str, typer.Option(help="Multi-scale testing, e.g. 0.7,1,1.3.")] = "1",
-    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored image.")] = False,
-    window: Annotated[str | None, typer.Option(help="Sliding window WxH in px; default whole image.")] = None,
-    size: Annotated[str | None, typer.Option(help="WxH at which the network sees images.")] = None,
-    as_json: Json = False,
-) -> None:
-    """IoU per class on a labelled dataset, from one confusion matrix over all its images.
-
-    Example: segshift evaluate runs/advent --data camvid:CamVid:test
-    """
-    from segshift import load
-    from segshift.data.dataset import SegmentationDataset
-    from segshift.data.resolve import resolve
-    from segshift.evaluation import evaluate, iou_table
-
-    segmenter = load(checkpoint)
-    split = resolve(data, "val")
-    with console.status(f"evaluating on {len(split.samples)} images"):
-        result = evaluate(
-            segmenter,
-            SegmentationDataset(split, segmenter.classes, None, with_labels=True),
-            mode="whole" if window is None else "sliding",
-            window=None if window is None else parse_size(window, "--window"),
-            input_size=segmenter.config.input_size if size is None else parse_size(size, "--size"),
-            scales=parse_scales(scales),
-            flip=flip,
-        )
-    if as_json:
-        described = {"checkpoint": str(checkpoint), "data": data, "images": len(split.samples)}
-        print_json({**described, **result.to_dict()})
-    else:
-        title = f"{checkpoint} on {split.dataset} {split.name} ({len(split.samples)} images)"
-        results.print(iou_table({"IoU in %": result}, escape(title)))
 
 
 def predict(
@@ -133,14 +94,3 @@ def parse_size(text: str, option: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise InputError(f"{option} {text}: write it as WIDTHxHEIGHT, for example 1024x512")
     return int(width), int(height)
-
-
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Positive numbers from "0.7,1,1.3". Raises InputError."""
-    try:
-        scales = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        scales = ()
-    if not scales or min(scales) <= 0:
-        raise InputError(f"--scales {text}: write positive numbers with commas, for example 0.7,1,1.3")
-    return scales

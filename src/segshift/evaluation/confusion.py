@@ -74,29 +74,59 @@ def iou(confusion: Tensor | NDArray[Any]) -> NDArray[np.float64]:
     """Intersection over union per class: TP / (TP + FP + FN).
 
     Args:
-        confusion: (C, C) counts, rows = truth.
+        confusion: (C, C) counts, rows = truth; or (C, C + 1), the last column for predictions of no class.
 
     Returns:
         (C,) float64 in [0, 1]; NaN for a class that is neither in the truth nor predicted.
     """
-    counts = np.asarray(confusion.cpu() if isinstance(confusion, Tensor) else confusion, np.float64)
+    counts = _square_or_wider(confusion)
+    classes = len(counts)
     true_positives = np.diag(counts)
-    union = counts.sum(0) + counts.sum(1) - true_positives
-    scores = np.full(len(counts), np.nan)
-    present = union > 0
-    scores[present] = true_positives[present] / union[present]
-    return scores
+    union = counts[:, :classes].sum(0) + counts.sum(1) - true_positives
+    return ratio(true_positives, union)
 
 
 def miou(confusion: Tensor | NDArray[Any]) -> float:
     """The mean of `iou` over the classes that have one, in [0, 1]; NaN if none has."""
-    scores = iou(confusion)
-    scores = scores[~np.isnan(scores)]
-    return float(scores.mean()) if scores.size else float("nan")
+    return mean_of_known(iou(confusion))
+
+
+def class_accuracy(confusion: Tensor | NDArray[Any]) -> NDArray[np.float64]:
+    """The share of a class's pixels that are found, TP / (TP + FN): (C,) in [0, 1], NaN without pixels."""
+    counts = _square_or_wider(confusion)
+    return ratio(np.diag(counts), counts.sum(1))
 
 
 def pixel_accuracy(confusion: Tensor | NDArray[Any]) -> float:
     """The share of counted pixels whose class is right, in [0, 1]; NaN without pixels."""
-    counts = np.asarray(confusion.cpu() if isinstance(confusion, Tensor) else confusion, np.float64)
-    total = counts.sum()
-    return float(np.trace(counts) / total) if total else float("nan")
+    counts = _square_or_wider(confusion)
+    return float(ratio(np.trace(counts), counts.sum()))
+
+
+def frequency_weighted_iou(confusion: Tensor | NDArray[Any]) -> float:
+    """The mean of `iou`, weighted by the classes' shares of the true pixels, in [0, 1]; NaN without pixels.
+
+    Source: Long et al., CVPR 2015, section 5 (there "frequency weighted IU").
+    """
+    counts = _square_or_wider(confusion)
+    truth = counts.sum(1)
+    # A class without true pixels has no weight, whether it has an IoU or not.
+    return float(ratio((truth * np.nan_to_num(iou(counts))).sum(), truth.sum()))
+
+
+def ratio(part: Any, whole: Any) -> NDArray[np.float64]:
+    """Elementwise `part / whole`, NaN where `whole` is 0."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    result = np.full(np.broadcast(part, whole).shape, np.nan)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
+
+
+def mean_of_known(scores: NDArray[np.float64]) -> float:
+    """The mean of what is not NaN; NaN if nothing is left."""
+    known = scores[~np.isnan(scores)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _square_or_wider(confusion: Tensor | NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(confusion.cpu() if isinstance(confusion, Tensor) else confusion, np.float64)

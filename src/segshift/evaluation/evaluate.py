@@ -1,17 +1,26 @@
-"""Evaluate a segmenter on a labelled data set."""
+"""Evaluate a segmenter, or an ensemble of them, on a labelled data set."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from contextlib import ExitStack
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from segshift.errors import InputError
-from segshift.evaluation.confusion import confusion_matrix, iou, miou, pixel_accuracy
-from segshift.evaluation.inference import InferenceMode, check_inference, predict_ids
+from segshift.evaluation.boundary import boundary_counts
+from segshift.evaluation.confusion import confusion_matrix
+from segshift.evaluation.counts import CountsBuilder
+from segshift.evaluation.inference import (
+    InferenceMode,
+    check_inference,
+    check_same_classes,
+    ensemble_ids,
+    predict_ids,
+)
+from segshift.evaluation.protocol import inference_protocol, versions
+from segshift.evaluation.result import EvaluationResult
 from segshift.models.batch_norm import evaluating
 from segshift.models.segmenter import Segmenter
 
@@ -32,63 +41,8 @@ class LabelledItems(Protocol):
     def __getitem__(self, key: int, /) -> LabelledItem: ...
 
 
-@dataclass(frozen=True)
-class EvaluationResult:
-    """The confusion matrix of a whole data set.
-
-    Attributes:
-        confusion: (C, C) int64 pixel counts, rows = truth.
-        class_names: C names.
-    """
-
-    confusion: NDArray[np.int64]
-    class_names: tuple[str, ...]
-
-    @property
-    def iou(self) -> NDArray[np.float64]:
-        """(C,) in [0, 1]; NaN for classes neither in the truth nor predicted."""
-        return iou(self.confusion)
-
-    @property
-    def miou(self) -> float:
-        """Mean over the classes that have an IoU, in [0, 1]."""
-        return miou(self.confusion)
-
-    @property
-    def pixel_accuracy(self) -> float:
-        """Share of right pixels, in [0, 1]."""
-        return pixel_accuracy(self.confusion)
-
-    def miou_over(self, names: Sequence[str]) -> float:
-        """The mean over some of the classes' IoU, which stay what they are among all classes.
-
-        The papers' 13-class score (mIoU*) of a network with 16 classes is made this way.
-        """
-        scores = self.iou[[self._id(name) for name in names]]
-        scores = scores[~np.isnan(scores)]
-        return float(scores.mean()) if scores.size else float("nan")
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: fractions in [0, 1], None where there is no score."""
-        return {
-            "miou": _number(self.miou),
-            "pixel_accuracy": _number(self.pixel_accuracy),
-            "iou": {name: _number(score) for name, score in zip(self.class_names, self.iou, strict=True)},
-            "pixels": int(self.confusion.sum()),
-        }
-
-    def _id(self, name: str) -> int:
-        if name not in self.class_names:
-            raise InputError(f"class {name}: not among {', '.join(self.class_names)}")
-        return self.class_names.index(name)
-
-
-def _number(score: float) -> float | None:
-    return None if np.isnan(score) else float(score)
-
-
 def evaluate(
-    segmenter: Segmenter,
+    segmenter: Segmenter | Sequence[Segmenter],
     dataset: LabelledItems,
     *,
     mode: InferenceMode = "whole",
@@ -97,65 +51,115 @@ def evaluate(
     stride: tuple[int, int] | None = None,
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
+    boundary: bool = False,
     batch_size: int = 4,
     device: torch.device | str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
     """One confusion matrix over all pixels of a data set.
 
-    Images are resized to `input_size` for the network, logits (or probabilities, with windows, scales or
-    flips) are up-sampled to the label's size, and the most probable class counts. Labels are never resized.
+    Images are resized to `input_size` for the network, logits (or probabilities, with windows, scales,
+    flips or several networks) are up-sampled to the label's size, and the most probable class counts. Labels
+    are never resized.
 
     Args:
-        segmenter: evaluated in evaluation mode; its mode is as before afterwards.
+        segmenter: evaluated in evaluation mode; its mode is as before afterwards. Several are an ensemble,
+            whose answer is the mean of their probabilities.
         dataset: labelled images, whose train ids are the segmenter's classes.
         mode: whole images or sliding windows.
-        input_size: (width, height) in px; None takes the segmenter's own `config.input_size`.
+        input_size: (width, height) in px; None takes each segmenter's own `config.input_size`.
         window: (width, height) in px for mode "sliding".
         stride: (x, y) of the windows in px.
         scales: at which the network sees the images.
         flip: also mirrored.
+        boundary: also count boundary IoU, which takes time on large images.
         batch_size: at most so many images of equal size at once. Does not change the result.
-        device: moves the segmenter there; None leaves it where it is.
+        device: moves the segmenters there; None leaves them where they are.
         progress: called with (images done, images in all) after every batch.
 
     Raises:
-        InputError: an empty or unlabelled data set, other classes than the segmenter's, ids outside them.
+        InputError: an empty or unlabelled data set, other classes than the segmenter's, ids outside them, an
+            ensemble of networks with different classes.
     """
     check_inference(mode, window, scales)
+    segmenters = [segmenter] if isinstance(segmenter, Segmenter) else list(segmenter)
+    check_same_classes(segmenters)
     if len(dataset) == 0:
         raise InputError("evaluate: the data set has no images; check its split")
     classes = getattr(dataset, "classes", None)
-    names = tuple(getattr(classes, "names", segmenter.class_names))
-    if names != segmenter.class_names:
+    own = segmenters[0].class_names
+    names = tuple(getattr(classes, "names", own))
+    if names != own:
         raise InputError(
-            f"evaluate: the model's classes are {', '.join(segmenter.class_names)}; the data's are "
+            f"evaluate: the model's classes are {', '.join(own)}; the data's are "
             f"{', '.join(names)}; map the data to the model's classes"
         )
     if device is not None:
-        segmenter.to(device)
-    count = len(names)
-    confusion = torch.zeros((count, count), dtype=torch.int64)
+        for one in segmenters:
+            one.to(device)
+    place = segmenters[0].device
+    sizes = [input_size or one.config.input_size for one in segmenters]
+    count, image_names = len(names), _image_names(dataset)
+    confusion = np.zeros((count, count), np.int64)
+    per_image, outlines = CountsBuilder(), CountsBuilder()
     done = 0
-    with evaluating(segmenter), torch.inference_mode():
+    with ExitStack() as stack:
+        for one in segmenters:
+            stack.enter_context(evaluating(one))
+        stack.enter_context(torch.inference_mode())
         for images, labels in _batches(dataset, batch_size):
-            labels = labels.to(segmenter.device)
-            predicted = predict_ids(
-                segmenter,
-                images.to(segmenter.device),
-                (labels.shape[-2], labels.shape[-1]),
-                mode=mode,
-                input_size=input_size or segmenter.config.input_size,
-                window=window,
-                stride=stride,
-                scales=scales,
-                flip=flip,
-            )
-            confusion += confusion_matrix(predicted, labels, count).cpu()
-            done += len(images)
+            images, labels = images.to(place), labels.to(place)
+            size = (labels.shape[-2], labels.shape[-1])
+            if len(segmenters) == 1:
+                predicted = predict_ids(
+                    segmenters[0],
+                    images,
+                    size,
+                    mode=mode,
+                    input_size=sizes[0],
+                    window=window,
+                    stride=stride,
+                    scales=scales,
+                    flip=flip,
+                )
+            else:
+                predicted = ensemble_ids(
+                    segmenters,
+                    images,
+                    size,
+                    mode=mode,
+                    input_sizes=sizes,
+                    window=window,
+                    stride=stride,
+                    scales=scales,
+                    flip=flip,
+                )
+            for answer, label in zip(predicted, labels, strict=True):
+                counted = confusion_matrix(answer, label, count).cpu().numpy()
+                confusion += counted
+                per_image.add_confusion(image_names[done], counted)
+                if boundary:
+                    ids = answer.to(torch.uint8).cpu().numpy()
+                    outlines.add(image_names[done], boundary_counts(ids, label.cpu().numpy(), count))
+                done += 1
             if progress is not None:
                 progress(done, len(dataset))
-    return EvaluationResult(confusion.numpy(), names)
+    protocol = inference_protocol(
+        mode=mode, input_sizes=sizes, window=window, stride=stride, scales=scales, flip=flip, classes=count
+    )
+    return EvaluationResult(
+        confusion,
+        names,
+        per_image=per_image.build(),
+        boundary=outlines.build() if boundary else None,
+        protocol={**protocol, "images": done, "versions": versions()},
+    )
+
+
+def _image_names(dataset: LabelledItems) -> list[str]:
+    """The stems of a split's samples, or numbers for data sets of another kind."""
+    samples = getattr(getattr(dataset, "split", None), "samples", None)
+    return [str(index) for index in range(len(dataset))] if samples is None else [s.stem for s in samples]
 
 
 def _batches(dataset: LabelledItems, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -56,7 +56,7 @@ def sliding_window_probabilities(
         InputError: a window without pixels or a stride that is not between 1 and the window.
     """
     width, height = window
-    across, down = stride or (max(1, 2 * width // 3), max(1, 2 * height // 3))
+    across, down = stride or default_stride(window)
     if not (1 <= across <= width and 1 <= down <= height):
         raise InputError(
             f"window = {width}x{height}, stride = {across}x{down}: the stride must be at least 1 and at most "
@@ -77,6 +77,11 @@ def sliding_window_probabilities(
     if total is None:
         raise InputError("sliding window: the image has no pixels")
     return upsample(total / count, size)
+
+
+def default_stride(window: tuple[int, int]) -> tuple[int, int]:
+    """Two thirds of a (width, height) window, so that neighbors overlap by a third."""
+    return max(1, 2 * window[0] // 3), max(1, 2 * window[1] // 3)
 
 
 def _starts(length: int, window: int, stride: int) -> list[int]:
@@ -163,6 +168,63 @@ def predict_ids(
         flip=flip,
     )
     return torch.argmax(scores, dim=1)
+
+
+def ensemble_ids(
+    segmenters: Sequence[Segmenter],
+    images: Tensor,
+    size: Size,
+    *,
+    mode: InferenceMode = "whole",
+    input_sizes: Sequence[tuple[int, int] | None],
+    window: tuple[int, int] | None = None,
+    stride: tuple[int, int] | None = None,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+) -> Tensor:
+    """The class with the highest mean probability over several networks: (N, height, width) int64.
+
+    Every network normalises by its own pixel statistics and may see the images at a size of its own.
+
+    Args:
+        segmenters: networks for the same classes on one device.
+        images: as for `probabilities`, and so are size, mode, window, stride, scales and flip.
+        input_sizes: (width, height) in px per network; None keeps the images' size.
+
+    Raises:
+        InputError: networks with different classes, or a protocol that `check_inference` refuses.
+    """
+    check_same_classes(segmenters)
+    total: Tensor | None = None
+    for segmenter, input_size in zip(segmenters, input_sizes, strict=True):
+        part = probabilities(
+            segmenter,
+            images,
+            size,
+            mode=mode,
+            input_size=input_size,
+            window=window,
+            stride=stride,
+            scales=scales,
+            flip=flip,
+        )
+        total = part if total is None else total.add_(part)
+    assert total is not None  # check_same_classes refuses an empty list
+    # The sum has the arg max of the mean.
+    return total.argmax(dim=1)
+
+
+def check_same_classes(segmenters: Sequence[Segmenter]) -> None:
+    """Raise InputError unless there are networks and all have the same classes in the same order."""
+    if not segmenters:
+        raise InputError("an ensemble needs one or more networks")
+    first = segmenters[0].class_names
+    for number, segmenter in enumerate(segmenters[1:], start=2):
+        if segmenter.class_names != first:
+            raise InputError(
+                f"an ensemble needs networks with the same classes; the first has {', '.join(first)}, "
+                f"number {number} has {', '.join(segmenter.class_names)}"
+            )
 
 
 def check_inference(mode: str, window: tuple[int, int] | None, scales: Sequence[float]) -> None:

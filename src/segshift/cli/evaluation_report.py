@@ -1,0 +1,131 @@
+"""What `segshift evaluate` prints: tables for people, or one document for machines and papers."""
+
+import math
+from collections.abc import Iterator
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from segshift.cli.output import console, print_json, results
+from segshift.plain import say
+
+if TYPE_CHECKING:
+    from segshift.evaluation import EvaluationResult, PairedComparison
+
+
+class Format(str, Enum):
+    """How results are printed."""
+
+    table = "table"
+    md = "md"
+    csv = "csv"
+    latex = "latex"
+    json = "json"
+
+
+def print_report(
+    shown: Format,
+    document: dict[str, Any],
+    found: "dict[str, EvaluationResult]",
+    comparison: "PairedComparison | None",
+    where: str,
+) -> None:
+    """Results to stdout; what is said about a Markdown, CSV or LaTeX table goes to stderr.
+
+    Args:
+        shown: the format.
+        document: what JSON holds.
+        found: results by caption, over the same classes.
+        comparison: of the two results, if it was asked for.
+        where: the data set.
+    """
+    from segshift.evaluation import class_tables, format_results, single_table, summary_table
+
+    if shown is Format.json:
+        print_json(document)
+        return
+    if shown in (Format.md, Format.csv, Format.latex):
+        # What is pasted elsewhere stands alone on stdout.
+        say(results, format_results(found, shown.value).rstrip("\n"))
+        stream = console
+    elif len(found) == 1:
+        ((caption, result),) = found.items()
+        say(results, f"{caption} on {where} ({document['images']} images)")
+        results.print(single_table(result))
+        stream = results
+    else:
+        escaped = {escape(caption): result for caption, result in found.items()}
+        results.print(summary_table(escaped, escape(f"{where} ({document['images']} images), in %")))
+        for table in class_tables(escaped, results.width):
+            results.print(table)
+        stream = results
+    for line in _remarks(found):
+        say(stream, line)
+    if comparison is not None:
+        _print_comparison(comparison, list(found), table=shown is Format.table)
+
+
+def _remarks(found: "dict[str, EvaluationResult]") -> Iterator[str]:
+    """What has to be known beside the table, once where it is the same for all."""
+    from segshift.evaluation import protocol_lines
+    from segshift.evaluation.table import percent
+
+    first = next(iter(found.values()))
+    if first.starred:
+        yield "* not in mIoU*"
+    protocols = {caption: protocol_lines(result.to_dict()["protocol"]) for caption, result in found.items()}
+    same = len({tuple(lines) for lines in protocols.values()}) == 1
+    for caption, result in found.items():
+        mark = f"{caption}: " if len(found) > 1 else ""
+        images = result.to_dict()["per_image"]
+        worst = ", ".join(f"{entry['image']} ({percent(entry['miou'])})" for entry in images["worst"][:3])
+        yield (
+            f"{mark}mIoU per image: quartiles {percent(images['lower_quartile'])}, "
+            f"{percent(images['median'])}, {percent(images['upper_quartile'])}, highest "
+            f"{percent(images['maximum'])}; lowest {worst}"
+        )
+        if result.no_class_share:
+            yield f"{mark}{percent(result.no_class_share)} % of the pixels are predicted as no class (misses)"
+        if not same:
+            yield from (mark + line for line in protocols[caption])
+    if same:
+        yield from next(iter(protocols.values()))
+
+
+def _print_comparison(comparison: "PairedComparison", names: list[str], table: bool) -> None:
+    from rich.table import Table
+
+    stream = results if table else console
+    a, b = names
+    if table:
+        listed = Table(title=escape(f"{b} minus {a}, points"))
+        listed.add_column("class", no_wrap=True)
+        listed.add_column("difference", justify="right")
+        listed.add_column(f"{100 * comparison.level:.0f} % interval", justify="right")
+        for name, difference, (low, high) in zip(
+            comparison.class_names,
+            comparison.class_difference.tolist(),
+            comparison.class_interval.tolist(),
+            strict=True,
+        ):
+            listed.add_row(name, _points(difference), _interval(low, high))
+        listed.add_section()
+        total = _interval(*comparison.interval)
+        listed.add_row("mIoU", _points(comparison.difference), total, style="bold")
+        stream.print(listed)
+    say(stream, comparison.verdict(a, b))
+    say(
+        stream,
+        f"{b} has the higher mIoU in {100 * comparison.share_b_better:.1f} % of {comparison.resamples} "
+        "resamples of the images. Other training seeds are not part of this interval.",
+    )
+
+
+def _points(difference: float) -> str:
+    # The sum turns a rounded -0.0 into 0.0.
+    return "n/a" if math.isnan(difference) else f"{round(100 * difference, 2) + 0.0:+.2f}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "n/a" if math.isnan(low) else f"{_points(low)} to {_points(high)}"

@@ -1,0 +1,61 @@
+"""The labelled images of a split in a network's train ids, also where the split lacks some of its classes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segshift.data.dataset import Item, SegmentationDataset
+from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.spec import Split
+from segshift.errors import InputError
+from segshift.evaluation.evaluate import LabelledItems
+
+
+class _Renumbered:
+    """A data set of some of a network's classes, in the network's train ids."""
+
+    def __init__(self, dataset: SegmentationDataset, classes: ClassSet) -> None:
+        self.dataset, self.classes, self.split = dataset, classes, dataset.split
+        table = np.full(256, IGNORE, np.uint8)
+        for train_id, name in enumerate(dataset.classes.names):
+            table[train_id] = classes.names.index(name)
+        self._table: Tensor = torch.from_numpy(table)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: int, /) -> Item:
+        item = self.dataset[key]
+        return item if item.label is None else replace(item, label=self._table[item.label.long()])
+
+
+def labelled_items(split: Split, classes: ClassSet, scored: Sequence[str] | None = None) -> LabelledItems:
+    """A split's images with labels in the train ids of `classes`.
+
+    Classes of the split that the network does not know become ignore, or another class where `class_mapping`
+    has a merger. A split that lacks some of the network's classes can be used when only others are scored;
+    predictions of the lacking ones are then misses.
+
+    Args:
+        split: labelled.
+        classes: of the network.
+        scored: the classes that will be scored; None for all.
+
+    Raises:
+        InputError: an unlabelled split, or scored classes that it does not supply.
+    """
+    try:
+        return SegmentationDataset(split, classes, None, with_labels=True)
+    except InputError:
+        common = [name for name in classes.names if name in split.classes.names]
+        if not split.labelled or scored is None or not set(scored) <= set(common):
+            raise
+    shared = ClassSet(
+        f"{classes.name} in {split.dataset}",
+        tuple(common),
+        tuple(classes.colors[classes.names.index(name)] for name in common),
+    )
+    return _Renumbered(SegmentationDataset(split, shared, None, with_labels=True), classes)

@@ -1,0 +1,148 @@
+"""What a score depends on besides the network and the data, in words and numbers for the result file."""
+
+import platform
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import torch
+
+from segshift import __version__
+from segshift.config import Strict, parse, parse_yaml
+from segshift.data.labels import class_set, class_set_names
+from segshift.errors import InputError
+from segshift.evaluation.confusion import IGNORE
+from segshift.evaluation.inference import InferenceMode, default_stride
+
+InputSize = tuple[int, int] | None
+
+
+class _Published(Strict):
+    starred: tuple[str, ...]
+    source: str
+
+
+@lru_cache(maxsize=1)
+def _published() -> dict[frozenset[str], tuple[str, ...]]:
+    text = resources.files("segshift.evaluation").joinpath("published.yaml").read_text(encoding="utf-8")
+    entries = {
+        name: parse(_Published, entry, where=f"published.yaml: {name}")
+        for name, entry in parse_yaml(text, where="published.yaml").items()
+    }
+    return {frozenset(class_set(name).names): entry.starred for name, entry in entries.items()}
+
+
+def starred_classes(names: Sequence[str]) -> tuple[str, ...]:
+    """The classes that papers mark with * when they report a mean over these; () for other class sets.
+
+    mIoU* is the mean over the classes without a star: 13 of SYNTHIA's 16.
+    """
+    return _published().get(frozenset(names), ())
+
+
+def scored_classes(argument: str, class_names: Sequence[str]) -> tuple[str, ...]:
+    """The classes that `--classes` names, in the order of their train ids.
+
+    Args:
+        argument: a built-in class set such as `cityscapes16`, or class names with commas.
+        class_names: of the network.
+
+    Raises:
+        InputError: an unknown set, or classes that the network does not have.
+    """
+    listed = [name.strip() for name in argument.split(",")]
+    if len(listed) == 1 and listed[0] not in class_names:
+        wanted = class_set(listed[0]).names
+    else:
+        wanted = tuple(listed)
+    missing = [name for name in wanted if name not in class_names]
+    if missing:
+        raise InputError(
+            f"--classes {argument}: the evaluated classes are {', '.join(class_names)}, without "
+            f"{', '.join(missing)}; name a subset of them, or a class set ({', '.join(class_set_names())})"
+        )
+    return tuple(name for name in class_names if name in wanted)
+
+
+def inference_protocol(
+    *,
+    mode: InferenceMode,
+    input_sizes: Sequence[InputSize],
+    window: tuple[int, int] | None,
+    stride: tuple[int, int] | None,
+    scales: Sequence[float],
+    flip: bool,
+    classes: int,
+) -> dict[str, Any]:
+    """How networks were applied, for JSON. Sizes are [width, height] in px; null is the image's own size.
+
+    Args:
+        input_sizes: one per network; several networks are an ensemble.
+        classes: of the network.
+        (others): as for `segshift.evaluation.evaluate`.
+    """
+    networks = len(input_sizes)
+    averaged = [
+        *(["overlapping windows"] if mode == "sliding" else []),
+        *(["scales"] if len(scales) > 1 else []),
+        *(["mirrored images"] if flip else []),
+        *([f"{networks} networks"] if networks > 1 else []),
+    ]
+    sizes = [None if size is None else list(size) for size in input_sizes]
+    if mode == "sliding" and window is not None:
+        stride = stride or default_stride(window)
+        up_sampled = "logits to the window, mean probabilities to the label's size"
+    else:
+        window = stride = None
+        up_sampled = "logits to the label's size"
+    return {
+        "mode": mode,
+        "input_size": sizes[0] if networks == 1 else sizes,
+        "image_resize": "bilinear with anti-aliasing",
+        "window": None if window is None else list(window),
+        "stride": None if stride is None else list(stride),
+        "scales": list(scales),
+        "flip": flip,
+        "networks": networks,
+        "mean_of_probabilities_over": averaged,
+        "up_sampling": f"{up_sampled}, bilinear, align_corners=True",
+        "decision": f"arg max over the network's {classes} classes",
+        "ignore": IGNORE,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of what computed the result."""
+    return {
+        "segshift": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def protocol_lines(protocol: dict[str, Any]) -> list[str]:
+    """The protocol for people: short lines of words."""
+    if protocol["mode"] == "predictions":
+        first = f"prediction files, ids: {protocol['prediction_ids']}"
+    else:
+        sizes = protocol["input_size"]
+        several = protocol["networks"] > 1
+        shown = [_size(size) for size in (sizes if several else [sizes])]
+        first = f"network sees {', '.join(dict.fromkeys(shown))}"
+        if protocol["mode"] == "sliding":
+            first += f", windows {_size(protocol['window'])} every {_size(protocol['stride'])}"
+        if protocol["scales"] != [1.0]:
+            first += f", scales {', '.join(f'{scale:g}' for scale in protocol['scales'])}"
+        if protocol["flip"]:
+            first += ", mirrored too"
+        if several:
+            first += f", mean of {protocol['networks']} networks"
+    second = f"mean over {len(protocol['scored_classes'])} of {len(protocol['classes'])} classes, "
+    return [first, f"{second}{protocol['images']} images, label {protocol['ignore']} ignored"]
+
+
+def _size(size: Sequence[int] | None) -> str:
+    return "images at their own size" if size is None else f"{size[0]}x{size[1]} px"
