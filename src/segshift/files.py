@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 
+def cache_root() -> Path:
+    """The folder of what can be made again: $SEGSHIFT_CACHE, or ~/.cache/segshift."""
+    return Path(os.environ.get("SEGSHIFT_CACHE") or Path.home() / ".cache" / "segshift")
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, it becomes `path` in one step.

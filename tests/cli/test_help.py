@@ -1,5 +1,7 @@
 """`--help`, `--version` and the lists."""
 
+from pathlib import Path
+
 import click
 import pytest
 import typer
@@ -72,4 +74,17 @@ def test_the_list_of_data(segshift: Segshift) -> None:
     assert len(listed["camvid"]["classes"]) == 11 and "day_train" in listed["camvid"]["splits"]
     assert listed["city:game"]["splits"] == ["train", "val"] and len(listed["city:game"]["classes"]) == 19
     text = segshift("data", "list").out
-    assert "camvid" in text and "FILE.yaml" in text
+    assert "camvid" in text and "FILE.yaml" in text and "cityscapes_train_ids:PATH" in text
+
+
+def test_one_data_set_is_shown_with_its_tree(segshift: Segshift, toy_source: Path) -> None:
+    text = segshift("data", "show", "cross_city_rio").out
+    for part in ("segmentation_adaptation", "cross_city_rio:PATH[:SPLIT]", "$SEGSHIFT_DATA/cross_city"):
+        assert part in text
+    assert "Rio/Labels/Test/{stem}_eval.png" in text and "Google Street View" in text
+    shown = segshift("data", "show", "synthia", "--json").json()
+    assert shown["license"] == "CC BY-NC-SA 3.0" and shown["labels"]["channel"] == 0
+    assert shown["splits"] == {"train": {"images": "RGB/*.png", "labels": "GT/LABELS/{stem}.png"}}
+    assert "city:dusk" in segshift("data", "show", "city:dusk").out
+    assert segshift("data", "show", toy_source, "--json").json()["classes"] == ["sky", "ground", "box"]
+    assert "did you mean `gta5`?" in segshift("data", "show", "gta").refusal()

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segshift.data.check import CheckReport, check, class_frequencies
+from segshift.data.check import CheckReport, check
 from segshift.data.contact_sheet import contact_sheet
-from segshift.data.labels import class_set
 from segshift.data.resolve import resolve
 from segshift.errors import InputError
 from tests.data.files import (
@@ -197,29 +196,6 @@ def test_the_number_of_threads_changes_nothing(tmp_path: Path) -> None:
     yaml = str(dataset(tmp_path, train=9))
     truncated(tmp_path / "rgb/train/004.png")
     assert check(yaml, workers=1).to_dict() == check(yaml, workers=4).to_dict()
-
-
-def test_class_frequencies_of_mapped_classes(tmp_path: Path) -> None:
-    split = resolve(str(dataset(tmp_path)))
-    labels = np.concatenate([ids(seed).ravel() for seed in range(3)])
-    assert class_frequencies(split) == pytest.approx([(labels == index).mean() for index in range(3)])
-    kept = labels[labels != 1]
-    two = class_frequencies(split, class_set(["person", "floor"]))
-    assert two == pytest.approx([(kept == 2).mean(), (kept == 0).mean()])
-
-
-def test_class_frequencies_need_readable_labels(tmp_path: Path) -> None:
-    yaml = dataset(tmp_path)
-    split = resolve(str(yaml))
-    truncated(tmp_path / "mask/train/001_id.png", color=False)
-    with pytest.raises(InputError) as caught:
-        class_frequencies(split)
-    assert_one_line(caught.value, "001_id.png", "truncated")
-    unlabelled = resolve(
-        str(write_yaml(tmp_path / "u.yaml", description(splits={"train": {"images": "rgb/train/*.png"}})))
-    )
-    with pytest.raises(InputError, match="has no labels"):
-        class_frequencies(unlabelled)
 
 
 def test_camvids_published_frequencies(camvid_root: Path) -> None:

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from segshift.data.dataset import Collated, Item, SampleError, SegmentationDataset, collate
 from segshift.data.labels import IGNORE, class_set
 from segshift.data.resolve import resolve
-from segshift.data.sampler import Draw, StepSampler
+from segshift.data.sampler import Draw, StepSampler, UniformOrder
 from segshift.data.spec import Split, load_dataset
 from segshift.data.transforms import Augmentation, ColorJitter
 from segshift.errors import InputError
@@ -195,7 +195,7 @@ def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
 
     def batches(workers: int, seed: int) -> list[Collated]:
         torch.manual_seed(workers)
-        sampler = StepSampler(len(data), 4, seed, steps=5)
+        sampler = StepSampler(UniformOrder(len(data), seed), 4, seed, steps=5)
         loader: DataLoader[Item] = DataLoader(
             data, batch_sampler=sampler, num_workers=workers, collate_fn=collate
         )

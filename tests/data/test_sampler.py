@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segshift.data.sampler import Draw, StepSampler, draw_seed, epoch_order, mix
+from segshift.data.sampler import Draw, StepSampler, UniformOrder, draw_seed, epoch_order, mix
 from segshift.errors import InputError
 from tests.data.files import assert_one_line
 
@@ -18,6 +18,10 @@ lengths = st.integers(1, 40)
 seeds = st.integers(0, 2**63)
 
 
+def uniform(length: int, batch_size: int, seed: int, **place: int) -> StepSampler:
+    return StepSampler(UniformOrder(length, seed), batch_size, seed, **place)
+
+
 def draws(sampler: StepSampler) -> list[Draw]:
     return [draw for batch in sampler for draw in batch]
 
@@ -26,7 +30,7 @@ def draws(sampler: StepSampler) -> list[Draw]:
 def test_every_epoch_is_a_permutation_also_across_batches(
     length: int, batch: int, seed: int, steps: int
 ) -> None:
-    indices = [draw.index for draw in draws(StepSampler(length, batch, seed, steps=steps))]
+    indices = [draw.index for draw in draws(uniform(length, batch, seed, steps=steps))]
     assert len(indices) == batch * steps
     for start in range(0, len(indices), length):
         epoch = indices[start : start + length]
@@ -36,27 +40,30 @@ def test_every_epoch_is_a_permutation_also_across_batches(
 
 @given(lengths, st.integers(1, 6), st.integers(1, 4), seeds)
 def test_processes_together_see_what_one_sees(length: int, share: int, world: int, seed: int) -> None:
-    alone = list(StepSampler(length, share * world, seed, steps=5))
-    ranks = [list(StepSampler(length, share * world, seed, rank, world, steps=5)) for rank in range(world)]
+    alone = list(uniform(length, share * world, seed, steps=5))
+    ranks = [
+        list(uniform(length, share * world, seed, rank=rank, world_size=world, steps=5))
+        for rank in range(world)
+    ]
     assert [list(chain(*parts)) for parts in zip(*ranks, strict=True)] == alone
     assert all(len(batch) == share for rank in ranks for batch in rank)
 
 
 @given(lengths, st.integers(1, 12), seeds, st.integers(0, 9))
 def test_a_resumed_run_is_the_tail_of_a_straight_one(length: int, batch: int, seed: int, start: int) -> None:
-    straight = StepSampler(length, batch, seed, steps=9)
-    resumed = StepSampler(length, batch, seed, start_step=start, steps=9)
+    straight = uniform(length, batch, seed, steps=9)
+    resumed = uniform(length, batch, seed, start_step=start, steps=9)
     assert list(resumed) == list(straight)[start:]
     assert len(resumed) == 9 - start
 
 
 def test_iterating_twice_gives_the_same() -> None:
-    sampler = StepSampler(7, 3, seed=1, steps=6)
+    sampler = uniform(7, 3, seed=1, steps=6)
     assert list(sampler) == list(sampler)
 
 
 def test_a_run_that_is_over_has_no_steps_left() -> None:
-    sampler = StepSampler(7, 3, seed=1, start_step=9, steps=6)
+    sampler = uniform(7, 3, seed=1, start_step=9, steps=6)
     assert len(sampler) == 0
     assert list(sampler) == []
 
@@ -96,5 +103,5 @@ def test_the_order_is_the_same_on_every_machine_and_version() -> None:
 )
 def test_impossible_arguments(arguments: dict[str, int], parts: list[str]) -> None:
     with pytest.raises(InputError) as caught:
-        StepSampler(**arguments, seed=0)
+        uniform(**arguments, seed=0)
     assert_one_line(caught.value, *parts)

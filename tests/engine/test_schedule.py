@@ -43,3 +43,12 @@ def test_warm_up_starts_above_zero_and_meets_the_schedule() -> None:
 
 def test_poly_may_end_beyond_the_run() -> None:
     assert ScheduleConfig(max_steps=250_000).at(1.0, 149_999, 150_000) == poly(1.0, 149_999, 250_000)
+
+
+def test_poly_may_wait() -> None:
+    """CycleGAN: constant for the first half, then linear to zero."""
+    schedule = ScheduleConfig(power=1.0, constant_share=0.5)
+    rates = [schedule.at(1.0, step, 10) for step in range(11)]
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0])
+    assert ScheduleConfig(constant_share=0.5, max_steps=20).at(1.0, 9, 10) == 1.0
+    assert ScheduleConfig(constant_share=0.25).at(1.0, 7, 8) == poly(1.0, 5, 6)

@@ -96,9 +96,9 @@ def test_training_never_opens_a_target_label(
     seen: list[Path] = []
     original = LabelDecoder.read
 
-    def spy(self: LabelDecoder, path: Path) -> Any:
+    def spy(self: LabelDecoder, path: Path, *shape: Any) -> Any:
         seen.append(Path(path))
-        return original(self, path)
+        return original(self, path, *shape)
 
     monkeypatch.setattr(LabelDecoder, "read", spy)
     recipe = toy_recipe(

@@ -1,19 +1,28 @@
 """`segshift data`: list, check and make data sets."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
+from segshift.cli.data_init import init_dataset
 from segshift.cli.output import console, print_json, results
+from segshift.cli.patch_modes import patch_modes
+from segshift.cli.prepare import prepare_dataset
+from segshift.cli.translate import translate_dataset
 from segshift.plain import say
 
 if TYPE_CHECKING:
     from segshift.data.check import CheckReport, SplitReport
 
 app = typer.Typer(no_args_is_help=True, help="List, check and make data sets.")
+app.command("init")(init_dataset)
+app.command("patch-modes")(patch_modes)
+app.command("prepare")(prepare_dataset)
+app.command("translate")(translate_dataset)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 _SHOWN_PROBLEMS = 20
 
@@ -31,6 +40,7 @@ def list_datasets(as_json: Json = False) -> None:
                     "name": entry.name,
                     "argument": entry.argument,
                     "description": entry.description,
+                    "license": entry.license,
                     "classes": list(entry.classes.names),
                     "splits": list(entry.splits),
                 }
@@ -38,13 +48,77 @@ def list_datasets(as_json: Json = False) -> None:
             ]
         )
         return
-    table = Table("write it as", "what it is", "classes", "splits")
+    table = Table(box=SIMPLE)
+    table.add_column("write it as", no_wrap=True)
+    table.add_column("classes", justify="right")
+    table.add_column("what it is")
     for entry in entries:
         table.add_row(
-            escape(entry.argument), entry.description, str(entry.classes.count), ", ".join(entry.splits)
+            escape(entry.argument.partition("[")[0]), str(entry.classes.count), escape(entry.description)
         )
-    table.add_row("FILE.yaml", "your own images: see the README", "", "")
+    table.add_row("FILE.yaml", "", "your own images: see the README")
     results.print(table)
+    say(results, "Where to get one, its license, folder tree and splits: segshift data show NAME")
+
+
+@app.command("show")
+def show_dataset(
+    data: Annotated[str, typer.Argument(metavar="NAME", help="A name of `data list`, or FILE.yaml.")],
+    as_json: Json = False,
+) -> None:
+    """Everything about one data set: where to get it, its folder tree, license, splits and classes.
+
+    Example: segshift data show gta5
+    """
+    from segshift.data.resolve import describe
+
+    entry = describe(data)
+    spec = entry.spec
+    facts: dict[str, Any] = {
+        "name": entry.name,
+        "description": entry.description,
+        "argument": entry.argument,
+        "homepage": spec.homepage if spec else "",
+        "license": entry.license,
+        "citation": spec.citation if spec else "",
+        "layout": spec.layout if spec else "",
+        "folder": (spec.folder or entry.name) if spec else "",
+        "classes": list(entry.classes.names),
+        "splits": {name: rule.model_dump(exclude_none=True) for name, rule in spec.splits.items()}
+        if spec
+        else {name: {} for name in entry.splits},
+        "labels": spec.labels.model_dump() if spec else {},
+        "yaml": None if entry.path is None else str(entry.path),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    named = spec is not None and entry.argument == f"{entry.name}:PATH"
+    say(results, f"{entry.name}: {entry.description}" if entry.description else entry.name)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for title, value in (
+        ("write it as", f"{entry.argument}[:SPLIT]"),
+        ("or", f"{entry.name}[:SPLIT] with its files in $SEGSHIFT_DATA/{facts['folder']}" if named else ""),
+        ("get it from", facts["homepage"]),
+        ("license", entry.license),
+        ("cite", facts["citation"]),
+        ("classes", f"{entry.classes.count}: {', '.join(entry.classes.names)}"),
+        ("described in", facts["yaml"]),
+    ):
+        if value:
+            table.add_row(title, escape(value))
+    results.print(table)
+    if spec is None:
+        say(results, f"splits: {', '.join(entry.splits)}")
+        return
+    if spec.layout:
+        say(results, "\nfolder tree below PATH")
+        for line in spec.layout.splitlines():
+            say(results, f"  {line}")
+    say(results, "\nsplits")
+    for name, rule in spec.splits.items():
+        listed = f"  of {rule.list}" if rule.list is not None else ""
+        say(results, f"  {name}\n    images  {rule.images}{listed}\n    labels  {rule.labels or 'none'}")
 
 
 @app.command("check")

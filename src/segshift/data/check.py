@@ -14,7 +14,7 @@ from segshift.data.dataset import check_same_size
 from segshift.data.decoder import UNMAPPED, LabelDecoder
 from segshift.data.finder import Sample
 from segshift.data.images import orientation, read_image
-from segshift.data.labels import IGNORE, ClassSet, class_mapping
+from segshift.data.labels import IGNORE, ClassSet
 from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Split
 from segshift.errors import InputError
@@ -22,6 +22,9 @@ from segshift.errors import InputError
 Severity = Literal["error", "warning"]
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
+MAP_SIZE = (32, 24)
+"""Columns and rows of the maps that say where in the pictures a class lies."""
+_POINTS_PER_CELL = 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,9 @@ class SplitReport:
 
     `sizes` counts images by (width, height); `unmapped` gives the share of all label pixels of each raw
     value that the label rule does not map; `class_frequencies` the share of each class among the labelled
-    pixels (None without labels), `ignored_share` the share of ignored pixels among all label pixels.
+    pixels (None without labels), `ignored_share` the share of ignored pixels among all label pixels,
+    `class_images` the share of the labels that have each class somewhere. `maps` (C, rows, columns) in 0..1,
+    made if asked for, is the share of the labels' pixels in each cell of a grid that are of the class.
     """
 
     name: str
@@ -50,7 +55,9 @@ class SplitReport:
     unmapped: dict[str, float]
     class_frequencies: dict[str, float] | None
     ignored_share: float | None
-    split: Split | None = field(repr=False)
+    class_images: dict[str, float] | None = None
+    maps: NDArray[np.float64] | None = field(default=None, repr=False)
+    split: Split | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The report without the file list, ready for JSON."""
@@ -62,6 +69,7 @@ class SplitReport:
             "unmapped": self.unmapped,
             "class_frequencies": self.class_frequencies,
             "ignored_share": self.ignored_share,
+            "class_images": self.class_images,
         }
 
 
@@ -99,7 +107,12 @@ class CheckReport:
 
 
 def check(
-    argument: str, split: str | None = None, *, workers: int | None = None, progress: Progress | None = None
+    argument: str,
+    split: str | None = None,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    maps: bool = False,
 ) -> CheckReport:
     """Read every image and label of a data set; bad files are listed, they do not end the check.
 
@@ -108,6 +121,7 @@ def check(
         split: the split to look at; all splits when neither this nor the argument names one.
         workers: threads; by default one per core, at most 8.
         progress: called with (samples done, samples in all) of the current split.
+        maps: also make the maps of where each class lies.
 
     Raises:
         InputError: the argument or the YAML is wrong, so that there is nothing to look at.
@@ -116,41 +130,11 @@ def check(
     chosen = named or split
     reports, problems = [], []
     for name in [chosen] if chosen else dataset.spec.splits:
-        report, found = _check_split(dataset, name, workers, progress)
+        report, found = _check_split(dataset, name, workers, progress, maps)
         reports.append(report)
         problems += found
     problems.sort(key=lambda problem: problem.severity != "error")
     return CheckReport(argument, dataset.spec.name, dataset.classes, tuple(reports), tuple(problems))
-
-
-def class_frequencies(
-    split: Split, classes: ClassSet | None = None, *, workers: int | None = None
-) -> NDArray[np.float64]:
-    """The share of each class among a split's labelled (not ignored) pixels.
-
-    Args:
-        split: a split with labels.
-        classes: the classes to count, to which the split's are mapped; the split's own by default.
-        workers: threads, as for `check`.
-
-    Returns:
-        (C,) float64 that sums to 1, or all zero when no pixel is labelled.
-
-    Raises:
-        InputError: a split without labels, or an unreadable label.
-    """
-    if not split.labelled:
-        raise InputError(f"{split.title} has no labels, so no class frequencies; choose a labelled split")
-    classes = classes or split.classes
-
-    def count(sample: Sample) -> NDArray[np.int64]:
-        assert sample.label is not None
-        return np.bincount(split.decoder.read(sample.label).ravel(), minlength=256)
-
-    counts = sum(_parallel(count, split.samples, workers), np.zeros(256, np.int64))
-    mapped = np.zeros(256, np.int64)
-    np.add.at(mapped, class_mapping(split.classes, classes), counts)
-    return _shares(mapped[: classes.count])
 
 
 @dataclass(frozen=True)
@@ -160,11 +144,12 @@ class _Findings:
     size: tuple[int, int] | None
     readable_pair: bool
     counts: NDArray[np.int64] | None
+    cells: NDArray[np.int64] | None
     unmapped: dict[int, int]
     problems: tuple[tuple[Severity, str, str], ...]
 
 
-def _inspect(sample: Sample, decoder: LabelDecoder) -> _Findings:
+def _inspect(sample: Sample, decoder: LabelDecoder, maps: bool) -> _Findings:
     problems: list[tuple[Severity, str, str]] = []
     shape = None
     try:
@@ -178,30 +163,56 @@ def _inspect(sample: Sample, decoder: LabelDecoder) -> _Findings:
             problems.append(("warning", str(sample.image), message))
     except InputError as error:
         problems.append(("error", str(sample.image), str(error)))
-    counts, unmapped, fits = None, {}, False
+    counts, cells, unmapped, fits = None, None, {}, False
     if sample.label is not None:
         try:
             raw = decoder.read_raw(sample.label)
             if shape is not None:
-                check_same_size(sample, shape, raw.shape)
+                check_same_size(sample, shape, decoder.fitted(raw, shape).shape)
                 fits = True
-            counts = np.bincount(decoder.look_up(raw).ravel(), minlength=UNMAPPED + 1)
+                if raw.shape != shape:
+                    message = (
+                        f"{sample.label}: the label is {raw.shape[1]} x {raw.shape[0]} pixels, its image "
+                        f"{shape[1]} x {shape[0]}; it is stretched to that, as `labels.unequal_sizes` says"
+                    )
+                    problems.append(("warning", str(sample.label), message))
+            found = decoder.look_up(raw)
+            counts = np.bincount(found.ravel(), minlength=UNMAPPED + 1)
+            if maps:
+                cells = _cells(found)
             if counts[UNMAPPED]:
                 unmapped = decoder.unmapped(raw)
                 decoder.decode(raw, str(sample.label))
         except InputError as error:
             problems.append(("error", str(sample.label), str(error)))
     size = None if shape is None else (shape[1], shape[0])
-    return _Findings(size, fits, counts, unmapped, tuple(problems))
+    return _Findings(size, fits, counts, cells, unmapped, tuple(problems))
+
+
+def _cells(label: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """(rows, columns, 257) numbers of points of each train id in each cell of the map.
+
+    A few points of every cell, evenly spread, take a fraction of a millisecond where all pixels would take
+    longer than decoding; what a label misses, the next ones have.
+    """
+    columns, rows = MAP_SIZE
+    y, x = (
+        ((np.arange(_POINTS_PER_CELL * cells) + 0.5) * size / (_POINTS_PER_CELL * cells)).astype(np.int64)
+        for cells, size in ((rows, label.shape[0]), (columns, label.shape[1]))
+    )
+    places = np.arange(rows)[:, None] * columns + np.arange(columns)
+    places = places.repeat(_POINTS_PER_CELL, 0).repeat(_POINTS_PER_CELL, 1) * (UNMAPPED + 1)
+    flat = np.bincount((places + label[np.ix_(y, x)]).ravel(), minlength=rows * columns * (UNMAPPED + 1))
+    return flat.reshape(rows, columns, UNMAPPED + 1)
 
 
 def _check_split(
-    dataset: Dataset, name: str, workers: int | None, progress: Progress | None
+    dataset: Dataset, name: str, workers: int | None, progress: Progress | None, maps: bool
 ) -> tuple[SplitReport, list[Problem]]:
     try:
         found = dataset.find(name)
     except InputError as error:
-        return SplitReport(name, 0, 0, {}, {}, None, None, None), [Problem("error", name, None, str(error))]
+        return SplitReport(name, 0, 0, {}, {}, None, None), [Problem("error", name, None, str(error))]
     problems = []
     for sample in found.without_image:
         message = f"{sample.image}: no such image, though the list of split {name!r} names it; correct either"
@@ -212,15 +223,22 @@ def _check_split(
     split = found.split
     sizes: Counter[tuple[int, int]] = Counter()
     counts = np.zeros(UNMAPPED + 1, np.int64)
+    images_with = np.zeros(UNMAPPED + 1, np.int64)
+    cells = np.zeros((*MAP_SIZE[::-1], UNMAPPED + 1), np.int64)
+    labels = 0
     unmapped: Counter[int] = Counter()
     files_with: Counter[int] = Counter()
     pairs = 0
-    findings = _parallel(lambda sample: _inspect(sample, split.decoder), split.samples, workers)
+    findings = _parallel(lambda sample: _inspect(sample, split.decoder, maps), split.samples, workers)
     for done, finding in enumerate(findings, start=1):
         if finding.size is not None:
             sizes[finding.size] += 1
         if finding.counts is not None:
             counts += finding.counts
+            images_with += finding.counts > 0
+            labels += 1
+        if finding.cells is not None:
+            cells += finding.cells
         pairs += finding.readable_pair
         unmapped.update(finding.unmapped)
         files_with.update(finding.unmapped.keys())
@@ -255,9 +273,18 @@ def _check_split(
         unmapped={split.decoder.name_of(value): number / pixels for value, number in unmapped.most_common()},
         class_frequencies=frequencies,
         ignored_share=None if frequencies is None else float((counts[IGNORE] + counts[UNMAPPED]) / pixels),
+        class_images=None
+        if frequencies is None
+        else {one: int(images_with[index]) / labels for index, one in enumerate(split.classes.names)},
+        maps=None if frequencies is None or not maps else _maps(cells, split.classes.count),
         split=split,
     )
     return report, problems
+
+
+def _maps(cells: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    shares = cells[..., :classes] / np.maximum(1, cells.sum(axis=-1, keepdims=True))
+    return np.moveaxis(shares, -1, 0)
 
 
 def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:

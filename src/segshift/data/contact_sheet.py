@@ -58,7 +58,7 @@ def contact_sheet(source: CheckReport | Split, out: Path, *, count: int = 6) -> 
 def _rows(split: Split, count: int, labels: list[NDArray[np.uint8]]) -> list[list[_Cell]]:
     rows: list[list[_Cell]] = []
     unlabelled: list[_Cell] = []
-    for sample in _spread(split.samples, count):
+    for sample in spread(split.samples, count):
         caption = f"{split.name}: {sample.stem}"
         try:
             image = read_image(sample.image)
@@ -80,7 +80,8 @@ def _rows(split: Split, count: int, labels: list[NDArray[np.uint8]]) -> list[lis
     return rows + [unlabelled[start : start + _PER_ROW] for start in range(0, len(unlabelled), _PER_ROW)]
 
 
-def _spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """Up to `count` of the samples, at equal distances."""
     if len(samples) <= count:
         return list(samples)
     return [samples[index * len(samples) // count] for index in range(count)]

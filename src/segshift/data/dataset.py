@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from segshift.data.decoder import LabelDecoder
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
 from segshift.data.labels import ClassSet, class_mapping
@@ -92,20 +93,31 @@ class SegmentationDataset(Dataset[Item]):
         index, seed = key if isinstance(key, Draw) else (key, None)
         sample = self.split.samples[index]
         try:
-            image, label = self._read(sample)
+            image, label = read_pair(sample, self.split.decoder, with_label=self.with_labels)
         except InputError as error:
             raise SampleError(str(error)) from None
+        if label is not None:
+            label = torch.from_numpy(np.take(self._mapping, label.numpy()))
         image, label = self.augmentation(image, label, seed)
         return Item(image, label, index)
 
-    def _read(self, sample: Sample) -> tuple[Tensor, Tensor | None]:
-        pixels = read_image(sample.image)
-        image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-        if not self.with_labels or sample.label is None:
-            return image, None
-        train_ids = self.split.decoder.read(sample.label)
-        check_same_size(sample, pixels.shape[:2], train_ids.shape)
-        return image, torch.from_numpy(np.take(self._mapping, train_ids))
+
+def read_pair(
+    sample: Sample, decoder: LabelDecoder, *, with_label: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """A sample's image (3, H, W) uint8 RGB, and its label (H, W) uint8 in the decoder's train ids or None.
+
+    Raises:
+        InputError: an unreadable file, an id outside the map, or a label of another size than its image
+            (unless the label rule stretches such).
+    """
+    pixels = read_image(sample.image)
+    image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    if not with_label or sample.label is None:
+        return image, None
+    train_ids = decoder.read(sample.label, pixels.shape[:2])
+    check_same_size(sample, pixels.shape[:2], train_ids.shape)
+    return image, torch.from_numpy(train_ids)
 
 
 def check_same_size(sample: Sample, image_shape: tuple[int, ...], label_shape: tuple[int, ...]) -> None:

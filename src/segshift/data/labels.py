@@ -96,6 +96,11 @@ def class_set_names() -> tuple[str, ...]:
     return tuple(_sets().sets)
 
 
+def label_map_names() -> tuple[str, ...]:
+    """The names of the maps of label ids that `label_map` knows."""
+    return tuple(_sets().label_maps)
+
+
 def label_map(name: str) -> LabelMap:
     """A named map of label ids (`cityscapes_ids`). Raises InputError for an unknown name."""
     maps = _sets().label_maps

@@ -1,7 +1,7 @@
 """Which samples a step sees: a pure function of (seed, step, rank), the same for one process and for many."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from segshift.errors import InputError
 
 _MASK = 2**64 - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+_BLOCKS = 4  # permutations that an order keeps
 
 
 class Draw(NamedTuple):
@@ -20,29 +21,57 @@ class Draw(NamedTuple):
     seed: int
 
 
+class Order(Protocol):
+    """Indices of a data set by the number of the draw."""
+
+    length: int
+    """The number of images."""
+
+    def index(self, draw: int) -> int:
+        """The image of a draw, 0..length - 1."""
+
+
+class UniformOrder:
+    """Every image once per epoch, in a new random order each time."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        if length < 1:
+            raise InputError("the data set has no samples; a step cannot be drawn from it")
+        self.length, self._seed = length, seed
+        self._epochs: dict[int, NDArray[np.int64]] = {}
+
+    def index(self, draw: int) -> int:
+        """The image of a draw, 0..length - 1."""
+        epoch, place = divmod(draw, self.length)
+        if epoch not in self._epochs:
+            make_room(self._epochs)
+            self._epochs[epoch] = epoch_order(self.length, self._seed, epoch)
+        return int(self._epochs[epoch][place])
+
+
 class StepSampler(Sampler[list[Draw]]):
     """A batch sampler without state: the batch of a step depends on nothing but the arguments.
 
-    Sample number p = step * batch_size + k of the run comes from epoch p // length, whose order is a random
-    permutation of its own, and carries its own augmentation seed. Rank r of W takes the r-th of W equal
-    parts of each batch, so that all processes together see what one process would. Batches may span epochs.
+    Sample number p = step * batch_size + k of the run is the one that the order gives for draw p, and
+    carries its own augmentation seed. Rank r of W takes the r-th of W equal parts of each batch, so that all
+    processes together see what one process would. Batches may span epochs.
 
     Args:
-        length: the number of samples in the data set.
+        order: which sample each draw takes, see `segshift.data.orders`.
         batch_size: the global batch size, over all processes.
-        seed: of order and augmentation; source and target should have different ones.
+        seed: of the augmentation; source and target should have different ones.
         rank: this process, 0..world_size - 1.
         world_size: the number of processes.
         start_step: the first step (a resumed run starts where the checkpoint was).
         steps: the step after the last one; `len` is `steps - start_step`.
 
     Raises:
-        InputError: an empty data set, or a batch size that the processes cannot share equally.
+        InputError: a batch size that the processes cannot share equally, or a rank outside them.
     """
 
     def __init__(
         self,
-        length: int,
+        order: Order,
         batch_size: int,
         seed: int,
         rank: int = 0,
@@ -50,8 +79,6 @@ class StepSampler(Sampler[list[Draw]]):
         start_step: int = 0,
         steps: int = 1,
     ) -> None:
-        if length < 1:
-            raise InputError("the data set has no samples; a step cannot be drawn from it")
         if batch_size < 1 or batch_size % world_size:
             raise InputError(
                 f"batch_size = {batch_size} cannot be shared by {world_size} process(es); use a positive "
@@ -59,7 +86,7 @@ class StepSampler(Sampler[list[Draw]]):
             )
         if not 0 <= rank < world_size:
             raise InputError(f"rank = {rank} of {world_size} process(es); ranks count from 0")
-        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.order, self.batch_size, self.seed = order, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.start_step, self.steps = start_step, steps
 
@@ -68,16 +95,18 @@ class StepSampler(Sampler[list[Draw]]):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         share = self.batch_size // self.world_size
-        epoch, order = -1, np.empty(0, np.int64)
         for step in range(self.start_step, self.steps):
-            batch = []
             first = step * self.batch_size + self.rank * share
-            for position in range(first, first + share):
-                if position // self.length != epoch:
-                    epoch = position // self.length
-                    order = epoch_order(self.length, self.seed, epoch)
-                batch.append(Draw(int(order[position % self.length]), draw_seed(self.seed, position)))
-            yield batch
+            yield [
+                Draw(self.order.index(position), draw_seed(self.seed, position))
+                for position in range(first, first + share)
+            ]
+
+
+def make_room(blocks: dict[int, NDArray[np.int64]]) -> None:
+    """Forget the oldest permutations before another one is kept."""
+    while len(blocks) >= _BLOCKS:
+        del blocks[min(blocks)]
 
 
 def epoch_order(length: int, seed: int, epoch: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import agree, resolve
+from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
 from segshift.engine.recipe import DomainConfig, Recipe
 from segshift.errors import InputError
@@ -47,15 +48,21 @@ def resolve_domains(recipe: Recipe) -> Domains:
     """
     if recipe.source.dataset is None:
         raise InputError(f"{recipe.name}: no source images; give --source or set source.dataset")
-    source = resolve(recipe.source.dataset, recipe.source.split)
+    source = take_subset(resolve(recipe.source.dataset, recipe.source.split), recipe.source.subset)
     target = None
     if recipe.target.dataset is not None:
         # Nobody needs label files to adapt to a data set that could have some.
-        target = resolve(recipe.target.dataset, recipe.target.split, needs_labels=recipe.oracle)
+        found = resolve(recipe.target.dataset, recipe.target.split, needs_labels=recipe.oracle)
+        target = take_subset(found, recipe.target.subset)
     classes = agree(source, target if target is not None else source, recipe.classes)
     streams = recipe.labelled_streams
     also = {
-        name: tuple(resolve(one.dataset, one.split) for one in stream.also)
+        name: tuple(
+            take_subset(
+                resolve(one.dataset, one.split, needs_labels=name != "target" or recipe.oracle), one.subset
+            )
+            for one in stream.also
+        )
         for name, stream in {"source": recipe.source, "target": recipe.target, **streams}.items()
     }
     if recipe.oracle:
@@ -76,7 +83,7 @@ def resolve_domains(recipe: Recipe) -> Domains:
 def _named_split(stream: DomainConfig, key: str, recipe: str) -> Split:
     if stream.dataset is None:
         raise InputError(f"{recipe}: {key}.dataset is missing; name a labelled data set or take {key} out")
-    return resolve(stream.dataset, stream.split)
+    return take_subset(resolve(stream.dataset, stream.split), stream.subset)
 
 
 def _evaluation_split(recipe: Recipe) -> Split | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from segshift.data.dataset import Collated, SegmentationDataset, collate
+from segshift.data.mixture import DrawPlan, MixedDataset, plan_draws
 from segshift.data.sampler import StepSampler
 from segshift.data.spec import Split
 from segshift.engine.datasets import Domains
@@ -39,11 +40,18 @@ _SEED_STREAMS = {"source": 3, "target": 4, "pseudo_labelled": 5, "target_labelle
 
 
 class TrainingData:
-    """The training images of all streams. The target's is built without labels and cannot give any."""
+    """The training images of all streams. The target's is built without labels and cannot give any.
 
-    def __init__(self, recipe: Recipe, domains: Domains) -> None:
+    `announce` is called with one line before classes are counted for sampling, which can take minutes.
+    """
+
+    def __init__(
+        self, recipe: Recipe, domains: Domains, announce: Callable[[str], None] | None = None
+    ) -> None:
         self.recipe = recipe
         self.domains = domains
+        self._plans: dict[str, DrawPlan] = {}
+        self._announce = announce
         self.source = self._dataset("source", domains.source, recipe.source)
         self.target = (
             None if domains.target is None else self._dataset("target", domains.target, recipe.target)
@@ -75,12 +83,13 @@ class TrainingData:
     def source_fingerprint(self) -> str:
         """A hash of the source's label files (paths, sizes, times), its classes and its training size."""
         digest = hashlib.sha256()
-        for sample in self.domains.source.samples:
-            assert sample.label is not None  # checked when the domains were resolved
-            status = sample.label.stat()
-            digest.update(f"{sample.label} {status.st_size} {status.st_mtime_ns}\n".encode())
         classes, augmentation = self.domains.classes.names, self.recipe.source.augmentation
-        digest.update(f"{classes} {augmentation.resize} {self.domains.source.decoder}".encode())
+        for part in self.source.parts:
+            for sample in part.split.samples:
+                assert sample.label is not None  # checked when the domains were resolved
+                status = sample.label.stat()
+                digest.update(f"{sample.label} {status.st_size} {status.st_mtime_ns}\n".encode())
+            digest.update(f"{classes} {augmentation.resize} {part.split.decoder}".encode())
         return digest.hexdigest()
 
     def steps(self, place: Place, start_step: int, uses_target: bool) -> Iterator[list[Batch]]:
@@ -102,26 +111,49 @@ class TrainingData:
                 raise InputError("the method needs target images: give --target or `target.dataset`")
             datasets["target"] = self.target
         streams = {
-            name: iter(self._loader(dataset, _SEED_STREAMS[name], place, start_step))
-            for name, dataset in datasets.items()
+            name: iter(self._loader(name, dataset, place, start_step)) for name, dataset in datasets.items()
         }
         for step in range(start_step, training.steps):
             drawn = {name: next(stream) for name, stream in streams.items()}
             yield self._micro_batches(drawn, step, place)
 
-    def _dataset(self, name: str, split: Split, stream: DomainConfig) -> SegmentationDataset:
-        return SegmentationDataset(
-            split, self.domains.classes, stream.augmentation, with_labels=name != "target"
-        )
+    def describe(self, name: str) -> str | None:
+        """A stream's data sets, their subsets, and how images are drawn where that is not uniform."""
+        described, plan = self.domains.describe(name), self._plans.get(name)
+        if described is None or plan is None:
+            return described
+        stream = self._images_of(name)
+        taken = [stream.subset, *(further.subset for further in stream.also)]
+        subsets = [subset.words for subset in taken if subset is not None]
+        return "; ".join([described, *subsets, *([plan.description] if plan.description else [])])
 
-    def _loader(
-        self, dataset: SegmentationDataset, stream: int, place: Place, start_step: int
-    ) -> Iterable[Collated]:
+    def _images_of(self, name: str) -> DomainConfig:
+        """The part of the recipe that names a stream's images; an oracle's source are the target's."""
+        recipe = self.recipe
+        streams = {"source": recipe.source, "target": recipe.target, **recipe.labelled_streams}
+        return recipe.target if recipe.oracle and name == "source" else streams[name]
+
+    def _dataset(self, name: str, split: Split, stream: DomainConfig) -> MixedDataset:
+        parts = (split, *self.domains.also.get(name, ()))
+        classes, with_labels = self.domains.classes, name != "target"
+        dataset = MixedDataset(
+            [SegmentationDataset(part, classes, stream.augmentation, with_labels) for part in parts]
+        )
+        self._plans[name] = plan_draws(
+            dataset,
+            [1.0, *(further.weight for further in self._images_of(name).also)],
+            stream.sampling,
+            derive_seed(self.recipe.seed, _SEED_STREAMS[name]),
+            self._announce,
+        )
+        return dataset
+
+    def _loader(self, name: str, dataset: MixedDataset, place: Place, start_step: int) -> Iterable[Collated]:
         training = self.recipe.training
         sampler = StepSampler(
-            length=len(dataset),
+            order=self._plans[name].order,
             batch_size=training.batch_size,
-            seed=derive_seed(self.recipe.seed, stream),
+            seed=derive_seed(self.recipe.seed, _SEED_STREAMS[name]),
             rank=place.rank,
             world_size=place.processes,
             start_step=start_step,

@@ -1,11 +1,12 @@
 """What a training run is made of: the recipe, as the user writes it in YAML."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from segshift.config import Strict
+from segshift.data.sampling import SamplingConfig, SubsetConfig
 from segshift.data.transforms import Augmentation
 from segshift.engine.schedule import ScheduleConfig
 from segshift.models.segmenter import SegmenterConfig
@@ -37,11 +38,13 @@ class FurtherData(Strict):
         dataset: a dataset argument.
         split: the split to train on, unless the argument names one.
         weight: how often its images are drawn, where the domain's own data set has weight 1.
+        subset: the part of the split to take; null takes all of it.
     """
 
     dataset: str
     split: str = "train"
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, ge=1e-4, le=1e4)
+    subset: SubsetConfig | None = None
 
 
 class DomainConfig(Strict):
@@ -52,12 +55,16 @@ class DomainConfig(Strict):
         split: the split to train on, unless the argument names one.
         also: further data sets of the same domain, mixed in by weight: GTA5 and SYNTHIA as one source, or
             translated images beside the original ones.
+        subset: the part of the split to take; null takes all of it.
+        sampling: how often each image is drawn; anything but uniform needs labels.
         augmentation: resize, random scale, crop, flip, color jitter, blur.
     """
 
     dataset: str | None = None
     split: str = "train"
     also: list[FurtherData] = Field(default_factory=list)
+    subset: SubsetConfig | None = None
+    sampling: SamplingConfig = SamplingConfig()
     augmentation: Augmentation = Augmentation()
 
 
@@ -129,6 +136,8 @@ class EvaluationConfig(Strict):
             resize, and the image's own size where there is none. Logits are up-sampled to the label's size.
         mode: the whole image at once, or a sliding window.
         window: (width, height) of the sliding window in px.
+        scales: factors of the input size; the probabilities of several are averaged (multi-scale test).
+        flip: average with the mirrored image, too.
         batch_size: images per forward pass.
     """
 
@@ -137,6 +146,8 @@ class EvaluationConfig(Strict):
     input_size: tuple[int, int] | None = None
     mode: Literal["whole", "sliding"] = "whole"
     window: tuple[int, int] | None = None
+    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((1.0,), min_length=1)
+    flip: bool = False
     batch_size: int = Field(4, ge=1)
 
     @model_validator(mode="after")
@@ -212,6 +223,13 @@ class Recipe(Strict):
     evaluation: EvaluationConfig = EvaluationConfig()
     oracle: bool = False
     stages: list[Stage] = Field(default_factory=list)
+
+    @field_validator("target")
+    @classmethod
+    def _target_without_labels(cls, target: DomainConfig) -> DomainConfig:
+        if target.sampling.kind != "uniform":
+            raise ValueError("sampling by class needs labels, and those of the target are never opened")
+        return target
 
     @field_validator("stages")
     @classmethod

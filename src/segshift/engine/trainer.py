@@ -33,6 +33,7 @@ from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
 from segshift.methods import Method
 from segshift.models import MODEL_FILE
+from segshift.plain import say
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
 _FREE_KEYS = {
@@ -64,7 +65,7 @@ class Trainer:
         self._broadcast_weights()
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.training.keep_checkpoints)
-        self.data = TrainingData(recipe, domains)
+        self.data = TrainingData(recipe, domains, announce=lambda line: say(console, line))
         self.settings = StepSettings(
             clip_norm=recipe.training.clip_norm,
             autocast=self._autocast,
@@ -167,6 +168,8 @@ class Trainer:
                 mode=settings.mode,
                 input_size=self.recipe.inference_size(),
                 window=settings.window,
+                scales=settings.scales,
+                flip=settings.flip,
                 batch_size=settings.batch_size,
                 device=self.place.device,
             )
@@ -192,10 +195,10 @@ class Trainer:
             "seed": self.recipe.seed,
             "steps": training.steps,
             "source_images_per_step": training.batch_size,
-            "source": self.domains.describe("source"),
-            "target": self.domains.describe("target"),
-            "pseudo_labelled": self.domains.describe("pseudo_labelled"),
-            "target_labelled": self.domains.describe("target_labelled"),
+            "source": self.data.describe("source"),
+            "target": self.data.describe("target"),
+            "pseudo_labelled": self.data.describe("pseudo_labelled"),
+            "target_labelled": self.data.describe("target_labelled"),
             "evaluated_on": self.domains.describe("evaluation"),
             "selected": "last checkpoint",
             "uses_target_labels": self.recipe.uses_target_labels,

@@ -11,26 +11,35 @@ from segshift.methods.adversarial import AdvEnt, FeatureAlignment, OutputAlignme
 from segshift.methods.align import Align
 from segshift.methods.base import Batch, LabelledImages, Method, Update
 from segshift.methods.clan import Clan
+from segshift.methods.confidence_regularization import ConfidenceRegularization, LabelRegularization
+from segshift.methods.cyclegan import CycleGAN
 from segshift.methods.external import external_class
+from segshift.methods.fada import FADA
 from segshift.methods.local_alignment import LocalAlignment
+from segshift.methods.lsd import LSD
 from segshift.methods.mean_teacher import MeanTeacher
 from segshift.methods.minent import MinEnt
 from segshift.methods.patch import PatchAlignment
+from segshift.methods.screened_self_training import ScreenedSelfTraining
 from segshift.methods.term import Look, Prediction, Term, TermConfig
 from segshift.models.segmenter import Segmenter
 
 Kind = TypeVar("Kind", bound=nn.Module)
 
-METHODS: dict[str, type[Method]] = {"align": Align, "adabn": AdaBN}
+METHODS: dict[str, type[Method]] = {"align": Align, "adabn": AdaBN, "cyclegan": CycleGAN, "lsd": LSD}
 TERMS: dict[str, type[Term]] = {
     "adabn": AdaBNTerm,
     "advent": AdvEnt,
     "clan": Clan,
+    "confidence_regularization": ConfidenceRegularization,
+    "fada": FADA,
     "feature_alignment": FeatureAlignment,
+    "label_regularization": LabelRegularization,
     "local_alignment": LocalAlignment,
     "mean_teacher": MeanTeacher,
     "minent": MinEnt,
     "output_alignment": OutputAlignment,
+    "screened_self_training": ScreenedSelfTraining,
     "patch": PatchAlignment,
 }
 
@@ -38,6 +47,11 @@ TERMS: dict[str, type[Term]] = {
 def method_class(name: str, where: str = "method") -> type[Method]:
     """The method of a name in `METHODS`, or of a user's own `FILE.py:CLASS`. Raises InputError."""
     return _find(name, METHODS, Method, f"{where}.name", "method")
+
+
+def term_class(name: Any, where: str = "term") -> type[Term]:
+    """The term of a name in `TERMS`, or of a user's own `FILE.py:CLASS`. Raises InputError."""
+    return _find(name, TERMS, Term, where, "term")
 
 
 def build_method(config: dict[str, Any], segmenter: Segmenter | None, where: str = "method") -> Method:
@@ -72,7 +86,7 @@ def needs_segmenter(config: dict[str, Any], where: str = "method") -> bool:
 
 
 def _build_term(config: dict[str, Any], segmenter: Segmenter, where: str) -> Term:
-    term = _find(config.get("term"), TERMS, Term, f"{where}.term", "term")
+    term = term_class(config.get("term"), f"{where}.term")
     settings: Any = parse(term.Config, config, where)
     if getattr(settings, "level", "main") == "auxiliary" and segmenter.auxiliary_head is None:
         raise InputError(
@@ -104,4 +118,5 @@ __all__ = [
     "build_method",
     "method_class",
     "needs_segmenter",
+    "term_class",
 ]

@@ -55,6 +55,9 @@ class Align(Method):
         self.auxiliary_weight = config.auxiliary_weight
         self.labelled_weight = config.labelled_weight
         self.uses_target = any(term.uses_target for term in terms)
+        self.why_splits_differ = "; ".join(
+            f"{term.name}: {term.why_splits_differ}" for term in terms if term.why_splits_differ
+        )
 
     def networks(self) -> dict[str, list[nn.Parameter]]:
         """The segmenter (with the terms' cooperating modules) and one network per adversary."""

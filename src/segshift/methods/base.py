@@ -97,6 +97,8 @@ class Method(nn.Module):
     Config: ClassVar[type[Strict]] = Strict
     uses_target: bool = True
     """False promises that `step` never reads the target images; the engine then loads none."""
+    why_splits_differ: str = ""
+    """Why two micro-batches or processes cannot equal one batch, if they cannot: a random crop, say."""
 
     @classmethod
     def needs_segmenter(cls, config: Any) -> bool:

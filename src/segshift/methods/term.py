@@ -139,6 +139,8 @@ class Term(nn.Module):
     """Whether the term reads target images at all."""
     uses_target_prediction: bool = True
     """Whether `Align` shall run the segmenter on the target images for it."""
+    why_splits_differ: str = ""
+    """As in `Method`."""
 
     # No class-level `adversary = None`: it would shadow the submodule of that name.
     adversary: nn.Module | None

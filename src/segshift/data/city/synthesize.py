@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-import os
-import signal
-import sys
-from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from segshift import files
 from segshift.data.city.scene import MAX_SIDE_PX, MIN_SIDE_PX, find_style, render
+from segshift.data.making import claim_folder, in_processes, progress_bar
 from segshift.errors import InputError
 
 RENDERER_VERSION = 1
@@ -71,7 +64,7 @@ def synthesize(
         "val": val,
         "renderer": RENDERER_VERSION,
     }
-    _claim(out, settings)
+    claim_folder(out / "city.json", settings)
     jobs = [
         job
         for job in _jobs(name, out, count, val, size, seed)
@@ -79,8 +72,8 @@ def synthesize(
     ]
     for folder in {job.image.parent for job in jobs} | {job.label.parent for job in jobs}:
         folder.mkdir(parents=True, exist_ok=True)
-    processes = min(workers or _cores(), max(len(jobs), 1))
-    with _reporter(name, len(jobs), progress) as advance, closing(_run(jobs, processes)) as done:
+    bar = progress_bar(f"rendering {name}", len(jobs), progress)
+    with bar as advance, closing(in_processes(_render_to_disk, jobs, workers)) as done:
         for _ in done:
             advance()
     spec = out / "dataset.yaml"
@@ -107,8 +100,8 @@ def cached_dataset(
     """
     name = find_style(style).name
     _check(count, val, size, seed, workers)
-    root = Path(os.environ.get("SEGSHIFT_CACHE") or Path.home() / ".cache" / "segshift")
     short = name.removeprefix("city:")
+    root = files.cache_root()
     folder = root / "city" / f"{short}_{size[0]}x{size[1]}_{count}_{val}_{seed}_{RENDERER_VERSION}"
     spec = folder / "dataset.yaml"
     if spec.exists():
@@ -129,28 +122,6 @@ def _check(count: int, val: int, size: tuple[int, int], seed: int, workers: int 
         raise InputError(f"size={size[0]}x{size[1]}: each side must be {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels")
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """Record the settings in city.json, or compare them with those that are recorded there."""
-    record = out / "city.json"
-    if not record.exists():
-        if out.is_dir() and any(out.iterdir()):
-            raise InputError(f"{out}: holds other files; give a new or empty folder")
-        files.write_json(record, settings)
-        return
-    try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise InputError(f"{record}: cannot be read; remove the folder or give another one") from None
-    if not isinstance(before, dict):
-        raise InputError(f"{record}: is not a record of settings; remove the folder or give another one")
-    for key, value in settings.items():
-        if before.get(key) != value:
-            raise InputError(
-                f"{record}: {key} is {before.get(key)!r} there, not {value!r}; "
-                "give another folder or the same settings"
-            )
-
-
 def _jobs(style: str, out: Path, count: int, val: int, size: tuple[int, int], seed: int) -> Iterator[_Job]:
     for offset, (split, length) in enumerate(zip(_SPLITS, (count, val), strict=True)):
         for k in range(length):
@@ -165,47 +136,6 @@ def _render_to_disk(job: _Job) -> None:
     for path, picture in ((job.label, scene.label), (job.image, scene.image)):
         with files.atomic_path(path) as temporary:
             Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)
-
-
-def _prepare_worker() -> None:
-    # The parent gets the same Ctrl-C and ends the pool; tracebacks from every worker would bury its message.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The pool ends its workers by SIGTERM; leaving by an exception lets them remove half-written files.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-
-
-def _cores() -> int:
-    # Inside containers the process may use fewer cores than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _run(jobs: list[_Job], processes: int) -> Generator[None, None, None]:
-    if processes == 1 or len(jobs) < 2:
-        yield from map(_render_to_disk, jobs)
-        return
-    # Spawn, because the caller may hold CUDA or threads, which a fork would break.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_prepare_worker) as pool:
-        yield from pool.imap_unordered(_render_to_disk, jobs, chunksize=4)
-        # Leaving the block ends the workers by a signal, of which their libraries' exit handlers complain.
-        pool.close()
-        pool.join()
-
-
-@contextmanager
-def _reporter(style: str, total: int, progress: bool) -> Iterator[Any]:
-    if not progress or total == 0:
-        yield lambda: None
-        return
-    columns = (
-        TextColumn("rendering {task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(style, total=total)
-        yield lambda: bar.advance(task)
 
 
 def _spec(style: str, count: int, val: int) -> str:

@@ -1,0 +1,118 @@
+"""What all commands that write data sets share: the folder's settings, worker processes, the progress bar."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from segshift import files
+from segshift.errors import InputError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+_CHUNK = 4  # jobs that a worker takes at once
+
+
+def claim_folder(record: Path, settings: dict[str, Any]) -> None:
+    """Record the settings in the file `record`, or compare them with those that are recorded there.
+
+    Raises:
+        InputError: the folder holds other files but no record, an unreadable one, or other settings.
+    """
+    folder = record.parent
+    if not record.exists():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder}: holds other files; give a new or empty folder")
+        files.write_json(record, settings)
+        return
+    before = read_record(record)
+    # What JSON makes of the settings (lists of tuples, texts of numbers as keys) is what was recorded.
+    for key, value in json.loads(json.dumps(files.json_ready(settings))).items():
+        if before.get(key) != value:
+            raise InputError(
+                f"{record}: {key} is {before.get(key)!r} there, not {value!r}; "
+                "give another folder or the same settings"
+            )
+
+
+def read_record(record: Path) -> dict[str, Any]:
+    """The settings that `claim_folder` recorded. Raises InputError for an unreadable record."""
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise InputError(f"{record}: cannot be read; remove the folder or give another one") from None
+    if not isinstance(before, dict):
+        raise InputError(f"{record}: is not a record of settings; remove the folder or give another one")
+    return before
+
+
+def cores() -> int:
+    """The number of cores that this process may use; inside containers fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_processes(
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    workers: int | None = None,
+    *,
+    start: Callable[..., None] | None = None,
+    arguments: tuple[Any, ...] = (),
+) -> Generator[Result, None, None]:
+    """The results of `work` for all jobs, in their order; close the generator to end early.
+
+    Args:
+        work: a function of a module, since workers are spawned; a script that gets here needs the usual
+            `if __name__ == "__main__"` guard.
+        jobs: what to do.
+        workers: processes, None for one per core; with one, or few jobs, this process does the work.
+        start, arguments: called as start(*arguments) before the first job of every process.
+    """
+    # A process takes seconds to start, so that few jobs are not worth one.
+    processes = min(workers or cores(), -(-len(jobs) // _CHUNK))
+    if processes <= 1:
+        if start is not None:
+            start(*arguments)
+        yield from map(work, jobs)
+        return
+    # Spawn, because the caller may hold CUDA or threads, which a fork would break.
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(processes, initializer=_start_worker, initargs=(start, arguments)) as pool:
+        yield from pool.imap(work, jobs, chunksize=_CHUNK)
+        # Leaving the block ends the workers by a signal, of which their libraries' exit handlers complain.
+        pool.close()
+        pool.join()
+
+
+def _start_worker(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
+    # The parent gets the same Ctrl-C and ends the pool; tracebacks from every worker would bury its message.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The pool ends its workers by SIGTERM; leaving by an exception lets them remove half-written files.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    # One that is leaving already needs no exception, which its libraries' exit handlers would print.
+    atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)
+    if start is not None:
+        start(*arguments)
+
+
+@contextmanager
+def progress_bar(what: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, moved one on by every call of what is yielded; nothing when not `shown`."""
+    if not shown or total == 0:
+        yield lambda: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

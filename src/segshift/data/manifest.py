@@ -1,0 +1,189 @@
+"""The record of a prepared data set: what every file was made of, its hash, and its pixels per class."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from segshift.data.making import cores, read_record
+from segshift.errors import InputError
+from segshift.files import write_text
+
+RECORD = "prepared.json"
+"""The file in a prepared set's folder that holds the settings it was made with."""
+
+
+@dataclass(frozen=True)
+class MadeFile:
+    """A written file: its SHA-256 in hexadecimal and its size."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One sample of a prepared split.
+
+    Attributes:
+        stem: of the sample, in the original as in the prepared set.
+        source: the original image and label, as (path, size in bytes); the label is None without labels.
+        image, label: the files that were written.
+        class_pixels: pixels per train id of the prepared label, 255 (ignored) included; None without label.
+    """
+
+    stem: str
+    source: tuple[tuple[str, int], tuple[str, int] | None]
+    image: MadeFile
+    label: MadeFile | None
+    class_pixels: dict[int, int] | None
+
+    def to_line(self) -> str:
+        """The entry as one line of JSON."""
+        return json.dumps(asdict(self)) + "\n"
+
+
+def hash_of(data: bytes) -> MadeFile:
+    """The record of a file with this content."""
+    return MadeFile(hashlib.sha256(data).hexdigest(), len(data))
+
+
+def entry_from(data: Any) -> Entry:
+    """The entry of parsed JSON. Raises KeyError, TypeError or ValueError for another layout."""
+    image, label = data["source"]
+    counts = data["class_pixels"]
+    return Entry(
+        stem=str(data["stem"]),
+        source=((str(image[0]), int(image[1])), None if label is None else (str(label[0]), int(label[1]))),
+        image=MadeFile(**data["image"]),
+        label=None if data["label"] is None else MadeFile(**data["label"]),
+        class_pixels=None if counts is None else {int(key): int(value) for key, value in counts.items()},
+    )
+
+
+def manifest_path(folder: Path, split: str) -> Path:
+    """Where the entries of a complete split stand, one per line, in the split's order."""
+    return folder / "manifest" / f"{split}.jsonl"
+
+
+def journal_path(folder: Path, split: str) -> Path:
+    """Where entries are appended while a split is being prepared."""
+    return folder / "manifest" / f"{split}.partial.jsonl"
+
+
+def read_manifest(folder: Path, split: str) -> dict[str, Entry]:
+    """The entries of a complete split by their stems.
+
+    Raises:
+        InputError: there is no manifest, or it is damaged.
+    """
+    path = manifest_path(folder, split)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        entries = [entry_from(json.loads(line)) for line in lines]
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file, so the split {split!r} is not complete; run `segshift data prepare` again"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{path}: is damaged; remove the file and run `segshift data prepare` again"
+        ) from None
+    return {entry.stem: entry for entry in entries}
+
+
+def read_progress(folder: Path, split: str) -> dict[str, Entry]:
+    """What earlier runs recorded of a split, finished or not; the half line of a killed run is left out."""
+    entries: dict[str, Entry] = {}
+    for path in (manifest_path(folder, split), journal_path(folder, split)):
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            continue
+        for line in lines:
+            try:
+                entry = entry_from(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                continue
+            entries[entry.stem] = entry
+    return entries
+
+
+def write_manifest(folder: Path, split: str, entries: Iterable[Entry]) -> None:
+    """Write a complete split's entries and remove the journal."""
+    write_text(manifest_path(folder, split), "".join(entry.to_line() for entry in entries))
+    journal_path(folder, split).unlink(missing_ok=True)
+
+
+def prepared_folder(path: Path) -> Path | None:
+    """The folder of the prepared data set that a file lies in, or None."""
+    return next((folder for folder in path.parents if (folder / RECORD).is_file()), None)
+
+
+def made_paths(out: Path, split: str, stem: str) -> tuple[Path, Path]:
+    """Where the image and the label of a sample are written."""
+    return out / "images" / split / f"{stem}.jpg", out / "labels" / split / f"{stem}.png"
+
+
+def list_path(out: Path, split: str) -> Path:
+    """The list of the split's stems, one per line."""
+    return out / "lists" / f"{split}.txt"
+
+
+def complete_splits(out: Path) -> list[str]:
+    """The names of the splits that are complete."""
+    folder = out / "manifest"
+    return sorted(path.stem for path in folder.glob("*.jsonl") if not path.name.endswith(".partial.jsonl"))
+
+
+def is_whole(path: Path, expected: MadeFile) -> bool:
+    """Whether the file is there with the recorded content."""
+    try:
+        return path.stat().st_size == expected.size_bytes and hash_of(path.read_bytes()) == expected
+    except OSError:
+        return False
+
+
+def verify(out: str | Path, *, workers: int | None = None) -> dict[str, list[str]]:
+    """Compare a prepared set with its manifest: every file there, every hash equal, every list complete.
+
+    Args:
+        out: the folder of the prepared set.
+        workers: threads, None for one per core.
+
+    Returns:
+        For every split one line per damaged or missing file; empty where all is well.
+
+    Raises:
+        InputError: the folder holds no complete prepared set.
+    """
+    out = Path(out)
+    if not (out / RECORD).is_file() or not (out / "dataset.yaml").is_file():
+        raise InputError(f"{out}: holds no complete prepared data set; run `segshift data prepare` first")
+    read_record(out / RECORD)
+    problems: dict[str, list[str]] = {}
+    for name in complete_splits(out):
+        entries = read_manifest(out, name)
+        jobs: list[tuple[Path, MadeFile]] = []
+        for entry in entries.values():
+            image, label = made_paths(out, name, entry.stem)
+            jobs.append((image, entry.image))
+            if entry.label is not None:
+                jobs.append((label, entry.label))
+        with ThreadPoolExecutor(workers or cores()) as pool:
+            wrong = [message for message in pool.map(_compare, jobs) if message]
+        listed = list_path(out, name)
+        if not listed.is_file() or listed.read_text(encoding="utf-8").splitlines() != list(entries):
+            wrong.append(f"{list_path(out, name)}: differs from the manifest")
+        problems[name] = wrong
+    return problems
+
+
+def _compare(job: tuple[Path, MadeFile]) -> str:
+    path, expected = job
+    if is_whole(path, expected):
+        return ""
+    return f"{path}: {'differs from what was written' if path.is_file() else 'is missing'}"

@@ -1,0 +1,273 @@
+"""Converting a data set once into files that load many times faster than the originals.
+
+The result is an ordinary data set: JPEG images and PNG labels in folders, with a dataset.yaml. A run may be
+killed and started again; what is recorded and whole is kept. `manifest` holds what is known of every file.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+import yaml
+
+from segshift import files
+from segshift.data.convert import JPEG_QUALITY, Job, convert, is_done, start_converting
+from segshift.data.finder import Sample
+from segshift.data.making import claim_folder, cores, in_processes, progress_bar
+from segshift.data.manifest import (
+    RECORD,
+    Entry,
+    complete_splits,
+    journal_path,
+    list_path,
+    made_paths,
+    read_manifest,
+    read_progress,
+    write_manifest,
+)
+from segshift.data.resolve import locate
+from segshift.data.spec import Dataset, Found, Split
+from segshift.data.transforms import Augmentation
+from segshift.errors import InputError
+
+LAYOUT_VERSION = 1
+OnError = Literal["stop", "skip"]
+
+
+@dataclass(frozen=True)
+class PreparedSplit:
+    """What became of one split.
+
+    Attributes:
+        name: of the split.
+        images: samples in the prepared split.
+        labelled: whether they have labels.
+        converted, kept: how many were made now, and how many an earlier run had made.
+        skipped: one line per sample that was left out.
+        original_bytes, prepared_bytes: size of the samples' files before and after.
+    """
+
+    name: str
+    images: int
+    labelled: bool
+    converted: int
+    kept: int
+    skipped: tuple[str, ...]
+    original_bytes: int
+    prepared_bytes: int
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What there is to do for a split: all its samples as jobs, and the entries that are done, by stem."""
+
+    split: Split
+    jobs: tuple[Job, ...]
+    kept: dict[str, Entry]
+    missing: tuple[str, ...]
+
+    @property
+    def open_jobs(self) -> list[Job]:
+        return [job for job in self.jobs if job.sample.stem not in self.kept]
+
+
+def prepare(
+    argument: str,
+    out: str | Path,
+    *,
+    size: tuple[int, int],
+    splits: Sequence[str] = (),
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+    on_error: OnError = "stop",
+    workers: int | None = None,
+    progress: bool = False,
+) -> tuple[PreparedSplit, ...]:
+    """Convert a data set to JPEG images and PNG train-id labels of one size.
+
+    Every file is written atomically. A second call keeps what is there, whole by its hash and made of the
+    same original (path and size in bytes), and makes the rest; further splits may be added by a further call.
+    Workers are spawned: a script that calls this needs the usual `if __name__ == "__main__"` guard.
+
+    Args:
+        argument: the data set, as `resolve` takes it.
+        out: the folder of the prepared set; its `dataset.yaml` is written last.
+        size: (width, height) in px of the results, resized as `Augmentation.resize` does.
+        splits: those to convert; without any the one that the argument names, else all.
+        interpolation: of the images, with anti-aliasing; labels take the nearest pixel.
+        on_error: `stop` at the first bad file, or `skip` its sample and report it.
+        workers: processes, None for one per core.
+        progress: show a bar on stderr.
+
+    Returns:
+        One report per split.
+
+    Raises:
+        InputError: a bad file with `stop`, no readable sample, a folder that holds a set of other settings,
+            or anything that `resolve` refuses.
+    """
+    dataset, named = locate(argument)
+    out = Path(out)
+    if min(size) < 1:
+        raise InputError(f"size = {size[0]}x{size[1]}: both sides must be at least 1 px")
+    names = list(dict.fromkeys(splits)) or [named or ""]
+    if names == [""]:
+        names = list(dataset.spec.splits)
+    found = {name: _find(dataset, name, on_error) for name in names}
+    claim_folder(out / RECORD, _settings(dataset, size, interpolation))
+    plans = [_plan(one, dataset.root, out, workers) for one in found.values()]
+    jobs = [job for plan in plans for job in plan.open_jobs]
+    resize = Augmentation(resize=size, interpolation=interpolation)
+    bar = progress_bar(f"preparing {dataset.spec.name}", len(jobs), progress)
+    results = in_processes(
+        convert, jobs, workers, start=start_converting, arguments=(dataset.decoder, resize)
+    )
+    with bar as advance, closing(results):
+        reports = [_carry_out(plan, out, results, on_error, advance) for plan in plans]
+        # The workers end by themselves once nothing is left, instead of being stopped.
+        next(results, None)
+    _write_spec(dataset, out, size)
+    return tuple(reports)
+
+
+def _settings(dataset: Dataset, size: tuple[int, int], interpolation: str) -> dict[str, Any]:
+    return {
+        "layout": LAYOUT_VERSION,
+        "dataset": dataset.spec.name,
+        "size": list(size),
+        "interpolation": interpolation,
+        "jpeg_quality": JPEG_QUALITY,
+        "classes": list(dataset.classes.names),
+        "labels": dataset.spec.labels.model_dump(mode="json"),
+    }
+
+
+def _find(dataset: Dataset, name: str, on_error: OnError) -> Found:
+    if on_error == "stop":
+        found = Found(dataset.split(name, needs_labels=False), (), ())
+    else:
+        found = dataset.find(name)
+        if not found.split.samples and found.without_label:
+            # No label at all is an unlabelled split, not a split of broken samples.
+            found = Found(dataset.split(name, needs_labels=False), found.without_image, ())
+    for sample in found.split.samples:
+        parts = PurePosixPath(sample.stem).parts
+        if sample.stem.startswith(("/", "#")) or ".." in parts or sample.stem != sample.stem.strip():
+            raise InputError(
+                f"{dataset.where}: split {name!r} has the stem {sample.stem!r}, which cannot name a file "
+                "below the prepared folder; choose `images:` or the list so that stems are plain names"
+            )
+    return found
+
+
+def _plan(found: Found, root: Path, out: Path, workers: int | None) -> _Plan:
+    split = found.split
+    missing = [f"{one.image}: no such image, though the list names it" for one in found.without_image]
+    missing += [f"{one.image}: has no label, expected {one.label}" for one in found.without_label]
+    jobs = [_job(sample, split.name, root, out) for sample in split.samples]
+    for folder in {path.parent for job in jobs for path in (job.image, job.label) if path is not None}:
+        folder.mkdir(parents=True, exist_ok=True)
+    recorded = read_progress(out, split.name)
+    # Threads suffice: reading and hashing release the interpreter's lock.
+    with ThreadPoolExecutor(workers or cores()) as pool:
+        done = list(pool.map(lambda job: is_done(job, recorded.get(job.sample.stem)), jobs))
+    kept = {
+        job.sample.stem: recorded[job.sample.stem] for job, is_kept in zip(jobs, done, strict=True) if is_kept
+    }
+    return _Plan(split, tuple(jobs), kept, tuple(missing))
+
+
+def _carry_out(
+    plan: _Plan, out: Path, results: Iterator[Entry | str], on_error: OnError, advance: Callable[[], None]
+) -> PreparedSplit:
+    split = plan.split
+    entries, skipped = dict(plan.kept), list(plan.missing)
+    journal = journal_path(out, split.name)
+    journal.parent.mkdir(exist_ok=True)
+    with journal.open("a", encoding="utf-8") as lines:
+        # A killed run may have left half a line, which must not swallow the next one.
+        lines.write("\n")
+        for result in islice(results, len(plan.open_jobs)):
+            if isinstance(result, Entry):
+                entries[result.stem] = result
+                lines.write(result.to_line())
+                lines.flush()
+            elif on_error == "stop":
+                raise InputError(f"{result} (or skip such files: --on-error skip)")
+            else:
+                skipped.append(result)
+            advance()
+    if not entries:
+        raise InputError(f"{split.title}: no sample could be read, the first: {skipped[0]}")
+    in_order = [entries[job.sample.stem] for job in plan.jobs if job.sample.stem in entries]
+    _finish_split(out, split.name, in_order, skipped, split.classes.names)
+    made = [file for entry in in_order for file in (entry.image, entry.label) if file is not None]
+    originals = [source for entry in in_order for source in entry.source if source is not None]
+    return PreparedSplit(
+        name=split.name,
+        images=len(in_order),
+        labelled=split.labelled,
+        converted=len(in_order) - len(plan.kept),
+        kept=len(plan.kept),
+        skipped=tuple(skipped),
+        original_bytes=sum(size for _, size in originals),
+        prepared_bytes=sum(file.size_bytes for file in made),
+    )
+
+
+def _job(sample: Sample, split: str, root: Path, out: Path) -> Job:
+    image, label = made_paths(out, split, sample.stem)
+    if sample.label is None:
+        return Job(sample, (_source(sample.image, root), None), image, None)
+    return Job(sample, (_source(sample.image, root), _source(sample.label, root)), image, label)
+
+
+def _source(path: Path, root: Path) -> tuple[str, int]:
+    # Relative to the root, so that a set which moved as a whole is still the same.
+    name = path.relative_to(root) if path.is_relative_to(root) else path
+    try:
+        return str(name), path.stat().st_size
+    except OSError:
+        return str(name), -1
+
+
+def _finish_split(
+    out: Path, name: str, entries: list[Entry], skipped: list[str], classes: tuple[str, ...]
+) -> None:
+    write_manifest(out, name, entries)
+    files.write_text(list_path(out, name), "".join(f"{entry.stem}\n" for entry in entries))
+    files.write_text(out / "skipped" / f"{name}.txt", "".join(f"{line}\n" for line in skipped))
+    pixels: Counter[int] = Counter()
+    for entry in entries:
+        pixels.update(entry.class_pixels or {})
+    if pixels:
+        labelled = max(1, sum(pixels[index] for index in range(len(classes))))
+        files.write_json(
+            out / "class_frequencies" / f"{name}.json",
+            {one: pixels[index] / labelled for index, one in enumerate(classes)},
+        )
+
+
+def _write_spec(dataset: Dataset, out: Path, size: tuple[int, int]) -> None:
+    splits: dict[str, dict[str, str]] = {}
+    for name in complete_splits(out):
+        rule = {"list": f"lists/{name}.txt", "images": f"images/{name}/{{stem}}.jpg"}
+        if any(entry.label is not None for entry in read_manifest(out, name).values()):
+            rule["labels"] = f"labels/{name}/{{stem}}.png"
+        splits[name] = rule
+    # What describes the originals' files does not hold here; the rest (classes, palette, license) does.
+    kept = dataset.spec.model_dump(
+        mode="json", exclude_unset=True, exclude={"layout", "folder", "root", "splits", "labels"}
+    )
+    changed = {
+        "description": f"{dataset.spec.description or dataset.spec.name}, prepared at {size[0]}x{size[1]}",
+        "root": ".",
+        "splits": splits,
+        "labels": {"kind": "train_ids", "other": "error"},
+    }
+    text = yaml.safe_dump(kept | changed, sort_keys=False, allow_unicode=True)
+    files.write_text(out / "dataset.yaml", f"# Written by `segshift data prepare`.\n{text}")

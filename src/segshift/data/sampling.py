@@ -1,0 +1,118 @@
+"""Which of a data set's images take part (`subset:`), and how often each is drawn (`sampling:`)."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+from typing_extensions import Self
+
+from segshift.config import Strict
+from segshift.data.sampler import epoch_order
+from segshift.data.spec import Split
+from segshift.errors import InputError
+
+
+class SubsetConfig(Strict):
+    """A part of a split; exactly one of `first`, `list` and `fraction`.
+
+    Attributes:
+        first: so many images from the beginning, in the split's order.
+        list: a text file with one stem per line, relative to the working folder; `#` begins a comment line.
+        fraction: this random share of the images, at least one. A larger fraction of the same seed holds
+            every image of a smaller one.
+        seed: of `fraction`.
+    """
+
+    first: int | None = Field(None, ge=1)
+    list: str | None = None
+    fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> Self:
+        if sum(choice is not None for choice in (self.first, self.list, self.fraction)) != 1:
+            raise ValueError("give exactly one of first, list and fraction")
+        if self.seed and self.fraction is None:
+            raise ValueError("seed belongs to fraction; the others are not random")
+        return self
+
+    @property
+    def words(self) -> str:
+        """The subset in words, for tables: `subset: first 500`."""
+        if self.fraction is not None:
+            return f"subset: fraction {self.fraction:g}, seed {self.seed}"
+        return f"subset: first {self.first}" if self.first is not None else f"subset: list {self.list}"
+
+
+class SamplingConfig(Strict):
+    """How often each image of a labelled stream is drawn.
+
+    Attributes:
+        kind: uniform: every image once per epoch. rare_class: draw a class, the rarer the likelier, then an
+            image that holds it (DAFormer; Hoyer et al., CVPR 2022, section 3.3). class_balanced: draw a
+            class, the less it has been drawn lately the likelier, then the next image of its list (the public
+            code of FADA; Wang et al., ECCV 2020).
+        temperature: T of rare_class, P(c) ~ exp((1 - f_c) / T), with f_c in [0, 1] the share of class c among
+            the labelled pixels; the smaller, the more the rarest classes are preferred.
+        min_pixels: an image holds a class if its label file has so many pixels of it; null is 3000 for
+            rare_class, as published for labels of 1914x1052 px, and 1 for class_balanced.
+    """
+
+    kind: Literal["uniform", "rare_class", "class_balanced"] = "uniform"
+    temperature: float = Field(0.01, gt=0)
+    min_pixels: int | None = Field(None, ge=1)
+
+    @property
+    def needed_pixels(self) -> int:
+        """`min_pixels`, or the default of the kind."""
+        if self.min_pixels is not None:
+            return self.min_pixels
+        return 3000 if self.kind == "rare_class" else 1
+
+
+def take_subset(split: Split, subset: SubsetConfig | None) -> Split:
+    """The split with the chosen samples only, in its own order; all of them without a `subset`.
+
+    Raises:
+        InputError: a list that cannot be read, is empty, or names a stem that the split does not have.
+    """
+    if subset is None:
+        return split
+    count = len(split.samples)
+    if subset.first is not None:
+        if subset.first > count:
+            raise InputError(
+                f"{split.title}: subset.first = {subset.first}, but there are {count} images; lower it"
+            )
+        return _with(split, list(range(subset.first)))
+    if subset.fraction is not None:
+        order = epoch_order(count, subset.seed, 0)[: max(1, round(subset.fraction * count))]
+        return _with(split, np.sort(order).tolist())
+    assert subset.list is not None
+    return _with(split, _listed(split, Path(subset.list).expanduser()))
+
+
+def _with(split: Split, indices: list[int]) -> Split:
+    return replace(split, samples=tuple(split.samples[index] for index in indices))
+
+
+def _listed(split: Split, path: Path) -> list[int]:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: the list of the subset of {split.title} cannot be read ({error}); correct `subset.list`"
+        ) from None
+    stems = dict.fromkeys(line for line in lines if line and not line.startswith("#"))
+    if not stems:
+        raise InputError(f"{path}: the subset's list is empty; write one stem of {split.title} per line")
+    position = {sample.stem: index for index, sample in enumerate(split.samples)}
+    for stem in stems:
+        if stem not in position:
+            raise InputError(
+                f"{path}: {stem!r} is no image of {split.title}, whose stems are like "
+                f"{split.samples[0].stem!r}; correct the list"
+            )
+    return sorted(position[stem] for stem in stems)

@@ -1,0 +1,36 @@
+"""A recipe's multi-scale test is that of `segshift.evaluation`."""
+
+from pathlib import Path
+
+import pytest
+
+from segshift.data.dataset import SegmentationDataset
+from segshift.data.resolve import resolve
+from segshift.errors import InputError
+from segshift.evaluation import evaluate
+from segshift.models.segmenter import load
+from tests.engine.recipes import toy_recipe
+from tests.engine.runs import run
+
+
+def test_scales_and_flip_are_those_of_evaluate(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
+    settings = {"input_size": [40, 32], "scales": [0.7, 1.0, 1.3], "flip": True}
+    recipe = toy_recipe(toy_source, toy_target, training={"steps": 3}, evaluation=settings)
+    results = run(recipe, tmp_path / "run")
+    split = resolve(str(toy_target), "val")
+    dataset = SegmentationDataset(split, split.classes)
+    segmenter = load(tmp_path / "run")
+    expected = evaluate(segmenter, dataset, input_size=(40, 32), scales=(0.7, 1.0, 1.3), flip=True)
+    assert results["confusion"] == expected.confusion.tolist()
+    plain = evaluate(segmenter, dataset, input_size=(40, 32))
+    assert results["confusion"] != plain.confusion.tolist()
+    # Judged anew when only the way of judging changes.
+    single = toy_recipe(toy_source, toy_target, training={"steps": 3}, evaluation={"input_size": [40, 32]})
+    assert run(single, tmp_path / "run")["confusion"] == plain.confusion.tolist()
+
+
+@pytest.mark.parametrize("scales", [[], [0], [-1.0], [float("inf")], "0.7"])
+def test_scales_that_are_none_are_one_line(toy_source: Path, scales: object) -> None:
+    with pytest.raises(InputError, match="scales") as error:
+        toy_recipe(toy_source, None, evaluation={"scales": scales})
+    assert len(str(error.value).splitlines()) == 1
