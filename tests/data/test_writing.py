@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from segshift.data.finder import Sample
@@ -15,7 +16,7 @@ from segshift.errors import InputError
 CLASSES = ClassSet("two", ("road", "sky"), ((1, 2, 3), (4, 5, 6)))
 
 
-def pixels(seed: int = 0) -> np.ndarray:
+def pixels(seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (8, 10, 3), np.uint8)
 
 
@@ -34,7 +35,7 @@ def test_jpeg_keeps_the_color_resolution(tmp_path: Path) -> None:
     assert writer.image_path("a") == tmp_path / "images" / "val" / "a.jpg"
     with Image.open(writer.image_path("a")) as image:
         assert image.format == "JPEG"
-        assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]
+        assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3
 
 
 def test_the_list_says_what_belongs_to_the_split(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Rules of pseudo labels against sorting and loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -25,12 +27,12 @@ def probabilities(seed: int = 0, scale: float = 4.0) -> Tensor:
 
 
 def select(
-    rule: Rule, probs: Tensor, portion: float, threshold: float = 0.9, min_pixels: int = 0
+    rule: Rule, probs: Tensor, portion: float, threshold: float = 0.9, min_share: float = 0
 ) -> Selection:
     histogram = ConfidenceHistogram(K)
     for part in probs.split(1):
         histogram.add(part)
-    return Selection(rule, threshold, histogram.last_bins(portion, min_pixels))
+    return Selection(rule, threshold, histogram.last_bins(portion, min_share))
 
 
 @pytest.mark.parametrize("portion", [0.01, 0.2, 0.5, 1.0])
@@ -100,6 +102,11 @@ def test_class_balanced_equals_a_loop() -> None:
                 assert labels[n, h, w].item() == expected
                 relabelled += expected not in (255, ids[n, h, w].item())
     assert relabelled > 10
+    plain, _ = replace(selection, weigh_classes=False).labels(probs)
+    for k in range(2):
+        share = (plain[ids == k] == k).float().mean().item()
+        assert 0.3 <= share < 0.31
+    assert torch.equal(plain[plain != 255], ids[plain != 255])
     kept = labels != 255
     for k in range(2):
         assert (kept & (ids == k)).sum() >= 0.3 * (ids == k).sum()
@@ -140,7 +147,7 @@ def test_a_class_with_few_pixels_keeps_none(rule: Rule) -> None:
     probs[:, :, 1:, :] = torch.tensor([0.99, 0.01, 0.0, 0.0]).view(1, K, 1, 1)
     counts = torch.bincount(probs.argmax(1).flatten(), minlength=K)
     assert 0 < counts[1] < 100 < counts[0]
-    labels, _ = select(rule, probs, 0.5, min_pixels=100).labels(probs)
+    labels, _ = select(rule, probs, 0.5, min_share=100 / 2400).labels(probs)
     assert (labels == 0).any() and not (labels == 1).any() and not (labels == 2).any()
     labels, _ = select(rule, probs, 0.5).labels(probs)
     assert (labels == 1).any()

@@ -82,3 +82,14 @@ def test_target_labels_in_use_are_told(tmp_path: Path, toy_source: Path, toy_tar
     assert results["target_labelled"] == "toy train (6 images)"
     plain = run(toy_recipe(toy_source, toy_target, training={"steps": 2}), tmp_path / "plain")
     assert plain["uses_target_labels"] is False and plain["target_labelled"] is None
+
+
+def test_another_method_brings_all_of_its_settings() -> None:
+    method = {"name": "align", "auxiliary_weight": 0.2, "terms": [{"term": "minent"}]}
+    stages = [
+        {"name": "own", "changes": {"method": {"auxiliary_weight": 0.3}}},
+        {"name": "other", "changes": {"method": {"name": "adabn", "images": 5}}},
+    ]
+    recipe = parse(Recipe, {"name": "two", "method": method, "stages": stages}, "two")
+    assert stage_recipe(recipe, 0).method == {**method, "auxiliary_weight": 0.3}
+    assert stage_recipe(recipe, 1).method == {"name": "adabn", "images": 5}

@@ -19,7 +19,8 @@ def gray(image: Tensor) -> int:
 
 
 def test_equals_a_list() -> None:
-    capacity, kept, history = 4, [], ImageHistory(4)
+    capacity, history = 4, ImageHistory(4)
+    kept: list[int] = []
     torch.manual_seed(0)
     shown = [gray(image) for step in range(10) for image in history.exchange(images(2, 2 * step))]
     torch.manual_seed(0)

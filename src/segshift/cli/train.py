@@ -96,7 +96,14 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
         mark = " — ORACLE, trained on target labels" if outcome["uses_target_labels"] else ""
         title = f"{outcome['name']}, {outcome['selected']}, on {outcome['evaluated_on']}{mark}"
         results.print(iou_table({"IoU in %": result}, escape(title)))
+    elif (folder / "translator.safetensors").is_file():
+        say(
+            results,
+            f"A translator has no IoU: look at {folder / 'pictures'}, then `segshift data translate`.",
+        )
     else:
         results.print("The target has no labels, so there is no IoU to print: look at `segshift predict`.")
-    say(results, f"model   {folder / 'model.safetensors'}")
-    say(results, f"run     {folder}")
+    for name in ("model", "translator"):
+        if (folder / f"{name}.safetensors").is_file():
+            say(results, f"{name:<11}{folder / f'{name}.safetensors'}")
+    say(results, f"{'run':<11}{folder}")

@@ -15,7 +15,7 @@ from pydantic import Field, field_validator
 from rich.console import Console
 
 from segshift.config import Strict, apply_overrides, merge, parse, read_yaml
-from segshift.engine.presets import recipe_data, stage_recipe
+from segshift.engine.presets import merge_recipe, recipe_data, stage_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
@@ -202,7 +202,7 @@ def _recipe(comparison: Comparison, name: str) -> Recipe:
     data = recipe_data(comparison.recipe, comparison.name)
     data = merge({"name": comparison.name}, data)
     changes = comparison.start if name == START else comparison.arms[name].changes
-    return parse(Recipe, merge(data, changes), f"{comparison.name}, arm {name}")
+    return parse(Recipe, merge_recipe(data, changes), f"{comparison.name}, arm {name}")
 
 
 def _segmenter_steps(recipe: Recipe) -> int:

@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 
 def preset_names() -> list[str]:
     """Names of the presets in the package, sorted. Those that start with "_" are only extended."""
-    return [name for name in _files() if not name.startswith("_")]
+    return sorted(name for name in _files() if not name.startswith("_"))
 
 
 def preset_text(name: str) -> str:
@@ -53,6 +53,20 @@ def recipe_data(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     return _extended(_with_paths(dict(data), folder), where, (), folder)
 
 
+def merge_recipe(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base` key by key; a method of another name replaces the whole `method:` section.
+
+    One method's settings mean nothing to another.
+    """
+    merged = merge(base, over)
+    before, after = base.get("method"), over.get("method")
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        name = before.get("name", "align")
+        if after.get("name", name) != name:
+            merged["method"] = dict(after)
+    return merged
+
+
 def stage_recipe(recipe: Recipe, index: int, folders: Mapping[str, str] | None = None) -> Recipe:
     """The recipe of one stage: the shared keys with the stage's changes, and no stages of its own.
 
@@ -67,7 +81,7 @@ def stage_recipe(recipe: Recipe, index: int, folders: Mapping[str, str] | None =
     """
     where = f"{recipe.name}, stage {recipe.stages[index].name}"
     changes = _filled(recipe.stages[index].changes, _earlier(recipe, index), folders or {}, where)
-    data = merge(recipe.model_dump(mode="json"), changes)
+    data = merge_recipe(recipe.model_dump(mode="json"), changes)
     data["stages"] = []
     return parse(Recipe, data, where)
 
@@ -136,12 +150,12 @@ def _extended(data: dict[str, Any], reference: str, above: tuple[str, ...], fold
     for name in names:
         if Path(name).suffix in {".yaml", ".yml"}:
             name = str(folder / name)
-        result = merge(result, _resolved(name, (*above, reference)))
-    return merge(result, data)
+        result = merge_recipe(result, _resolved(name, (*above, reference)))
+    return merge_recipe(result, data)
 
 
 def _with_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A file's data with the classes of its author's own (`mcd.py:MCD`) found beside the file."""
+    """A file's data with the classes of its author's own (`own.py:Own`) found beside the file."""
     method = data.get("method")
     if not isinstance(method, dict):
         return data

@@ -1,14 +1,279 @@
-"""Pseudo labels (being written)."""
+"""Pseudo labels: a network's own predictions on target images, written as an ordinary labelled data set."""
 
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import Field
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
+from segshift.config import Strict, parse
+from segshift.data.finder import Sample
+from segshift.data.images import read_image
+from segshift.data.resolve import resolve
+from segshift.engine.pseudo_label_folder import PseudoLabelFolder
+from segshift.engine.pseudo_label_rules import DEFAULT_PORTION, ConfidenceHistogram, Rule, Selection
 from segshift.engine.recipe import Recipe
+from segshift.engine.signals import StopRequest, stop_on_signal
+from segshift.errors import InputError, StoppedError
+from segshift.evaluation import probabilities
+from segshift.files import atomic_path
+from segshift.models import MODEL_FILE
+from segshift.models.segmenter import Segmenter, load
+from segshift.plain import say
+
+# Batches between two savings of the first pass.
+_SAVE_EVERY = 25
+
+
+class PseudoLabelConfig(Strict):
+    """Settings of pseudo labels.
+
+    Attributes:
+        model: a model.safetensors or run folder; null takes the recipe's `init_from`, which is the model of
+            the stage before.
+        rule: class_balanced (CBST): per class, the surest `portion` of the pixels; class_threshold (BDL):
+            per class, the surest `portion`, and all above `threshold`; confidence: all above `threshold`;
+            none: every pixel (FADA's self-distillation).
+        portion: share of each class's predicted pixels, in (0, 1]; null is 0.2 for class_balanced and 0.5
+            for class_threshold.
+        threshold: a probability in [0, 1).
+        weigh_classes: of class_balanced: probabilities are divided by the classes' thresholds before the
+            most probable class is taken, as CBST does, which favors classes that are never sure.
+        min_class_share: of the two rules by class: a class predicted on less than this share of the set's
+            pixels keeps none, since its threshold would rest on noise, and weighing would spread it.
+        size: (width, height) at which the network sees images; null takes the network's own.
+        window: (width, height) of a sliding window in px; null sees whole images.
+        scales: factors of the size whose probabilities are averaged.
+        flip: average with the mirrored image, too.
+        copy_images: copy the images beside the labels. By default the data set refers to where they are,
+            by a path relative to it; with copies its folder can be moved.
+        batch_size: images per forward pass.
+    """
+
+    model: str | None = None
+    rule: Rule = "class_balanced"
+    portion: float | None = Field(None, gt=0, le=1)
+    threshold: float = Field(0.9, ge=0, lt=1)
+    weigh_classes: bool = True
+    min_class_share: float = Field(1e-4, ge=0, lt=1)
+    size: tuple[int, int] | None = None
+    window: tuple[int, int] | None = None
+    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((1.0,), min_length=1)
+    flip: bool = False
+    copy_images: bool = False
+    batch_size: int = Field(4, ge=1)
 
 
 def run_pseudo_label_stage(
     recipe: Recipe, settings: dict[str, Any], folder: Path, console: Console, where: str
 ) -> None:
-    """Being written."""
+    """A recipe's pseudo_label stage: label the target's training images into `folder`, once.
+
+    Args:
+        recipe: of the stage; its target's labels are not opened.
+        settings: see `PseudoLabelConfig`.
+        folder: gets labels, dataset.yaml and pseudo_labels.json.
+        console: where progress goes.
+        where: the recipe and stage, for messages.
+
+    Raises:
+        InputError: bad settings, no model or target, or a folder with other pseudo labels.
+        StoppedError: Ctrl-C or SIGTERM; the next call goes on.
+    """
+    config = parse(PseudoLabelConfig, settings, f"{where}, settings")
+    model = config.model or recipe.init_from
+    if model is None:
+        raise InputError(
+            f"{where}: there is no network to label with; train one in an earlier stage or set settings.model"
+        )
+    if recipe.target.dataset is None:
+        raise InputError(f"{where}: needs target images: give --target or `target.dataset`")
+    if recipe.training.threads is not None:
+        torch.set_num_threads(recipe.training.threads)
+    streams = [(recipe.target.dataset, recipe.target.split)]
+    streams += [(one.dataset, one.split) for one in recipe.target.also]
+    splits = [resolve(dataset, split, needs_labels=False) for dataset, split in streams]
+    samples = [sample for split in splits for sample in split.samples]
+    write_pseudo_labels(model, samples, config, folder, console, title=where)
+
+
+def write_pseudo_labels(
+    model: str | Path,
+    samples: Sequence[Sample],
+    config: PseudoLabelConfig,
+    folder: Path,
+    console: Console,
+    title: str = "pseudo labels",
+) -> dict[str, Any]:
+    """Label images with a network, and write the labels as a data set of one split, "train".
+
+    The rules by class walk the images twice: for the confidences, then for the labels. A killed run goes on
+    where it was and ends with the same bytes; `pseudo_labels.json` is written last and marks the end, and a
+    finished folder is only read. Images are opened, labels never are.
+
+    Args:
+        model: a model.safetensors or run folder.
+        samples: the images.
+        config: rule and way of prediction; its `model` is not looked at.
+        folder: new, or begun or finished by the same model, settings and images (names and file sizes).
+        console: where progress goes.
+        title: of progress and messages.
+
+    Returns:
+        The content of pseudo_labels.json: settings, share of the pixels that are kept, and per class the
+        predicted and kept pixels, their ratio and the confidence threshold (null where there is none). With
+        weighed classes the ratio can exceed the portion, even 1: a class is then also given to pixels on
+        which another was more probable.
+
+    Raises:
+        InputError: a bad model or image, or a folder that holds something else.
+        StoppedError: Ctrl-C or SIGTERM.
+    """
+    # What does not change the labels must not keep a finished folder from being recognised.
+    settings = config.model_dump(mode="json", exclude={"model", "batch_size"})
+    settings["model_sha256"] = _content(model)
+    place = PseudoLabelFolder(folder, samples, settings, config.copy_images)
+    finished = place.finished()
+    if finished is not None:
+        say(console, f"{title}: finished before, in {folder}")
+        return finished
+    place.claim()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    with stop_on_signal() as stop, torch.inference_mode():
+        writer = _Writer(load(model, device), place, config, _Bar(console, title), stop)
+        selection = writer.select()
+        return writer.write(selection)
+
+
+class _Bar:
+    """A progress bar in a terminal, nothing elsewhere."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.console, self.title = console, title
+
+    @contextmanager
+    def over(self, what: str, total: int, done: int) -> Iterator[Any]:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        hidden = not self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=hidden) as bar:
+            task = bar.add_task(f"{self.title}: {what}", total=total, completed=done)
+            yield lambda count: bar.advance(task, count)
+
+
+class _Writer:
+    """The two walks over the images."""
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        place: PseudoLabelFolder,
+        config: PseudoLabelConfig,
+        bar: _Bar,
+        stop: StopRequest,
+    ) -> None:
+        self.segmenter, self.place, self.config, self.bar, self.stop = segmenter, place, config, bar, stop
+        self.classes = len(segmenter.class_names)
+
+    def select(self) -> Selection:
+        """The rule with its thresholds, for which the rules by class need the first walk."""
+        config = self.config
+        if config.rule in ("none", "confidence"):
+            return Selection(config.rule, config.threshold)
+        histogram = ConfidenceHistogram(self.classes)
+        done = self.place.load_histogram(histogram)
+        total = len(self.place.images)
+        with self.bar.over("confidences", total, done) as advance:
+            for number, (first, probs) in enumerate(self._predictions(done)):
+                histogram.add(probs)
+                done = first + len(probs)
+                if done == total or self.stop or number % _SAVE_EVERY == _SAVE_EVERY - 1:
+                    self.place.save_histogram(histogram, done)
+                advance(len(probs))
+                self._end_if_asked(done)
+        portion = config.portion or DEFAULT_PORTION[config.rule]
+        last_bins = histogram.last_bins(portion, config.min_class_share)
+        return Selection(config.rule, config.threshold, last_bins, config.weigh_classes)
+
+    def write(self, selection: Selection) -> dict[str, Any]:
+        """Labels, data set and summary."""
+        total = len(self.place.images)
+        done, predicted, kept = self.place.counted(self.classes)
+        with self.bar.over("labels", total, done) as advance:
+            for first, probs in self._predictions(done):
+                labels, ids = selection.labels(probs)
+                for offset, label in enumerate(labels.to("cpu", torch.uint8).numpy()):
+                    self._write_image(first + offset, label)
+                counts = _count(ids, self.classes), _count(labels, self.classes)
+                self.place.record(len(probs), *counts)
+                predicted, kept, done = predicted + counts[0], kept + counts[1], first + len(probs)
+                advance(len(probs))
+                self._end_if_asked(done)
+        thresholds = selection.class_thresholds(self.classes)
+        return self.place.finish(self.segmenter.classes, predicted, kept, thresholds)
+
+    def _predictions(self, done: int) -> Iterator[tuple[int, Tensor]]:
+        """The place of a batch's first image and its probabilities (N, K, H, W) at the images' own size."""
+        config = self.config
+        for first, images in _batches(self.place.images, done, config.batch_size):
+            yield (
+                first,
+                probabilities(
+                    self.segmenter,
+                    images.to(self.segmenter.device),
+                    (images.shape[-2], images.shape[-1]),
+                    mode="whole" if config.window is None else "sliding",
+                    input_size=config.size or self.segmenter.config.input_size,
+                    window=config.window,
+                    scales=config.scales,
+                    flip=config.flip,
+                ),
+            )
+
+    def _write_image(self, index: int, label: NDArray[np.uint8]) -> None:
+        with atomic_path(self.place.label_file(index)) as temporary:
+            Image.fromarray(label).save(temporary, format="PNG")
+        self.place.copy_image(index)
+
+    def _end_if_asked(self, done: int) -> None:
+        if self.stop:
+            raise StoppedError(self.stop.signal_number, done)
+
+
+def _batches(images: Sequence[Path], done: int, batch_size: int) -> Iterator[tuple[int, Tensor]]:
+    """Neighbors of equal size together; starting after any batch gives the same batches as before."""
+    waiting: list[Tensor] = []
+    for index in range(done, len(images)):
+        image = torch.from_numpy(read_image(images[index])).permute(2, 0, 1)
+        if waiting and (len(waiting) == batch_size or image.shape != waiting[0].shape):
+            yield index - len(waiting), torch.stack(waiting)
+            waiting = []
+        waiting.append(image)
+    if waiting:
+        yield len(images) - len(waiting), torch.stack(waiting)
+
+
+def _count(ids: Tensor, classes: int) -> Tensor:
+    """(K,) pixels of each class, without ignored ones."""
+    return torch.bincount(ids[ids < classes].flatten(), minlength=classes).cpu()
+
+
+def _content(model: str | Path) -> str:
+    path = Path(model).expanduser()
+    file = path / MODEL_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"{model}: holds no model; give a run folder or its {MODEL_FILE}")
+    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -32,15 +32,20 @@ class ScheduleConfig(Strict):
         kind: poly decays to 0 at `max_steps`; constant does not decay.
         power: exponent of poly.
         max_steps: where poly ends; None is the run's own length.
+        constant_share: share of `max_steps` before poly's decay begins. CycleGAN: 0.5, with power 1.
         warmup_steps: the rate rises linearly from 0 over this many steps (the first step has 1/warmup).
     """
 
     kind: Literal["poly", "constant"] = "poly"
     power: float = Field(0.9, gt=0)
     max_steps: int | None = Field(None, ge=1)
+    constant_share: float = Field(0.0, ge=0, lt=1)
     warmup_steps: int = Field(0, ge=0)
 
     def at(self, base: float, step: int, run_steps: int) -> float:
         """Learning rate of `step` (from 0) in a run of `run_steps` steps."""
-        rate = base if self.kind == "constant" else poly(base, step, self.max_steps or run_steps, self.power)
+        end = self.max_steps or run_steps
+        begin = int(self.constant_share * end)
+        constant = self.kind == "constant" or step < begin
+        rate = base if constant else poly(base, step - begin, end - begin, self.power)
         return rate * min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else rate

@@ -25,7 +25,7 @@ _TINY: dict[str, Any] = {
 
 
 # Settings of terms that only make sense for images of a real size, or late in a real run.
-_TINY_TERM = {"start_step": 1, "patch_px": 32, "modes": 4}
+_TINY_TERM = {"start_step": 1, "self_training_start_step": 1, "patch_px": 32, "modes": 4}
 
 
 def smoke_recipe(recipe: Recipe) -> Recipe:

@@ -71,6 +71,7 @@ class CycleGAN(Method):
     """
 
     Config = CycleGANConfig
+    why_splits_differ = "discriminators also see images of earlier steps, drawn at random"
 
     def __init__(self, config: CycleGANConfig, segmenter: Segmenter | None) -> None:
         super().__init__()

@@ -65,6 +65,7 @@ class LocalAlignment(AdversarialTerm):
     """
 
     Config = LocalAlignmentConfig
+    why_splits_differ = "every map is cut at places of its own, at random"
 
     def __init__(self, config: LocalAlignmentConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)

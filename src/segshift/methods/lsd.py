@@ -91,6 +91,7 @@ class LSD(Method):
     """
 
     Config = LSDConfig
+    why_splits_differ = "the generator has dropout in the place of noise"
 
     def __init__(self, config: LSDConfig, segmenter: Segmenter) -> None:
         super().__init__()

@@ -46,6 +46,7 @@ class MeanTeacher(Term):
     """
 
     Config = MeanTeacherConfig
+    why_splits_differ = "classes, windows, color jitter and blur are drawn at random"
     uses_target_prediction = False
 
     def __init__(self, config: MeanTeacherConfig, segmenter: Segmenter) -> None:

@@ -1,7 +1,10 @@
 """LSD's networks: from features back to an image, and the judge of realness, domain and classes.
 
-Layers are the public code's in kind (transposed convolutions and residual blocks with instance norm and
-dropout; the paper leaves them to its supplement), their number follows the stride of the features.
+Layers are the public code's in kind (the paper leaves them to its supplement): residual blocks of one
+convolution, norm, activation and dropout; their number follows the stride of the features. Instance norm,
+which the public code has, takes every channel's mean out of every image, and with it most of what tells day
+from dusk: without its skips the generator then painted gray and the discriminator stayed at log 4. Group
+norm keeps the means; the other is an option.
 """
 
 import math
@@ -16,12 +19,15 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.discriminators import NEGATIVE_SLOPE
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
-from segshift.models.translators import ResidualBlock, initialize, to_signed
+from segshift.models.translators import initialize, to_signed
 
 _PROBE_PX = 64
 _DOMAIN_CLASSES = 4  # source real, source fake, target real, target fake: `losses.GAN_CLASSES`
 _DROPOUT = 0.5
+_GROUPS = 8
 _SMALLEST_PX = 16
+
+Normalization = Literal["group", "instance"]
 
 
 def pyramid_strides(segmenter: Segmenter) -> tuple[int, ...]:
@@ -36,19 +42,26 @@ def pyramid_strides(segmenter: Segmenter) -> tuple[int, ...]:
 class EmbeddingGenerator(nn.Module):
     """LSD's generator: doubles the features' resolution, by transposed convolutions, up to the image's.
 
-    Every stage but the last is a 4x4 transposed convolution of stride 2 and a residual block, with instance
-    norm. Dropout, in training mode, takes the place of the noise of other generators.
+    Every stage is two residual blocks and a 4x4 transposed convolution of stride 2. Dropout, in training
+    mode, takes the place of the noise of other generators.
 
     Args:
         channels: of the features it gets, shallow to deep; the last are the embedding, others are skips.
         strides: of these features, powers of two, the embedding's at least 2 and the largest.
         width: channels at half the image's resolution; twice as many per halving, up to eight times.
+        normalization: group or instance norm.
 
     Source: Sankaranarayanan et al., Learning from synthetic data (LSD), CVPR 2018, sections 3.1 and 3.2; the
     skips (pool3 and pool4) are the public code's.
     """
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int], width: int = 64) -> None:
+    def __init__(
+        self,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        width: int = 64,
+        normalization: Normalization = "group",
+    ) -> None:
         super().__init__()
         self.strides = tuple(strides)
         stages = self.strides[-1].bit_length() - 1
@@ -57,11 +70,12 @@ class EmbeddingGenerator(nn.Module):
             nn.Conv2d(count, widths[stride.bit_length() - 1], 1)
             for count, stride in zip(channels, self.strides, strict=True)
         )
-        self.blocks = nn.ModuleList(ResidualBlock(widths[level], _DROPOUT) for level in range(stages, 0, -1))
-        self.doublings = nn.ModuleList(
+        self.stages = nn.ModuleList(
             nn.Sequential(
+                _Block(widths[level], 0.0, normalization),
+                _Block(widths[level], 0.0, normalization),
                 nn.ConvTranspose2d(widths[level], widths[level - 1], 4, stride=2, padding=1, bias=False),
-                nn.InstanceNorm2d(widths[level - 1]),
+                _norm(widths[level - 1], normalization),
                 nn.ReLU(),
             )
             for level in range(stages, 0, -1)
@@ -81,7 +95,7 @@ class EmbeddingGenerator(nn.Module):
             (N, 3, H, W) RGB in [0, 1].
 
         Raises:
-            InputError: the embedding is smaller than 2x2, which instance norm cannot normalise.
+            InputError: the embedding is smaller than 2x2, which has no neighbors to paint from.
         """
         if min(pyramid[-1].shape[-2:]) < 2:
             height, width = pyramid[-1].shape[-2:]
@@ -90,12 +104,12 @@ class EmbeddingGenerator(nn.Module):
             )
         stride = self.strides[-1]
         parts: list[Tensor] = []
-        for block, doubling in zip(self.blocks, self.doublings, strict=True):
+        for stage in self.stages:
             here = _shrunk(size, stride)
             for entrance, features, own in zip(self.entrances, pyramid, self.strides, strict=True):
                 if own == stride:
                     parts.append(upsample(entrance(features), here))
-            doubled: Tensor = doubling(block(torch.stack(parts).sum(dim=0)))
+            doubled: Tensor = stage(torch.stack(parts).sum(dim=0))
             stride //= 2
             parts = [upsample(doubled, _shrunk(size, stride))]
         image: Tensor = self.exit(parts[0]).sigmoid()
@@ -122,7 +136,8 @@ class LabellingDiscriminator(nn.Module):
         width: channels of the trunk; 128 in the public code.
         blocks: residual blocks; 9 in the public code.
         scope: "patch": the domain is judged cell by cell; "whole": once per image (the ablation "without
-            patch discriminator"). The classes are told cell by cell in both.
+            patch discriminator"), by the mean of its cells. The classes are told cell by cell in both.
+        normalization: group or instance norm.
 
     Source: Sankaranarayanan et al., LSD, CVPR 2018, sections 3.1 and 3.4; table 4 for the ablations.
     """
@@ -133,20 +148,22 @@ class LabellingDiscriminator(nn.Module):
         width: int = 128,
         blocks: int = 9,
         scope: Literal["patch", "whole"] = "patch",
+        normalization: Normalization = "group",
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = 3
         for after in (max(1, width // 4), max(1, width // 2), width):
-            # No instance norm on the first layer: it would hide the images' colors from the judge.
+            # No norm on the first layer: it would hide the images' colors from the judge.
             layers.append(nn.Conv2d(before, after, 4, stride=2, padding=1, bias=before == 3))
-            layers += [] if before == 3 else [nn.InstanceNorm2d(after)]
+            layers += [] if before == 3 else [_norm(after, normalization)]
             layers.append(nn.LeakyReLU(NEGATIVE_SLOPE))
             before = after
-        self.trunk = nn.Sequential(*layers, *(ResidualBlock(width, _DROPOUT) for _ in range(blocks)))
+        residual = [_Block(width, NEGATIVE_SLOPE, normalization) for _ in range(blocks)]
+        self.trunk = nn.Sequential(*layers, *residual)
         self.whole = scope == "whole"
-        self.domain = nn.Conv2d(width, _DOMAIN_CLASSES, 1)
-        self.labels = None if classes is None else nn.Conv2d(width, classes, 1)
+        self.domain = nn.Conv2d(width, _DOMAIN_CLASSES, 3, padding=1)
+        self.labels = None if classes is None else nn.Conv2d(width, classes, 3, padding=1)
         initialize(self)
 
     def forward(self, images: Tensor) -> Judgement:
@@ -163,10 +180,32 @@ class LabellingDiscriminator(nn.Module):
             )
         features: Tensor = self.trunk(to_signed(images))
         labels = None if self.labels is None else self.labels(features)
-        if self.whole:
-            features = features.mean(dim=(2, 3), keepdim=True)
         domain: Tensor = self.domain(features)
-        return Judgement(domain.flatten(1) if self.whole else domain, labels)
+        return Judgement(domain.mean(dim=(2, 3)) if self.whole else domain, labels)
+
+
+class _Block(nn.Module):
+    """A residual block: x plus convolution, norm, activation and dropout of it."""
+
+    def __init__(self, channels: int, slope: float, normalization: Normalization) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
+            _norm(channels, normalization),
+            nn.LeakyReLU(slope) if slope > 0 else nn.ReLU(),
+            nn.Dropout(_DROPOUT),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, h, w) to the same shape."""
+        residual: Tensor = self.layers(x)
+        return x + residual
+
+
+def _norm(channels: int, normalization: Normalization) -> nn.Module:
+    if normalization == "instance":
+        return nn.InstanceNorm2d(channels)
+    return nn.GroupNorm(math.gcd(channels, _GROUPS), channels)
 
 
 def _shrunk(size: tuple[int, int], stride: int) -> tuple[int, int]:

@@ -92,7 +92,7 @@ def examine(recipe: Recipe) -> list[Examination]:
     """
     if not recipe.stages:
         return [_examine(recipe, recipe.name)]
-    stages = [(stage, stage_recipe(recipe, i)) for i, stage in enumerate(recipe.stages)]
+    stages = [(stage, _stage(recipe, i)) for i, stage in enumerate(recipe.stages)]
     return [
         _examine(staged, f"{recipe.name}, {stage.name}") for stage, staged in stages if stage.kind == "train"
     ]
@@ -117,6 +117,14 @@ def _examine(recipe: Recipe, name: str) -> Examination:
         findings.append(_guarded("target labels", lambda: _target_labels(toy, recipe)))
         findings.append(_guarded("deployment", lambda: _deployment(toy, Path(scratch))))
     return Examination(name, tuple(schedules), tuple(findings))
+
+
+def _stage(recipe: Recipe, index: int) -> Recipe:
+    """A stage's recipe, which starts from something if it would in a run."""
+    staged = stage_recipe(recipe, index)
+    if index > 0 and "init_from" not in recipe.stages[index].changes:
+        staged = staged.model_copy(update={"init_from": "the stage before"})
+    return staged
 
 
 def _guarded(check: str, ask: Callable[[], Finding]) -> Finding:

@@ -20,6 +20,7 @@ from segshift.engine.seeds import derive_seed
 from segshift.engine.smoke import tiny_method
 from segshift.files import write_text
 from segshift.methods import Batch, LabelledImages, Method
+from segshift.models import Segmenter, SegmenterConfig
 
 CLASSES = ClassSet("toy", ("road", "building", "car"), ((128, 64, 128), (70, 70, 70), (0, 0, 142)))
 SIZE = (48, 48)
@@ -47,7 +48,7 @@ def toy_recipe(recipe: Recipe, folder: Path) -> Recipe:
             "source": {"dataset": dataset, "split": "source", "also": []},
             "target": {"dataset": dataset, "split": "target", "also": []},
             "model": _TINY_MODEL,
-            "init_from": None,
+            "init_from": None if recipe.init_from is None else str(_start(folder)),
             "classes": None,
             "oracle": False,
             "stages": [],
@@ -63,8 +64,28 @@ def toy_recipe(recipe: Recipe, folder: Path) -> Recipe:
         data[name] = {**data[name], "augmentation": {"resize": [SIZE[1], SIZE[0]]}}
     for name in recipe.labelled_streams:
         data[name] |= {"dataset": dataset, "split": "source", "also": []}
-    data["method"] = tiny_method(data["method"])
+    data["method"] = _without_references(tiny_method(data["method"]))
     return parse(Recipe, data, f"{recipe.name} (doctor)")
+
+
+def _start(folder: Path) -> Path:
+    """A model to start from, for recipes that have one; its biases are not zero, as after training."""
+    torch.manual_seed(0)
+    segmenter = Segmenter(parse(SegmenterConfig, _TINY_MODEL, "doctor"), CLASSES)
+    for parameter in segmenter.head.parameters():
+        nn.init.normal_(parameter, 0.0, 0.01)
+    file = folder / "start.safetensors"
+    segmenter.save(file)
+    return file
+
+
+def _without_references(method: dict[str, Any]) -> dict[str, Any]:
+    """A method's section without the settings that refer to earlier stages: there are none here."""
+    terms = [
+        {key: value for key, value in term.items() if not (isinstance(value, str) and "{" in value)}
+        for term in method.get("terms", [])
+    ]
+    return {**method, "terms": terms} if "terms" in method else method
 
 
 def toy_method(recipe: Recipe) -> Method:
