@@ -1,20 +1,17 @@
 """The comparison of training arms as one HTML file that needs nothing beside itself."""
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from segshift import files
+from segshift.analysis.page import at_most, data_uri, hex_color, render_template
 from segshift.errors import InputError
 from segshift.pictures import present_ids
 
@@ -115,18 +112,15 @@ def write_comparison_page(path: Path, comparison: ComparisonPage) -> None:
 def render(comparison: ComparisonPage) -> str:
     """The page as HTML text; raises InputError as `write_comparison_page` does."""
     _check(comparison)
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = resources.files("segshift.analysis").joinpath("comparison_page.html.j2")
     control = next((arm for arm in comparison.arms if arm.is_control), None)
     best_score = max((arm.miou_mean for arm in comparison.arms if not math.isnan(arm.miou_mean)), default=0.0)
     arms = [_arm_view(arm, control, best_score) for arm in comparison.arms]
-    return environment.from_string(template.read_text(encoding="utf-8")).render(
+    return render_template(
+        "comparison_page.html.j2",
         title=comparison.title,
         verdict=comparison.verdict,
         classes=[
-            {"name": name, "color": _color(comparison.palette, index)}
+            {"name": name, "color": hex_color(comparison.palette, index)}
             for index, name in enumerate(comparison.class_names)
         ],
         arms=arms,
@@ -230,7 +224,7 @@ def _legend(comparison: ComparisonPage) -> list[dict[str, str]]:
     # A class that only a prediction shows comes last: it is a mistake that readers want to name, too.
     predicted = present_ids([label for row in comparison.pictures for _, label in row.predictions], classes)
     return [
-        {"name": comparison.class_names[index], "color": _color(comparison.palette, index)}
+        {"name": comparison.class_names[index], "color": hex_color(comparison.palette, index)}
         for index in (*shown, *(index for index in predicted if index not in shown))
     ]
 
@@ -245,28 +239,12 @@ def _picture_view(row: PictureRow, palette: Pixels) -> dict[str, Any]:
 
 
 def _photo(image: Pixels) -> str:
-    picture = _at_most(Image.fromarray(image), Image.Resampling.LANCZOS)
-    return _uri(picture, "JPEG", quality=88)
+    picture = at_most(Image.fromarray(image), PICTURE_PX, Image.Resampling.LANCZOS)
+    return data_uri(picture, "JPEG", quality=88)
 
 
 def _label_map(label: Pixels, palette: Pixels) -> str:
-    picture = _at_most(Image.fromarray(label), Image.Resampling.NEAREST)
+    picture = at_most(Image.fromarray(label), PICTURE_PX, Image.Resampling.NEAREST)
     # An indexed PNG is a few kilobytes and keeps the colours exact.
     picture.putpalette(palette.astype(np.uint8).tobytes())
-    return _uri(picture, "PNG", optimize=True)
-
-
-def _at_most(picture: Image.Image, resampling: Image.Resampling) -> Image.Image:
-    if picture.width <= PICTURE_PX:
-        return picture
-    return picture.resize((PICTURE_PX, round(picture.height * PICTURE_PX / picture.width)), resampling)
-
-
-def _uri(picture: Image.Image, kind: str, **options: Any) -> str:
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
-
-
-def _color(palette: Pixels, index: int) -> str:
-    return "#" + "".join(f"{int(value):02x}" for value in palette[index])
+    return data_uri(picture, "PNG", optimize=True)

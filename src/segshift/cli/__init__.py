@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from segshift import __version__
-from segshift.cli import compare, data, presets, train, use
+from segshift.cli import compare, data, doctor, evaluate, import_weights, presets, pseudo_label, train, use
 from segshift.cli.output import console
 from segshift.errors import InputError, NonFiniteLossError, StoppedError
 
@@ -20,8 +20,11 @@ app = typer.Typer(
 app.command("demo")(compare.demo)
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
-app.command("evaluate")(use.evaluate_model)
+app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(use.predict)
+app.command("import-weights")(import_weights.import_weights)
+app.command("doctor")(doctor.doctor)
+data.app.command("pseudo-label")(pseudo_label.pseudo_label)
 app.add_typer(data.app, name="data")
 app.add_typer(presets.app, name="presets")
 

@@ -56,7 +56,7 @@ def list_datasets(as_json: Json = False) -> None:
         table.add_row(
             escape(entry.argument.partition("[")[0]), str(entry.classes.count), escape(entry.description)
         )
-    table.add_row("FILE.yaml", "", "your own images: see the README")
+    table.add_row("FILE.yaml", "", "your own images; to write it: segshift data init DIR")
     results.print(table)
     say(results, "Where to get one, its license, folder tree and splits: segshift data show NAME")
 
@@ -130,25 +130,40 @@ def check_dataset(
         Path | None,
         typer.Option("--sheet", help="Also write a contact sheet: images, labels, overlays (PNG)."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Also write a page: problems, classes, where they lie, sizes, overlays."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Read every file of a data set and say what is wrong with it; status 2 if anything is.
 
-    Example: segshift data check my_streets.yaml --sheet sheet.png
+    Example: segshift data check my_streets.yaml --html check.html
     """
     from segshift.data.check import check
     from segshift.data.contact_sheet import contact_sheet
 
     with console.status("reading") as status:
-        report = check(data, progress=lambda done, total: status.update(f"reading {done} of {total}"))
+        report = check(
+            data,
+            progress=lambda done, total: status.update(f"reading {done} of {total}"),
+            maps=html is not None,
+        )
+    if html is not None:
+        from segshift.analysis.check_page import write_check_page
+
+        write_check_page(html, report)
     if sheet is not None and any(split.pairs or split.images for split in report.splits):
         contact_sheet(report, sheet)
     if as_json:
-        print_json({**report.to_dict(), "sheet": None if sheet is None else str(sheet)})
+        written = {"sheet": sheet and str(sheet), "html": html and str(html)}
+        print_json({**report.to_dict(), **written})
     else:
         _print_report(report)
         if sheet is not None:
             say(results, f"contact sheet  {sheet}")
+        if html is not None:
+            say(results, f"page  {html}")
     if report.errors:
         raise typer.Exit(2)
 

@@ -144,12 +144,12 @@ class _Findings:
     size: tuple[int, int] | None
     readable_pair: bool
     counts: NDArray[np.int64] | None
-    cells: NDArray[np.int64] | None
+    cells: NDArray[np.uint8] | None
     unmapped: dict[int, int]
     problems: tuple[tuple[Severity, str, str], ...]
 
 
-def _inspect(sample: Sample, decoder: LabelDecoder, maps: bool) -> _Findings:
+def _inspect(sample: Sample, decoder: LabelDecoder, map_classes: int) -> _Findings:
     problems: list[tuple[Severity, str, str]] = []
     shape = None
     try:
@@ -178,8 +178,8 @@ def _inspect(sample: Sample, decoder: LabelDecoder, maps: bool) -> _Findings:
                     problems.append(("warning", str(sample.label), message))
             found = decoder.look_up(raw)
             counts = np.bincount(found.ravel(), minlength=UNMAPPED + 1)
-            if maps:
-                cells = _cells(found)
+            if map_classes:
+                cells = _cells(found, map_classes)
             if counts[UNMAPPED]:
                 unmapped = decoder.unmapped(raw)
                 decoder.decode(raw, str(sample.label))
@@ -189,8 +189,8 @@ def _inspect(sample: Sample, decoder: LabelDecoder, maps: bool) -> _Findings:
     return _Findings(size, fits, counts, cells, unmapped, tuple(problems))
 
 
-def _cells(label: NDArray[np.uint16]) -> NDArray[np.int64]:
-    """(rows, columns, 257) numbers of points of each train id in each cell of the map.
+def _cells(label: NDArray[np.uint16], classes: int) -> NDArray[np.uint8]:
+    """(rows, columns, classes + 1) numbers of points of each class, and of none, in each cell of the map.
 
     A few points of every cell, evenly spread, take a fraction of a millisecond where all pixels would take
     longer than decoding; what a label misses, the next ones have.
@@ -201,9 +201,10 @@ def _cells(label: NDArray[np.uint16]) -> NDArray[np.int64]:
         for cells, size in ((rows, label.shape[0]), (columns, label.shape[1]))
     )
     places = np.arange(rows)[:, None] * columns + np.arange(columns)
-    places = places.repeat(_POINTS_PER_CELL, 0).repeat(_POINTS_PER_CELL, 1) * (UNMAPPED + 1)
-    flat = np.bincount((places + label[np.ix_(y, x)]).ravel(), minlength=rows * columns * (UNMAPPED + 1))
-    return flat.reshape(rows, columns, UNMAPPED + 1)
+    places = places.repeat(_POINTS_PER_CELL, 0).repeat(_POINTS_PER_CELL, 1) * (classes + 1)
+    points = np.minimum(label[np.ix_(y, x)], classes)
+    flat = np.bincount((places + points).ravel(), minlength=rows * columns * (classes + 1))
+    return flat.reshape(rows, columns, classes + 1).astype(np.uint8)
 
 
 def _check_split(
@@ -224,12 +225,13 @@ def _check_split(
     sizes: Counter[tuple[int, int]] = Counter()
     counts = np.zeros(UNMAPPED + 1, np.int64)
     images_with = np.zeros(UNMAPPED + 1, np.int64)
-    cells = np.zeros((*MAP_SIZE[::-1], UNMAPPED + 1), np.int64)
+    map_classes = split.classes.count if maps else 0
+    cells = np.zeros((*MAP_SIZE[::-1], split.classes.count + 1), np.int64)
     labels = 0
     unmapped: Counter[int] = Counter()
     files_with: Counter[int] = Counter()
     pairs = 0
-    findings = _parallel(lambda sample: _inspect(sample, split.decoder, maps), split.samples, workers)
+    findings = _parallel(lambda sample: _inspect(sample, split.decoder, map_classes), split.samples, workers)
     for done, finding in enumerate(findings, start=1):
         if finding.size is not None:
             sizes[finding.size] += 1
@@ -276,14 +278,14 @@ def _check_split(
         class_images=None
         if frequencies is None
         else {one: int(images_with[index]) / labels for index, one in enumerate(split.classes.names)},
-        maps=None if frequencies is None or not maps else _maps(cells, split.classes.count),
+        maps=None if frequencies is None or not maps else _maps(cells),
         split=split,
     )
     return report, problems
 
 
-def _maps(cells: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    shares = cells[..., :classes] / np.maximum(1, cells.sum(axis=-1, keepdims=True))
+def _maps(cells: NDArray[np.int64]) -> NDArray[np.float64]:
+    shares = cells[..., :-1] / np.maximum(1, cells.sum(axis=-1, keepdims=True))
     return np.moveaxis(shares, -1, 0)
 
 

@@ -112,7 +112,8 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
         return _locate(files[head], head, rest, argument, needs_root=True)
     if argument and Path(argument).expanduser().is_dir():
         raise InputError(
-            f"data {argument!r} is a folder; describe it in a YAML file (name, splits, classes) and give that"
+            f"data {argument!r} is a folder; describe it in a YAML file and give that; to write one: "
+            f"segshift data init {argument}"
         )
     raise InputError(
         f"data {argument!r}: {head!r} is no data set{did_you_mean(head, [*files, 'city'])} ({_FORMS})"

@@ -1,0 +1,41 @@
+"""What the HTML pages share: the template engine, pictures inside the file, and colours."""
+
+import base64
+import io
+from typing import Any
+
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def render_template(name: str, **values: Any) -> str:
+    """A template of this folder as text; a value that is missing is an error, text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("segshift", "analysis"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name).render(**values)
+
+
+def data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
+    """A picture as a `data:` address; `kind` is JPEG or PNG, `options` are Pillow's."""
+    stream = io.BytesIO()
+    picture.save(stream, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(stream.getvalue()).decode('ascii')}"
+
+
+def at_most(picture: Image.Image, width_px: int, resampling: Image.Resampling) -> Image.Image:
+    """A picture scaled down to a width, in proportion; narrower ones as they are."""
+    if picture.width <= width_px:
+        return picture
+    return picture.resize((width_px, max(1, round(picture.height * width_px / picture.width))), resampling)
+
+
+def hex_color(palette: NDArray[np.uint8], index: int) -> str:
+    """A row of a palette (256, 3) as `#rrggbb`."""
+    return "#" + "".join(f"{int(value):02x}" for value in palette[index])
