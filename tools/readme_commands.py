@@ -1,6 +1,6 @@
 """Run the README's commands that are marked as quick, so that they stay true.
 
-    python tools/readme_commands.py [README.md]
+    python tools/readme_commands.py [PAGE.md ...]
 
 A block opened by ```` ```bash quick ```` is run as one script, line by line until one fails. The blocks run
 in the order of the page, all in one temporary folder, as a reader would type them. The virtual
@@ -9,12 +9,14 @@ environment of the running Python is first on the PATH.
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(r"^```bash quick[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -37,14 +39,16 @@ def run_block(block: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def main(arguments: list[str]) -> int:
-    """Run the quick blocks of the page; 1 at the first that fails, or when the page has none."""
-    page = Path(arguments[0]) if arguments else Path(__file__).resolve().parents[1] / "README.md"
+def run_page(page: Path) -> bool:
+    """Run a page's quick blocks in one new folder; False at the first that fails, or when there are none."""
     blocks = quick_blocks(page.read_text(encoding="utf-8"))
     if not blocks:
         print(f"readme_commands: {page.name} has no block that opens with ```bash quick")
-        return 1
+        return False
     with tempfile.TemporaryDirectory(prefix="segshift-readme-") as folder:
+        # Pages refer to the examples as a reader in the checkout would.
+        if (ROOT / "examples").is_dir():
+            shutil.copytree(ROOT / "examples", Path(folder) / "examples")
         for number, block in enumerate(blocks, start=1):
             print("\n".join(f"  $ {line}" for line in block.strip().splitlines()), flush=True)
             started = time.monotonic()
@@ -52,10 +56,16 @@ def main(arguments: list[str]) -> int:
             if result.returncode != 0:
                 print("\n".join(result.stdout.splitlines()[-40:]))
                 print(f"readme_commands: block {number} of {page.name} failed ({result.returncode})")
-                return 1
+                return False
             print(f"    ran in {time.monotonic() - started:.1f} s", flush=True)
-    print(f"{len(blocks)} blocks ran")
-    return 0
+    print(f"{len(blocks)} blocks of {page.name} ran")
+    return True
+
+
+def main(arguments: list[str]) -> int:
+    """Run the quick blocks of the pages, of README.md without any; 1 at the first page that fails."""
+    pages = [Path(argument) for argument in arguments] or [ROOT / "README.md"]
+    return 0 if all(run_page(page) for page in pages) else 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,21 @@ def test_an_ensemble_is_one_row(segshift: Segshift, trained: Path, other: Path, 
     networks = [package.load(trained), package.load(other)]
     dataset = SegmentationDataset(resolve(f"{toy_target}:val"), networks[0].classes)
     assert data["miou"] == pytest.approx(evaluate(networks, dataset).miou, abs=1e-6)
+
+
+def test_rows_say_that_target_labels_were_used(
+    segshift: Segshift, trained: Path, other: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    oracle = tmp_path / "oracle"
+    shutil.copytree(trained, oracle)
+    results = json.loads((trained / "results.json").read_text())
+    (oracle / "results.json").write_text(json.dumps({**results, "uses_target_labels": True}))
+    arguments = ("evaluate", oracle, trained, other, "--data", toy_target)
+    for form in ("table", "md", "csv", "latex"):
+        text = " ".join(segshift(*arguments, "--format", form).out.split())
+        assert "oracle (uses target labels)" in text and "run (uses" not in text
+    rows = segshift(*arguments, "--json").json()["results"]
+    assert [row["uses_target_labels"] for row in rows] == [True, False, None]
 
 
 def test_two_models_compared(segshift: Segshift, trained: Path, other: Path, toy_target: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_target_needs_no_label_files(trees: Trees, tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         resolve(f"cityscapes:{root}:train")
     assert_one_line(caught.value, "2 of 2 images", "gtFine/train")
-    split = resolve(f"cityscapes:{root}:train", needs_labels=False)
+    split = resolve(f"cityscapes:{root}:train", labels="optional")
     assert not split.labelled and len(split.samples) == 2
     source = Path(f"gta5:{trees('gta5')[0]}")
     recipe = toy_recipe(source, Path(f"cityscapes:{root}"), training={"steps": 2})
@@ -169,13 +169,17 @@ def test_a_target_needs_no_label_files(trees: Trees, tmp_path: Path) -> None:
         run(toy_recipe(source, Path(f"cityscapes:{root}"), oracle=True), tmp_path / "oracle")
 
 
-def test_a_half_labelled_split_stays_an_error_for_a_target(tmp_path: Path) -> None:
+def test_a_half_labelled_split_is_an_error_where_labels_are_read_and_fine_for_a_target(
+    tmp_path: Path,
+) -> None:
     label = build("cityscapes", tmp_path)["train"][0].label
     assert label is not None
     label.unlink()
     with pytest.raises(InputError) as caught:
-        resolve(f"cityscapes:{tmp_path}:train", needs_labels=False)
+        resolve(f"cityscapes:{tmp_path}:train", labels="optional")
     assert_one_line(caught.value, "1 of 2 images")
+    split = resolve(f"cityscapes:{tmp_path}:train", labels="unused")
+    assert len(split.samples) == 2 and not any(one.label for one in split.samples)
 
 
 def test_without_a_root_the_error_says_where_to_get_the_set(

@@ -88,6 +88,33 @@ def test_every_bad_file_is_listed(tmp_path: Path) -> None:
     assert report.splits[1].pairs == 2, "a bad split does not end the check"
 
 
+def test_images_without_label_are_read_as_well(tmp_path: Path) -> None:
+    yaml = dataset(tmp_path)
+    (tmp_path / "mask/train/001_id.png").unlink()
+    (tmp_path / "rgb/train/001.png").write_bytes(b"")
+    (tmp_path / "rgb/train/002.png").unlink()
+    (tmp_path / "rgb/train/002.png").symlink_to(tmp_path / "gone.png")
+    report = check(f"{yaml}:train")
+    assert [message.partition("/rgb/train/")[2] for message in messages(report, "error")] == [
+        f"001.png: has no label, expected {tmp_path}/mask/train/001_id.png; add it or remove the image",
+        "002.png: no such file; restore it or take it out of the data set",
+        "001.png: an empty file; replace it",
+    ]
+    assert (report.splits[0].images, report.splits[0].pairs) == (3, 1)
+
+
+def test_a_split_whose_labels_are_all_missing_is_one_error(tmp_path: Path) -> None:
+    yaml = dataset(tmp_path)
+    for file in (tmp_path / "mask/train").iterdir():
+        file.unlink()
+    truncated(tmp_path / "rgb/train/001.png")
+    report = check(str(yaml))
+    missing, broken = messages(report, "error")
+    assert "none of the 3 images of split 'train' has its label" in missing and "truncated" in broken
+    assert report.splits[0].sizes == {(WIDTH, HEIGHT): 2} and report.splits[0].class_frequencies is None
+    contact_sheet(report, tmp_path / "sheet.png")
+
+
 def test_unmapped_ids_come_with_their_share(tmp_path: Path) -> None:
     yaml = dataset(
         tmp_path, train=2, labels={"kind": "ids", "map": {0: "floor", 1: "rack", 2: "person"}, "ignore": [9]}

@@ -123,10 +123,10 @@ def test_files_that_are_no_images(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    for name in ("text.png", "empty.png"):
+    for name, reason in (("text.png", "known format"), ("empty.png", "an empty file")):
         with pytest.raises(InputError) as caught:
             read_image(tmp_path / name)
-        assert_one_line(caught.value, name, "known format")
+        assert_one_line(caught.value, name, reason)
     with pytest.raises(InputError) as caught:
         read_image(tmp_path / "folder.png")
     assert_one_line(caught.value, "folder.png", "cannot be read")

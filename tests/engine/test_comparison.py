@@ -194,7 +194,7 @@ def test_without_an_oracle_above_the_control_there_is_no_share(
 
 def test_the_best_is_neither_reference_nor_oracle() -> None:
     def row(name: str, gain: float, oracle: bool = False) -> Row:
-        return Row(name, name, 1, 1, oracle, (gain,), (gain,), (gain,), None)
+        return Row(name, name, 1, 1, oracle, None, (gain,), (gain,), (gain,), None)
 
     made = parse(Comparison, {"name": "x", "recipe": {}, "arms": {"control": {"label": "c"}}}, "x")
     rows = (row("start", 0.9), row("control", 0.0), row("a", -0.3), row("b", -0.1), row("oracle", 0.5, True))

@@ -80,6 +80,13 @@ class Grab(torch.autograd.Function):
             ctx.method.extra.weight.add_(1)
         return None, grad
 
+class Mover(Sound):
+    def step(self, batch):
+        for update in super().step(batch):
+            yield update
+            with torch.no_grad():
+                self.extra.weight.mul_(0.5)
+
 class Counter(Sound):
     def step(self, batch):
         self.count += 1
@@ -165,6 +172,9 @@ def test_a_declared_exception_is_no_illness(examined: Any) -> None:
 def test_what_moves_outside_its_update_is_told(examined: Any) -> None:
     details = failed(examined("Thief"))
     assert "extra moved at the update of segmenter" in details["updates"]
+    details = failed(examined("Mover"))
+    assert "extra moved by hand before the update of extra" in details["updates"]
+    assert "extra moved by hand after the last update" in details["updates"]
 
 
 @pytest.mark.process

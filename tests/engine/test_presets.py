@@ -52,14 +52,25 @@ def test_only_the_oracle_trains_on_target_labels() -> None:
     assert [name for name in preset_names() if load_recipe(name).oracle] == ["oracle"]
 
 
+def with_tiny_networks(recipe: Recipe) -> Recipe:
+    """The papers' networks take a minute for two steps; what the recipes say is the same with tiny ones."""
+    data = recipe.model_dump(mode="json")
+    data["model"] |= {"backbone": "segshift_tiny", "head": "deeplab_v2", "output_stride": 8}
+    for method in [data["method"], *(stage["changes"].get("method", {}) for stage in data["stages"])]:
+        if method.get("name") == "cyclegan":
+            method |= {"generator": {"base_channels": 8, "blocks": 1}, "discriminator_channels": 8}
+        if method.get("name") == "lsd":
+            method |= {"generator_width": 8, "discriminator_width": 8, "discriminator_blocks": 1}
+    return parse(Recipe, data, recipe.name)
+
+
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_runs(name: str, tmp_path: Path, city_cache: Path) -> None:
     """Two tiny steps per stage; tools/preset_smoke.py does the same with the papers' own networks."""
     recipe = load_recipe(name)
     smoke = smoke_recipe(recipe)
     if not recipe.group.startswith("small"):
-        tiny = {"backbone": "segshift_tiny", "head": "deeplab_v2", "output_stride": 8}
-        smoke = smoke.model_copy(update={"model": smoke.model.model_copy(update=tiny)})
+        smoke = with_tiny_networks(smoke)
     threads = torch.get_num_threads()
     try:
         results = run_recipe(smoke, tmp_path / "run", Console(quiet=True))
@@ -95,6 +106,14 @@ def test_a_missing_data_root_says_where_to_get_the_set(monkeypatch: pytest.Monke
     with pytest.raises(InputError, match=r"gta5:PATH") as error:
         resolve_domains(load_recipe("clan_gta5_cityscapes_resnet101"))
     assert "images/" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in preset_names() if name.endswith("_fcn8s") and "clan" not in name]
+)
+def test_lsds_features_and_classifier_have_one_rate(name: str) -> None:
+    segmenter = load_recipe(name).optimizers["segmenter"]
+    assert (segmenter.lr, segmenter.lr_multipliers["head"]) == (1e-5, 1)
 
 
 def test_names_that_begin_with_an_underscore_are_only_extended() -> None:

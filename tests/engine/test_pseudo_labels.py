@@ -56,7 +56,7 @@ def target(tmp_path: Path) -> Path:
 
 
 def samples(target: Path, split: str = "train") -> tuple[Sample, ...]:
-    return resolve(str(target), split, needs_labels=False).samples
+    return resolve(str(target), split, labels="unused").samples
 
 
 def settings(**changes: Any) -> PseudoLabelConfig:
@@ -344,6 +344,18 @@ def test_stages_go_on_in_the_middle_of_pseudo_labels(
     assert_same_bits(weights(tmp_path / "whole"), weights(tmp_path / "run"))
     monkeypatch.setattr(pseudo_labels, "load", lambda *_: pytest.fail("labelled again"))
     assert run(recipe, tmp_path / "run") == resumed
+
+
+def test_a_stage_labels_the_subsets_of_the_target(model: Path, target: Path, tmp_path: Path) -> None:
+    chosen = tmp_path / "chosen.txt"
+    chosen.write_text("004\n")
+    further = {"dataset": str(write_toy_dataset(tmp_path / "further", size=(40, 32)))}
+    subsets = {"subset": {"first": 2}, "also": [{**further, "subset": {"list": str(chosen)}}]}
+    recipe = toy_recipe(target, target, target=subsets, init_from=str(model))
+    pseudo_labels.run_pseudo_label_stage(recipe, {}, tmp_path / "out", QUIET, "toy")
+    images = [sample.image.resolve() for sample in samples(tmp_path / "out" / "dataset.yaml")]
+    expected = [samples(target)[index] for index in (0, 1)] + [samples(Path(further["dataset"]))[4]]
+    assert images == [sample.image.resolve() for sample in expected]
 
 
 def test_a_stage_without_a_network_or_a_target_is_one_line(toy_source: Path, tmp_path: Path) -> None:

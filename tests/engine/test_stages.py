@@ -8,6 +8,7 @@ import yaml
 from segshift.config import parse
 from segshift.engine.presets import load_recipe, stage_recipe, stage_settings
 from segshift.engine.recipe import Recipe
+from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
 from tests.engine.recipes import toy_recipe
 from tests.engine.runs import assert_same_bits, run, weights
@@ -40,6 +41,15 @@ def test_a_placeholder_must_name_an_earlier_stage() -> None:
     recipe = staged({"name": "first", "changes": {"init_from": "{second}"}}, {"name": "second"})
     with pytest.raises(InputError, match=r"three, stage first: .*names no earlier stage"):
         stage_recipe(recipe, 0)
+
+
+def test_a_wrong_reference_is_told_before_any_stage_runs(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    stages = [{"name": "first"}, {"name": "second", "changes": {"init_from": "{frist}"}}]
+    with pytest.raises(InputError, match="did you mean `first`"):
+        run(toy_recipe(toy_source, toy_target, stages=stages), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_last_stages_model_and_results_lie_in_the_run_folder(
@@ -82,6 +92,12 @@ def test_target_labels_in_use_are_told(tmp_path: Path, toy_source: Path, toy_tar
     assert results["target_labelled"] == "toy train (6 images)"
     plain = run(toy_recipe(toy_source, toy_target, training={"steps": 2}), tmp_path / "plain")
     assert plain["uses_target_labels"] is False and plain["target_labelled"] is None
+    start = str(tmp_path / "few" / "model.safetensors")
+    after = run(
+        toy_recipe(toy_source, toy_target, training={"steps": 1}, init_from=start), tmp_path / "after"
+    )
+    assert after["uses_target_labels"] is True, "what the start has seen cannot be undone"
+    assert [saw_target_labels(tmp_path / name) for name in ("after", "plain", "none")] == [True, False, None]
 
 
 def test_another_method_brings_all_of_its_settings() -> None:
@@ -93,3 +109,20 @@ def test_another_method_brings_all_of_its_settings() -> None:
     recipe = parse(Recipe, {"name": "two", "method": method, "stages": stages}, "two")
     assert stage_recipe(recipe, 0).method == {**method, "auxiliary_weight": 0.3}
     assert stage_recipe(recipe, 1).method == {"name": "adabn", "images": 5}
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"kind": "pseudo_label", "settings": {"rule": "nonee"}}, "three, stage late, settings.*rule"),
+        ({"kind": "translate", "settings": {"sise": [1, 2]}}, "unknown key `sise`"),
+        ({"settings": {"rule": "none"}}, "a training stage has none"),
+    ],
+)
+def test_a_late_stages_settings_are_checked_before_the_first_trains(
+    tmp_path: Path, stage: dict[str, object], message: str
+) -> None:
+    recipe = staged({"name": "first"}, {"name": "late", **stage})
+    with pytest.raises(InputError, match=message):
+        run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

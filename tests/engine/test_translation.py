@@ -188,6 +188,13 @@ def test_the_stage_takes_the_training_size(translator: Path, toy_source: Path, t
         assert picture.size == (32, 24) and picture.format == "JPEG"
 
 
+def test_the_stage_translates_the_subset(translator: Path, toy_source: Path, tmp_path: Path) -> None:
+    recipe = toy_recipe(toy_source, None, source={"subset": {"first": 2}})
+    run_translate_stage(recipe, {"translator": str(translator)}, tmp_path / "out", QUIET, "toy, stage a")
+    translated = resolve(str(tmp_path / "out" / "dataset.yaml"))
+    assert [sample.stem for sample in translated.samples] == ["000", "001"]
+
+
 def test_the_stage_refuses_bad_settings(translator: Path, toy_source: Path, tmp_path: Path) -> None:
     recipe = toy_recipe(toy_source, None)
     with pytest.raises(InputError, match="toy, stage a, settings: the key `translator` is missing"):

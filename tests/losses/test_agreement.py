@@ -107,3 +107,9 @@ def test_public_code_agrees(goldens_root: Path) -> None:
     everything = weight_similarity(w5 + b5, w6 + b6).item()
     assert everything + 1 == pytest.approx(scalars["clan_weight_cos_plus1_with_bias"], abs=1e-6)
     assert 0.02 * (everything + 1) == pytest.approx(scalars["clan_loss_weight_it0"], abs=1e-6)
+
+
+def test_similarity_takes_what_a_module_gives() -> None:
+    first, second = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    lists = weight_similarity(list(first.parameters()), list(second.parameters()))
+    torch.testing.assert_close(weight_similarity(first.parameters(), second.parameters()), lists)

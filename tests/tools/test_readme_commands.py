@@ -31,7 +31,7 @@ def test_only_the_marked_blocks_run_and_share_a_folder(tmp_path: Path) -> None:
     )
     result = run(page)
     assert result.returncode == 0, result.stdout
-    assert "2 blocks ran" in result.stdout
+    assert "2 blocks of page.md ran" in result.stdout
     assert witness.read_text() == "one\n"
 
 

@@ -6,7 +6,20 @@ import typer
 from rich.markup import escape
 
 from segshift import __version__
-from segshift.cli import compare, data, doctor, evaluate, import_weights, presets, pseudo_label, train, use
+from segshift.cli import (
+    analyze,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    health,
+    import_weights,
+    presets,
+    pseudo_label,
+    sweep,
+    train,
+    use,
+)
 from segshift.cli.output import console
 from segshift.errors import InputError, NonFiniteLossError, StoppedError
 
@@ -20,10 +33,13 @@ app = typer.Typer(
 app.command("demo")(compare.demo)
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
+app.command("analyze")(analyze.analyze)
 app.command("predict")(use.predict)
 app.command("import-weights")(import_weights.import_weights)
 app.command("doctor")(doctor.doctor)
+app.command("health")(health.health)
 data.app.command("pseudo-label")(pseudo_label.pseudo_label)
 app.add_typer(data.app, name="data")
 app.add_typer(presets.app, name="presets")

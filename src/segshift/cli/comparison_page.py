@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from segshift.analysis.comparison_page import ArmRow, ComparisonPage, PictureRow, write_comparison_page
-from segshift.cli.tables import with_spread
+from segshift.cli.tables import named, with_spread
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet
 from segshift.engine.comparison import CONTROL, START, ComparisonResult, Row, spread
 from segshift.engine.datasets import Domains, resolve_domains
 from segshift.engine.presets import load_recipe
-from segshift.engine.recipe import Recipe
+from segshift.engine.recipe import TARGET_MIOU, Recipe
 from segshift.files import atomic_path
 from segshift.models.segmenter import load
 from segshift.pictures import colorize, legend, present_ids, strip
@@ -80,7 +80,7 @@ def _arm(row: Row, best: Row | None) -> ArmRow:
     reference = row.name in (START, CONTROL)
     return ArmRow(
         name=row.name,
-        label=row.label,
+        label=named({"label": row.label, "selection": row.selection}),
         miou_mean=statistics.fmean(row.miou),
         miou_spread=spread(row.miou),
         gain=None if reference else statistics.fmean(row.gain),
@@ -130,7 +130,7 @@ def _settings(result: ComparisonResult, best: Row | None, recipe: Recipe, domain
         "steps per method": f"{recipe.training.steps}, {recipe.training.batch_size} source images each",
         "seeds": ", ".join(map(str, result.comparison.seeds)),
         "±": "standard deviation over the seeds",
-        "reported": "the last checkpoint; target labels choose nothing",
+        "reported": _reported(result),
     }
     if best is not None:
         control = next(row for row in result.rows if row.name == CONTROL)
@@ -149,6 +149,18 @@ def _settings(result: ComparisonResult, best: Row | None, recipe: Recipe, domain
         settings[f"largest class gains of {best.label}"] = gains
         settings[f"largest class losses of {best.label}"] = losses
     return settings
+
+
+def _reported(result: ComparisonResult) -> str:
+    """Which checkpoints the rows stand for, and whether target labels chose any."""
+    chosen = [row for row in result.rows if row.selection is not None]
+    if not chosen:
+        return "the last checkpoint; target labels choose nothing"
+    oracles = [row.label for row in chosen if row.selection == TARGET_MIOU]
+    labels = (
+        f"target labels chose those of {', '.join(oracles)}" if oracles else "target labels chose nothing"
+    )
+    return f"the last checkpoint, or the best by the score beside the name; {labels}"
 
 
 def signed_points(change: float) -> str:

@@ -62,6 +62,7 @@ def evaluate(
     Example: segshift evaluate runs/source_only runs/advent --data camvid:CamVid:test --paired
     """
     from segshift.data.resolve import resolve
+    from segshift.engine.target_labels import saw_target_labels
 
     models, folders = checkpoints or [], predictions or []
     shown = Format.json if as_json else output_format
@@ -84,6 +85,9 @@ def evaluate(
     split = resolve(data, "val")
     found: dict[str, EvaluationResult] = {}
     names = dict(zip([*models, *folders], captions([*models, *folders]), strict=True))
+    for model in models:
+        if saw_target_labels(model):
+            names[model] += " (uses target labels)"
     for group in [models] if ensemble else [[model] for model in models]:
         caption = " + ".join(names[model] for model in group)
         found[caption] = _of_networks(group, split, classes, caption, device, settings)
@@ -129,8 +133,6 @@ def _of_networks(
     device: str | None,
     settings: dict[str, Any],
 ) -> "EvaluationResult":
-    import torch
-
     from segshift import load
     from segshift.evaluation import evaluate as evaluate_on
     from segshift.evaluation import labelled_items, scored_classes
@@ -138,13 +140,7 @@ def _of_networks(
     networks = [load(checkpoint) for checkpoint in checkpoints]
     scored = None if classes is None else scored_classes(classes, networks[0].class_names)
     items = labelled_items(split, networks[0].classes, scored)
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"--device {place}: {str(error).splitlines()[0]}; use cpu or a GPU you have"
-        ) from None
+    place = usable_device(device)
     with _progress(caption) as progress:
         result = evaluate_on(networks, items, device=place, progress=progress, **settings)
     return result if scored is None else result.scored(scored)
@@ -191,12 +187,19 @@ def _document(
     ensemble: bool,
 ) -> dict[str, Any]:
     """The JSON document: flat for one result, a list under `results` for several."""
+    from segshift.engine.target_labels import saw_target_labels
+
     described = {"data": data, "images": len(split.samples)}
     sources: list[dict[str, Any]] = [{"predictions": str(folder)} for folder in folders]
     if ensemble:
-        sources.insert(0, {"ensemble": [str(model) for model in models]})
+        used = any(saw_target_labels(model) for model in models)
+        sources.insert(0, {"ensemble": [str(model) for model in models], "uses_target_labels": used})
     else:
-        sources = [*({"checkpoint": str(model)} for model in models), *sources]
+        # null: no results.json lies beside the model, so that nobody knows.
+        sources = [
+            *({"checkpoint": str(one), "uses_target_labels": saw_target_labels(one)} for one in models),
+            *sources,
+        ]
     entries = [{**source, **result.to_dict()} for source, result in zip(sources, found.values(), strict=True)]
     document = {**described, **entries[0]} if len(entries) == 1 else {**described, "results": entries}
     return document if comparison is None else {**document, "paired": comparison.to_dict()}
@@ -221,6 +224,20 @@ def captions(paths: list[Path]) -> list[str]:
         length += 1
     short = [str(Path(*part[-length:])) if part else "." for part in parts]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
+
+
+def usable_device(device: str | None) -> str:
+    """The device that was asked for, or a GPU if there is one. Raises InputError for one that is missing."""
+    import torch
+
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"--device {place}: {str(error).splitlines()[0]}; use cpu or a GPU you have"
+        ) from None
+    return place
 
 
 def parse_scales(text: str) -> tuple[float, ...]:

@@ -93,9 +93,11 @@ def show_preset(
     import yaml
 
     from segshift.engine.presets import load_recipe, preset_text
+    from segshift.methods import with_defaults
 
     text = preset_text(name)
     recipe = load_recipe(name).model_dump(mode="json")
+    recipe["method"] = with_defaults(recipe["method"])
     if as_json:
         print_json(recipe)
     else:

@@ -57,6 +57,7 @@ def pseudo_label(
 
     Example: segshift data pseudo-label runs/advent --data camvid:CamVid --out pseudo --portion 0.2 --flip
     """
+    from segshift import load
     from segshift.cli.evaluate import parse_scales
     from segshift.cli.use import parse_size
     from segshift.config import did_you_mean, parse
@@ -79,9 +80,11 @@ def pseudo_label(
         "copy_images": copy_images,
     }
     config = parse(PseudoLabelConfig, settings, "pseudo-label")
+    # A folder without a model is said before the images are looked for, which may take long.
+    load(checkpoint)
     # What cannot be checked is said before the work, not after it.
     truth = _truth(checkpoint, data) if check else None
-    samples = resolve(data, "train", needs_labels=False).samples
+    samples = resolve(data, "train", labels="unused").samples
     summary = write_pseudo_labels(checkpoint, samples, config, out, console)
     checked = None
     if truth is not None:

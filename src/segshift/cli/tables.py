@@ -14,6 +14,11 @@ def with_spread(mean: float, std: float | None, signed: bool = False) -> str:
     return text if std is None else f"{text} ± {100 * std:.1f}"
 
 
+def named(row: dict[str, Any]) -> str:
+    """A row's label, with the score that chose its checkpoint unless that is the last one."""
+    return str(row["label"]) + (f", best by {row['selection']}" if row.get("selection") else "")
+
+
 def comparison_tables(result: dict[str, Any], best: str | None) -> Group:
     """`ComparisonResult.to_dict()` for people: the methods' scores, then the IoU of every class.
 
@@ -37,7 +42,7 @@ def _scores(result: dict[str, Any], best: str | None) -> Table:
     for row in result["rows"]:
         reference = row["arm"] in ("start", "control")
         table.add_row(
-            row["label"] + (" (uses target labels)" if row["uses_target_labels"] else ""),
+            named(row) + (" (uses target labels)" if row["uses_target_labels"] else ""),
             str(row["steps"]),
             with_spread(row["miou_mean"], row["miou_std"]),
             "" if reference else with_spread(row["gain_mean"], row["gain_std"], signed=True),

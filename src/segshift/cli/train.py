@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from segshift.cli.output import console, print_json, results
 from segshift.errors import InputError
@@ -33,6 +32,15 @@ def train(
     assignments: Assignments = None,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME.")] = None,
     resume: Resume = False,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select", help="Keep the best checkpoint by this label-free score; default: the last."
+        ),
+    ] = None,
+    oracle_selection: Annotated[
+        bool, typer.Option("--oracle-selection", help="Select by the target's labels: an upper bound only.")
+    ] = False,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Two tiny steps on the built-in city: does the recipe run?")
     ] = False,
@@ -53,6 +61,9 @@ def train(
         changes += [f"source.dataset={source}", "target.dataset=null"]
     changes += [] if target is None else [f"target.dataset={target}"]
     changes += assignments or []
+    changes += [] if select is None else [f"training.select={select}"]
+    if oracle_selection:
+        changes += [*([] if select else ["training.select=target_miou"]), "training.oracle_selection=true"]
     loaded = load_recipe(recipe, changes)
     if smoke:
         loaded = smoke_recipe(loaded)
@@ -85,6 +96,15 @@ def continue_command(folder: Path) -> str:
     return shlex.join(["segshift", "train", str(folder / "config.yaml"), "--out", str(folder), "--resume"])
 
 
+def _target_labels(outcome: Mapping[str, Any]) -> str:
+    """Which target labels a run used, in words."""
+    if outcome["target_labelled"] is not None:
+        return f"USES TARGET LABELS of {outcome['target_labelled']}"
+    if (outcome.get("selection") or {}).get("uses_target_labels"):
+        return "USES TARGET LABELS: they chose the checkpoint, so this is an upper bound"
+    return "USES TARGET LABELS: an oracle, or begun with a network that had used them"
+
+
 def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
     import numpy as np
 
@@ -93,9 +113,10 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
     if outcome["evaluation"] is not None:
         names = tuple(outcome["evaluation"]["iou"])
         result = EvaluationResult(np.array(outcome["confusion"], np.int64), names)
-        mark = " — ORACLE, trained on target labels" if outcome["uses_target_labels"] else ""
-        title = f"{outcome['name']}, {outcome['selected']}, on {outcome['evaluated_on']}{mark}"
-        results.print(iou_table({"IoU in %": result}, escape(title)))
+        say(results, f"{outcome['name']}, {outcome['selected']}, on {outcome['evaluated_on']}")
+        if outcome["uses_target_labels"]:
+            say(results, _target_labels(outcome))
+        results.print(iou_table({"IoU in %": result}))
     elif (folder / "translator.safetensors").is_file():
         say(
             results,

@@ -33,7 +33,7 @@ def translate_dataset(
 
     outcome = translate_split(
         translator,
-        resolve(data, "train", needs_labels=False),
+        resolve(data, "train", labels="optional"),
         out,
         size=None if size is None else parse_size(size, "--size"),
         image_format=image_format,

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -218,10 +218,20 @@ def _check_split(
     for sample in found.without_image:
         message = f"{sample.image}: no such image, though the list of split {name!r} names it; correct either"
         problems.append(Problem("error", name, str(sample.image), message))
-    for sample in found.without_label:
+    split = found.split
+    without_label = tuple(replace(sample, label=None) for sample in found.without_label)
+    if without_label and not split.samples:
+        # One line instead of thousands: the rule is wrong, or the labels were never unpacked.
+        message = (
+            f"{dataset.where}: none of the {len(without_label)} images of split {name!r} has its label, the "
+            f"first expected at {found.without_label[0].label}; add the labels or correct "
+            f"`splits.{name}.labels` (a target needs none)"
+        )
+        problems.append(Problem("error", name, None, message))
+        split, without_label = replace(split, samples=without_label), ()
+    for sample in found.without_label if without_label else ():
         message = f"{sample.image}: has no label, expected {sample.label}; add it or remove the image"
         problems.append(Problem("error", name, str(sample.image), message))
-    split = found.split
     sizes: Counter[tuple[int, int]] = Counter()
     counts = np.zeros(UNMAPPED + 1, np.int64)
     images_with = np.zeros(UNMAPPED + 1, np.int64)
@@ -231,7 +241,8 @@ def _check_split(
     unmapped: Counter[int] = Counter()
     files_with: Counter[int] = Counter()
     pairs = 0
-    findings = _parallel(lambda sample: _inspect(sample, split.decoder, map_classes), split.samples, workers)
+    samples = (*split.samples, *without_label)
+    findings = _parallel(lambda sample: _inspect(sample, split.decoder, map_classes), samples, workers)
     for done, finding in enumerate(findings, start=1):
         if finding.size is not None:
             sizes[finding.size] += 1
@@ -246,7 +257,7 @@ def _check_split(
         files_with.update(finding.unmapped.keys())
         problems += [Problem(severity, name, file, message) for severity, file, message in finding.problems]
         if progress:
-            progress(done, len(split.samples))
+            progress(done, len(samples))
     pixels = max(1, int(counts.sum()))
     if split.decoder.other == "ignore":
         for value, number in unmapped.most_common():
@@ -269,7 +280,7 @@ def _check_split(
             problems.append(Problem("warning", name, None, message))
     report = SplitReport(
         name,
-        images=len(split.samples) + len(found.without_label),
+        images=len(samples),
         pairs=pairs,
         sizes=dict(sizes.most_common()),
         unmapped={split.decoder.name_of(value): number / pixels for value, number in unmapped.most_common()},

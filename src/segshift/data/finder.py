@@ -113,7 +113,8 @@ def _globbed(rule: SplitSpec, split: str, root: Path, where: str) -> tuple[Sampl
         path = PurePosixPath(relative)
         match = marked.fullmatch(path.name) if marked else None
         image = root / relative
-        if (marked and match is None) or not image.is_file():
+        # A link to nothing stays in, so that it is reported instead of missing silently.
+        if (marked and match is None) or image.is_dir():
             continue
         stem = match["stem"] if match else path.stem
         parent = path.parent.relative_to(fixed)

@@ -145,6 +145,8 @@ def _png_header(path: Path) -> _PngHeader | None:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
         ) from None
+    if not head:
+        raise InputError(f"{path}: an empty file; replace it")
     if len(head) < 26 or not head.startswith(_PNG_SIGNATURE):
         return None
     return _PngHeader(*struct.unpack(">IIBB", head[16:26]))

@@ -148,12 +148,12 @@ def _settings(dataset: Dataset, size: tuple[int, int], interpolation: str) -> di
 
 def _find(dataset: Dataset, name: str, on_error: OnError) -> Found:
     if on_error == "stop":
-        found = Found(dataset.split(name, needs_labels=False), (), ())
+        found = Found(dataset.split(name, labels="optional"), (), ())
     else:
         found = dataset.find(name)
         if not found.split.samples and found.without_label:
             # No label at all is an unlabelled split, not a split of broken samples.
-            found = Found(dataset.split(name, needs_labels=False), found.without_image, ())
+            found = Found(dataset.split(name, labels="optional"), found.without_image, ())
     for sample in found.split.samples:
         parts = PurePosixPath(sample.stem).parts
         if sample.stem.startswith(("/", "#")) or ".." in parts or sample.stem != sample.stem.strip():

@@ -10,7 +10,7 @@ from pathlib import Path
 from segshift.config import did_you_mean, parse, read_yaml
 from segshift.data import city
 from segshift.data.labels import ClassSet, agreed_classes, class_set
-from segshift.data.spec import Dataset, DatasetSpec, Split, load_dataset
+from segshift.data.spec import Dataset, DatasetSpec, LabelUse, Split, load_dataset
 from segshift.errors import InputError
 
 CITY_SIZE = (480, 360)
@@ -75,7 +75,7 @@ def _entry(name: str, argument: str, spec: DatasetSpec, classes: ClassSet, path:
     )
 
 
-def resolve(argument: str, split: str = "train", *, needs_labels: bool = True) -> Split:
+def resolve(argument: str, split: str = "train", *, labels: LabelUse = "needed") -> Split:
     """The split that a dataset argument names, its files found.
 
     Args:
@@ -84,13 +84,13 @@ def resolve(argument: str, split: str = "train", *, needs_labels: bool = True) -
             at its first use. The root of a catalogue entry may be left out if $SEGSHIFT_DATA is a folder
             that holds one for it.
         split: the split when the argument names none.
-        needs_labels: False for a domain whose labels are never opened (see `Dataset.split`).
+        labels: what they are wanted for (see `Dataset.split`).
 
     Raises:
         InputError: an argument of another form, or whatever the data set's YAML or files get wrong.
     """
     dataset, named = locate(argument)
-    return dataset.split(named or split, needs_labels=needs_labels)
+    return dataset.split(named or split, labels=labels)
 
 
 def locate(argument: str) -> tuple[Dataset, str | None]:
@@ -124,7 +124,7 @@ def _locate(
     path: Path, where: str, rest: str, argument: str, *, needs_root: bool
 ) -> tuple[Dataset, str | None]:
     dataset = load_dataset(path, where=where)
-    root, split = _root_and_split(rest, tuple(dataset.spec.splits), argument, where)
+    root, split = _root_and_split(rest, dataset, argument, where)
     if root is None and needs_root and dataset.spec.root is None:
         return load_dataset(path, _default_root(dataset, argument), where=where), split
     return load_dataset(path, root, where=where), split
@@ -145,9 +145,8 @@ def _default_root(dataset: Dataset, argument: str) -> Path:
     )
 
 
-def _root_and_split(
-    rest: str, splits: tuple[str, ...], argument: str, where: str
-) -> tuple[str | None, str | None]:
+def _root_and_split(rest: str, dataset: Dataset, argument: str, where: str) -> tuple[str | None, str | None]:
+    splits = tuple(dataset.spec.splits)
     if not rest:
         return None, None
     before, separator, last = rest.rpartition(":")
@@ -159,9 +158,15 @@ def _root_and_split(
     if not Path(rest).expanduser().is_dir():
         raise InputError(
             f"data {argument!r}: {rest!r} is neither an existing folder nor a split of {where}"
-            f"{did_you_mean(rest, splits)}"
+            f"{did_you_mean(rest, splits)}{_source(dataset)}"
         )
     return rest, None
+
+
+def _source(dataset: Dataset) -> str:
+    """For a message that ends: where a public data set's files are from, and what they are to look like."""
+    homepage = dataset.spec.homepage
+    return f"; get it from {homepage} as {dataset.expected}" if homepage else ""
 
 
 def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:

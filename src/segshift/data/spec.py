@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -35,6 +36,10 @@ class DatasetSpec(Strict):
     palette: str | tuple[Color, ...] | None = None
 
 
+LabelUse = Literal["needed", "optional", "unused"]
+"""What a reader of a split wants with its labels; see `Dataset.split`."""
+
+
 @dataclass(frozen=True)
 class Split:
     """One split of a data set, its files found."""
@@ -63,6 +68,14 @@ class Found:
     split: Split
     without_image: tuple[Sample, ...]
     without_label: tuple[Sample, ...]
+
+    def without_labels(self) -> "Found":
+        """All the images as an unlabelled split, whether their labels exist or not."""
+        samples = sorted(
+            {*self.split.samples, *self.without_label} - {*self.without_image}, key=lambda one: one.stem
+        )
+        bare = tuple(replace(one, label=None) for one in samples)
+        return replace(self, split=replace(self.split, samples=bare), without_label=())
 
 
 @dataclass(frozen=True)
@@ -124,21 +137,22 @@ class Dataset:
         split = Split(self.spec.name, name, self.classes, complete, self.decoder)
         return Found(split, tuple(without_image), tuple(without_label))
 
-    def split(self, name: str, *, needs_labels: bool = True) -> Split:
+    def split(self, name: str, *, labels: LabelUse = "needed") -> Split:
         """A split with all its files.
 
         Args:
             name: the split.
-            needs_labels: False for a domain whose labels are never opened: where no label file of the split
-                exists, the split is an unlabelled one.
+            labels: "needed" wants a file for every image whose split names labels; "optional" also takes a
+                split none of whose label files exists, as an unlabelled one; "unused" is for a domain whose
+                labels are never opened, so that any of them may be missing.
 
         Raises:
             InputError: as `find` does, and for a listed image or a label that is missing.
         """
         found = self.find(name)
-        if not needs_labels and found.without_label and not found.split.samples:
-            bare = tuple(replace(one, label=None) for one in found.without_label)
-            found = replace(found, split=replace(found.split, samples=bare), without_label=())
+        accepted = labels == "unused" or (labels == "optional" and not found.split.samples)
+        if found.without_label and accepted:
+            found = found.without_labels()
         total = len({*found.split.samples, *found.without_image, *found.without_label})
         if found.without_image:
             raise InputError(

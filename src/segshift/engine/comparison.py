@@ -84,7 +84,9 @@ class Row:
         label: what the table calls it.
         steps: optimizer steps after the common start, those of the arm it came after included.
         source_images_per_step: batch size.
-        uses_target_labels: an oracle.
+        uses_target_labels: an oracle, or another arm whose losses or choice of a checkpoint saw labels of the
+            target.
+        selection: the score that chose the checkpoint; None for the last one.
         miou: one value per seed.
         class_iou: (classes,) mean over the seeds.
         gain: mIoU minus the control's, one value per seed.
@@ -96,6 +98,7 @@ class Row:
     steps: int
     source_images_per_step: int
     uses_target_labels: bool
+    selection: str | None
     miou: tuple[float, ...]
     class_iou: tuple[float, ...]
     gain: tuple[float, ...]
@@ -136,6 +139,7 @@ class ComparisonResult:
                     "steps": row.steps,
                     "source_images_per_step": row.source_images_per_step,
                     "uses_target_labels": row.uses_target_labels,
+                    "selection": row.selection,
                     "miou": list(row.miou),
                     "miou_mean": statistics.fmean(row.miou),
                     "miou_std": spread(row.miou),
@@ -172,7 +176,8 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
     recipes = {name: _recipe(comparison, name) for name in [START, *comparison.arms]}
     if recipes[CONTROL].uses_target_labels:
         raise InputError(
-            "arm control: it must not train on target labels; take `oracle` and `target_labelled` out"
+            "arm control: it must not use target labels; take `oracle`, `target_labelled` and "
+            "`training.oracle_selection` out"
         )
     steps = {START: 0}
     for name, arm in comparison.arms.items():
@@ -251,7 +256,10 @@ def _tabulate(
                 label="common start" if name == START else comparison.arms[name].label,
                 steps=steps[name],
                 source_images_per_step=recipes[name].training.batch_size,
-                uses_target_labels=recipes[name].uses_target_labels,
+                # Of a recipe with stages, only the results know what one of them used.
+                uses_target_labels=recipes[name].uses_target_labels
+                or any(r.get("uses_target_labels") for r in results),
+                selection=(results[0].get("selection") or {}).get("score"),
                 miou=tuple(miou[name]),
                 class_iou=tuple(_mean(values) for values in zip(*per_seed, strict=True)),
                 gain=gain,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import agree, resolve
 from segshift.data.sampling import take_subset
-from segshift.data.spec import Split
+from segshift.data.spec import LabelUse, Split
 from segshift.engine.recipe import DomainConfig, Recipe
 from segshift.errors import InputError
 
@@ -49,17 +49,19 @@ def resolve_domains(recipe: Recipe) -> Domains:
     if recipe.source.dataset is None:
         raise InputError(f"{recipe.name}: no source images; give --source or set source.dataset")
     source = take_subset(resolve(recipe.source.dataset, recipe.source.split), recipe.source.subset)
+    # Nobody needs label files to adapt to a data set that could have some, or has some.
+    target_labels: LabelUse = "needed" if recipe.oracle else "unused"
     target = None
     if recipe.target.dataset is not None:
-        # Nobody needs label files to adapt to a data set that could have some.
-        found = resolve(recipe.target.dataset, recipe.target.split, needs_labels=recipe.oracle)
+        found = resolve(recipe.target.dataset, recipe.target.split, labels=target_labels)
         target = take_subset(found, recipe.target.subset)
     classes = agree(source, target if target is not None else source, recipe.classes)
     streams = recipe.labelled_streams
     also = {
         name: tuple(
             take_subset(
-                resolve(one.dataset, one.split, needs_labels=name != "target" or recipe.oracle), one.subset
+                resolve(one.dataset, one.split, labels=target_labels if name == "target" else "needed"),
+                one.subset,
             )
             for one in stream.also
         )

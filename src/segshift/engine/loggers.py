@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from segshift.engine.health import WINDOW, advise
 from segshift.files import json_ready, write_text
 from segshift.plain import say
 
@@ -22,13 +24,15 @@ class MetricsFile:
 
     Attributes:
         path: the file.
-        evaluated: steps after which an evaluation was written.
+        scores: of each evaluation by its step: `target_miou`, if there are labels, and the label-free ones.
     """
 
     def __init__(self, path: Path, done_steps: int) -> None:
         """Open for appending, without the lines that a resumed run is about to write again."""
         self.path = path
-        self.evaluated: set[int] = set()
+        self.scores: dict[int, dict[str, Any]] = {}
+        self._newest: deque[Mapping[str, Any]] = deque(maxlen=WINDOW)
+        self._advised: set[str] = set()
         kept = []
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
@@ -48,13 +52,25 @@ class MetricsFile:
         self._stream.flush()
         self._notice({"step": step, **values})
 
+    def advise(self, step: int) -> list[str]:
+        """Write what is sick in the newest lines, every symptom once in a run; return it for people."""
+        new = [advice for advice in advise(self._newest) if advice.symptom not in self._advised]
+        for advice in new:
+            self.write(step, advice=advice.to_dict())
+        return [advice.line for advice in new]
+
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
 
     def _notice(self, record: Mapping[str, Any]) -> None:
-        if "evaluation" in record:
-            self.evaluated.add(record["step"])
+        if "losses" in record or "unsupervised" in record:
+            self._newest.append(record)
+        if "advice" in record:
+            self._advised.add(record["advice"]["symptom"])
+        if "evaluation" in record or "unsupervised" in record:
+            labelled = {"target_miou": record["evaluation"]["miou"]} if record.get("evaluation") else {}
+            self.scores[record["step"]] = {**labelled, **record.get("unsupervised", {})}
 
 
 class ProgressLine:

@@ -19,6 +19,7 @@ from segshift.config import Strict, parse
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
 from segshift.data.resolve import resolve
+from segshift.data.sampling import take_subset
 from segshift.engine.pseudo_label_folder import PseudoLabelFolder
 from segshift.engine.pseudo_label_rules import DEFAULT_PORTION, ConfidenceHistogram, Rule, Selection
 from segshift.engine.recipe import Recipe
@@ -99,9 +100,11 @@ def run_pseudo_label_stage(
         raise InputError(f"{where}: needs target images: give --target or `target.dataset`")
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
-    streams = [(recipe.target.dataset, recipe.target.split)]
-    streams += [(one.dataset, one.split) for one in recipe.target.also]
-    splits = [resolve(dataset, split, needs_labels=False) for dataset, split in streams]
+    streams = [(recipe.target.dataset, recipe.target.split, recipe.target.subset)]
+    streams += [(one.dataset, one.split, one.subset) for one in recipe.target.also]
+    splits = [
+        take_subset(resolve(dataset, split, labels="unused"), subset) for dataset, split, subset in streams
+    ]
     samples = [sample for split in splits for sample in split.samples]
     write_pseudo_labels(model, samples, config, folder, console, title=where)
 

@@ -5,14 +5,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from segshift.config import Strict
+from segshift.config import Strict, did_you_mean
 from segshift.data.sampling import SamplingConfig, SubsetConfig
 from segshift.data.transforms import Augmentation
 from segshift.engine.schedule import ScheduleConfig
+from segshift.evaluation.unsupervised import SCORES
 from segshift.models.segmenter import SegmenterConfig
 
 # The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.
 CLASSIFIERS = ("head", "second_head", "auxiliary_head")
+# Besides the names of `SCORES`, what `training.select` may be.
+LAST, TARGET_MIOU = "last", "target_miou"
 
 
 class Provenance(Strict):
@@ -108,6 +111,10 @@ class TrainingConfig(Strict):
         channels_last: memory layout that is faster for convolutions on most machines.
         threads: PyTorch's CPU threads; null keeps its default.
         workers: loader processes per domain; 0 loads in the training process.
+        select: which checkpoint becomes the model: last, or the best of all evaluations by a score that
+            needs no target labels (docs/health.md lists them). target_miou, a bound, needs the next key.
+        oracle_selection: select by target labels. For comparison only, and marked so in every table; `oracle`
+            is about training on them.
     """
 
     steps: int = Field(1000, ge=0)
@@ -123,10 +130,34 @@ class TrainingConfig(Strict):
     channels_last: bool = True
     threads: int | None = Field(None, ge=1)
     workers: int = Field(2, ge=0)
+    select: str = LAST
+    oracle_selection: bool = False
+
+    @field_validator("select")
+    @classmethod
+    def _known_score(cls, select: str) -> str:
+        known = [LAST, *SCORES, TARGET_MIOU]
+        if select not in known:
+            raise ValueError(f"{select!r} is none of {', '.join(known[:-1])}{did_you_mean(select, known)}")
+        return select
+
+    @model_validator(mode="after")
+    def _selection_is_possible(self) -> Self:
+        if self.oracle_selection != (self.select == TARGET_MIOU):
+            raise ValueError(
+                f"select: {TARGET_MIOU} uses target labels; it goes with oracle_selection: true "
+                "(--oracle-selection), and that with nothing else"
+            )
+        if self.select != LAST and self.steps and not self.evaluate_every:
+            raise ValueError(
+                f"select: {self.select} compares checkpoints, so set training.evaluate_every (in steps)"
+            )
+        return self
 
 
 class EvaluationConfig(Strict):
-    """How the run is judged. Labels found here are for the report only, never for training or selection.
+    """How the run is judged. Labels found here are for the report only: never for training, and for selection
+    only if `training.oracle_selection` says so.
 
     Attributes:
         dataset: a dataset argument; null takes the target's.
@@ -139,6 +170,11 @@ class EvaluationConfig(Strict):
         scales: factors of the input size; the probabilities of several are averaged (multi-scale test).
         flip: average with the mirrored image, too.
         batch_size: images per forward pass.
+        unsupervised_images: so many unlabelled training images of the target get label-free scores at every
+            evaluation of `training.evaluate_every`; 0 for none.
+        source_validation: labelled source images for the score of that name, a dataset argument; images that
+            are trained on are left out. null takes the source's split `val` or, where there is none, what
+            `source.subset` leaves out.
     """
 
     dataset: str | None = None
@@ -149,6 +185,8 @@ class EvaluationConfig(Strict):
     scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((1.0,), min_length=1)
     flip: bool = False
     batch_size: int = Field(4, ge=1)
+    unsupervised_images: int = Field(32, ge=0)
+    source_validation: str | None = None
 
     @model_validator(mode="after")
     def _window_for_sliding(self) -> Self:
@@ -245,10 +283,23 @@ class Recipe(Strict):
         streams = {"pseudo_labelled": self.pseudo_labelled, "target_labelled": self.target_labelled}
         return {name: stream for name, stream in streams.items() if stream is not None}
 
+    @model_validator(mode="after")
+    def _scores_to_select_by(self) -> Self:
+        if self.training.select not in (LAST, TARGET_MIOU) and not self.evaluation.unsupervised_images:
+            raise ValueError(
+                f"training.select: {self.training.select} needs evaluation.unsupervised_images above 0"
+            )
+        return self
+
+    @property
+    def trains_on_target_labels(self) -> bool:
+        """Whether true labels of the target take part in training."""
+        return self.oracle or self.target_labelled is not None
+
     @property
     def uses_target_labels(self) -> bool:
-        """Whether true labels of the target take part in training, which every table must say."""
-        return self.oracle or self.target_labelled is not None
+        """Whether they take part in training or in the choice of a checkpoint, which every table must say."""
+        return self.trains_on_target_labels or self.training.oracle_selection
 
     def optimizer_for(self, network: str) -> OptimizerConfig:
         """The settings of one network's optimizer: its own, else "adversary", else the defaults."""

@@ -9,13 +9,17 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from segshift.config import parse
 from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import resolve_domains
+from segshift.engine.fingerprint import finished_result, is_current
+from segshift.engine.health import pseudo_label_advice, read_summary
 from segshift.engine.presets import stage_recipe, stage_settings
-from segshift.engine.pseudo_labels import run_pseudo_label_stage
+from segshift.engine.pseudo_label_folder import SUMMARY
+from segshift.engine.pseudo_labels import PseudoLabelConfig, run_pseudo_label_stage
 from segshift.engine.recipe import Recipe
-from segshift.engine.trainer import Trainer, finished_result, is_current, on_main_process
-from segshift.engine.translation import run_translate_stage
+from segshift.engine.trainer import Trainer, on_main_process
+from segshift.engine.translation import TranslationConfig, run_translate_stage
 from segshift.errors import InputError
 from segshift.files import atomic_path, write_text
 from segshift.models import MODEL_FILE
@@ -42,6 +46,10 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
     """
     if not recipe.stages:
         return _run_stage(recipe, folder, console, resume)
+    for index in range(len(recipe.stages)):
+        # A stage that refers to none before it says so now, not after hours of training.
+        stage_recipe(recipe, index)
+        _check_settings(recipe, index)
     _write_config(recipe, folder)
     results: Mapping[str, Any] = {}
     folders: dict[str, Path] = {}
@@ -63,6 +71,19 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
             with atomic_path(folder / name) as temporary:
                 shutil.copyfile(model / name, temporary)
     return results
+
+
+def _check_settings(recipe: Recipe, index: int) -> None:
+    """Raises InputError for settings that a stage which writes data does not have."""
+    stage = recipe.stages[index]
+    where = f"{recipe.name}, stage {stage.name}, settings"
+    settings = stage_settings(recipe, index, {})
+    if stage.kind == "pseudo_label":
+        parse(PseudoLabelConfig, settings, where)
+    elif stage.kind == "translate":
+        parse(TranslationConfig, {"translator": "", **settings}, where)
+    elif settings:
+        raise InputError(f"{where}: a training stage has none; use `changes`, or set `kind`")
 
 
 def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool) -> Mapping[str, Any]:
@@ -96,6 +117,8 @@ def _write_data(
     where = f"{recipe.name}, stage {stage.name}"
     if stage.kind == "pseudo_label":
         on_main_process(lambda: run_pseudo_label_stage(staged, settings, folder, console, where))
+        for advice in pseudo_label_advice(read_summary(folder / SUMMARY)):
+            say(console, f"{where}  advice: {advice.line}")
     else:
         if folders:
             settings = {"translator": str(list(folders.values())[-1]), **settings}

@@ -19,8 +19,22 @@ _TINY: dict[str, Any] = {
     "target": {**_dataset("overcast"), "augmentation": _AUGMENTATION},
     "model": {"weights": "none"},
     "init_from": None,
-    "training": {"batch_size": 2, "micro_batches": 1, "workers": 0, "evaluate_every": 0, "precision": "fp32"},
-    "evaluation": {"dataset": None, "split": "val", "input_size": None, "mode": "whole"},
+    "training": {
+        "batch_size": 2,
+        "micro_batches": 1,
+        "workers": 0,
+        "evaluate_every": 0,
+        "precision": "fp32",
+        "select": "last",
+        "oracle_selection": False,
+    },
+    "evaluation": {
+        "dataset": None,
+        "split": "val",
+        "input_size": None,
+        "mode": "whole",
+        "source_validation": None,
+    },
 }
 
 

@@ -1,7 +1,5 @@
 """The loop around the step: resume, evaluate, checkpoint, stop. The only file that imports accelerate."""
 
-import hashlib
-import json
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -22,29 +20,21 @@ from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
 from segshift.engine.feed import Place, TrainingData
+from segshift.engine.fingerprint import recipe_fingerprint
 from segshift.engine.loggers import MetricsFile, ProgressLine
 from segshift.engine.pictures import write_pictures
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
+from segshift.engine.selection import Scores, Selection, target_miou
 from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.step import StepSettings, train_step
+from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, NonFiniteLossError, StoppedError
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
 from segshift.methods import Method
-from segshift.models import MODEL_FILE
+from segshift.models import Segmenter
 from segshift.plain import say
-
-# Keys whose change does not change what is trained, so that a resumed run may differ in them.
-_FREE_KEYS = {
-    "evaluate_every",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "log_every",
-    "pictures_every",
-    "workers",
-    "threads",
-}
 
 
 class Trainer:
@@ -65,6 +55,9 @@ class Trainer:
         self._broadcast_weights()
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.training.keep_checkpoints)
+        self.selection = Selection(recipe, domains, folder)
+        if self.selection.by_score and self.method.deployed() is None:
+            raise InputError(f"training.select: {recipe.training.select}: this method trains no segmenter")
         self.data = TrainingData(recipe, domains, announce=lambda line: say(console, line))
         self.settings = StepSettings(
             clip_norm=recipe.training.clip_norm,
@@ -88,6 +81,8 @@ class Trainer:
             self.method.train()
             self.method.prepare(self.data)
         metrics = MetricsFile(self.folder / "metrics.jsonl", done) if main else None
+        if metrics:
+            self.selection.check_kept(metrics.scores)
         title = self.recipe.name
         with (
             stop_on_signal() as stop,
@@ -96,7 +91,7 @@ class Trainer:
             if done:
                 line.note(f"{title}: continues after step {done}")
             self._loop(done, fingerprint, stop, metrics, line)
-            result = self._finish(metrics, time.monotonic() - started)
+            result = self._finish(fingerprint, metrics, line, time.monotonic() - started)
         if metrics:
             metrics.close()
         return result
@@ -109,7 +104,7 @@ class Trainer:
             self._save(0, fingerprint)
         else:
             # A run that was stopped between a save and its evaluation catches up.
-            self._evaluate_if_due(done, metrics, line)
+            self._evaluate_if_due(done, fingerprint, metrics, line)
         steps = self.data.steps(self.place, done, self.method.uses_target) if done < training.steps else []
         for micro_batches in steps:
             self.method.train()
@@ -127,6 +122,7 @@ class Trainer:
                 losses = log.values()
                 metrics.write(done, losses=losses, lr=rates)
                 line.show(done, losses, rates)
+                self._advise(done, metrics, line)
             stopping = self._agree_to_stop(stop)
             if last or stopping or done % training.checkpoint_every == 0:
                 self._save(done, fingerprint)
@@ -136,58 +132,108 @@ class Trainer:
                 raise StoppedError(stop.signal_number, done)
             if metrics and training.pictures_every and (last or done % training.pictures_every == 0):
                 write_pictures(self.method, micro_batches[0], self.folder / "pictures", done)
-            self._evaluate_if_due(done, metrics, line)
+            self._evaluate_if_due(done, fingerprint, metrics, line)
 
-    def _evaluate_if_due(self, done: int, metrics: MetricsFile | None, line: ProgressLine) -> None:
+    def _evaluate_if_due(
+        self, done: int, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine
+    ) -> None:
         every = self.recipe.training.evaluate_every
         if not every or done % every or done == self.recipe.training.steps:
             return
-        if self._any(metrics is not None and done in metrics.evaluated):
+        if self._any(metrics is not None and done in metrics.scores):
             return
-        result = self.evaluate()
-        if metrics and result is not None:
-            metrics.write(done, evaluation=result.to_dict())
+        result = self._evaluate_and_record(done, fingerprint, metrics, line)
+        if result is not None:
             line.note(f"{self.recipe.name}  step {done}  mIoU {100 * result.miou:.1f}")
 
-    def evaluate(self) -> EvaluationResult | None:
-        """Evaluate the network to be deployed; None without one, or without a labelled evaluation set.
+    def _evaluate_and_record(
+        self, done: int, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine
+    ) -> EvaluationResult | None:
+        """Evaluate, keep the model if it is the best so far, and write metrics.jsonl, in an order in which a
+        kill between any two loses nothing: the model, its checkpoint, the line, then the old model goes.
+        """
+        result = self.evaluate(self.method.deployed())
+        scores: Scores = {}
+        history: dict[int, dict[str, Any]] = {}
+        segmenter = self.method.deployed()
+        if metrics and segmenter is not None:
+            scores = self.selection.scores(segmenter)
+            history = {**metrics.scores, done: {**target_miou(result), **scores}}
+        best = self.selection.by_score and self.selection.best_step(history) == done
+        if best and segmenter is not None:
+            self.selection.keep(done, segmenter)
+        # A resumed run must never start before its best model: others are gone.
+        if self._any(best and done not in self.checkpoints.steps()):
+            self._save(done, fingerprint)
+        if metrics:
+            entry = {} if result is None else {"evaluation": result.to_dict()}
+            if entry or scores:
+                metrics.write(done, **entry, **({"unsupervised": scores} if scores else {}))
+            if best:
+                self.selection.tidy(done)
+            self._advise(done, metrics, line)
+        return result
+
+    def _advise(self, done: int, metrics: MetricsFile, line: ProgressLine) -> None:
+        for text in metrics.advise(done):
+            line.note(f"{self.recipe.name}  step {done}  advice: {text}")
+
+    def evaluate(self, segmenter: Segmenter | None) -> EvaluationResult | None:
+        """Evaluate a network; None without one, or without a labelled evaluation set.
 
         Only the main process computes, the others wait.
         """
         self._average_buffers()
         result = None
-        segmenter = self.method.deployed()
-        if self.place.rank == 0 and self.domains.evaluation is not None and segmenter is not None:
-            settings = self.recipe.evaluation
-            dataset = SegmentationDataset(
-                self.domains.evaluation, self.domains.classes, None, with_labels=True
-            )
-            result = evaluate(
-                segmenter,
-                dataset,
-                mode=settings.mode,
-                input_size=self.recipe.inference_size(),
-                window=settings.window,
-                scales=settings.scales,
-                flip=settings.flip,
-                batch_size=settings.batch_size,
-                device=self.place.device,
-            )
+        if self.place.rank == 0 and segmenter is not None:
+            result = self._judge(segmenter)
         self.accelerator.wait_for_everyone()
         return result
 
-    def _finish(self, metrics: MetricsFile | None, seconds: float) -> EvaluationResult | None:
-        after = self.evaluate()
-        if self.place.rank == 0:
-            if metrics and after is not None and self.recipe.training.steps not in metrics.evaluated:
-                metrics.write(self.recipe.training.steps, evaluation=after.to_dict())
+    def _judge(self, segmenter: Segmenter) -> EvaluationResult | None:
+        if self.domains.evaluation is None:
+            return None
+        settings = self.recipe.evaluation
+        return evaluate(
+            segmenter,
+            SegmentationDataset(self.domains.evaluation, self.domains.classes, None, with_labels=True),
+            mode=settings.mode,
+            input_size=self.recipe.inference_size(),
+            window=settings.window,
+            scales=settings.scales,
+            flip=settings.flip,
+            batch_size=settings.batch_size,
+            device=self.place.device,
+        )
+
+    def _finish(
+        self, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine, seconds: float
+    ) -> EvaluationResult | None:
+        steps = self.recipe.training.steps
+        if self._any(metrics is not None and steps in metrics.scores):
+            after = self.evaluate(self.method.deployed())
+        else:
+            after = self._evaluate_and_record(steps, fingerprint, metrics, line)
+        if metrics:
             self.method.save(self.folder)
+            best = self.selection.best_step(metrics.scores) if self.selection.by_score else None
+            if best is not None:
+                segmenter = self.selection.deploy(best).to(self.place.device)
+                self.selection.tidy(best)
+                if best != steps:
+                    after = self._judge(segmenter)
             write_json(self.folder / "environment.json", describe_environment(self.place.device))
-            write_json(self.folder / "results.json", self._results(after, seconds))
+            chosen = {
+                "selected": self.selection.describe(best),
+                "selection": self.selection.to_dict(best, metrics.scores),
+            }
+            write_json(self.folder / "results.json", self._results(after, seconds, chosen))
         self.accelerator.wait_for_everyone()
         return after
 
-    def _results(self, after: EvaluationResult | None, seconds: float) -> dict[str, Any]:
+    def _results(
+        self, after: EvaluationResult | None, seconds: float, chosen: Mapping[str, Any]
+    ) -> dict[str, Any]:
         training = self.recipe.training
         return {
             "name": self.recipe.name,
@@ -200,14 +246,19 @@ class Trainer:
             "pseudo_labelled": self.data.describe("pseudo_labelled"),
             "target_labelled": self.data.describe("target_labelled"),
             "evaluated_on": self.domains.describe("evaluation"),
-            "selected": "last checkpoint",
-            "uses_target_labels": self.recipe.uses_target_labels,
+            **chosen,
+            "uses_target_labels": self.recipe.uses_target_labels or self._started_with_target_labels,
             "seconds_of_last_session": round(seconds, 1),
             "evaluation": None if after is None else after.to_dict(),
             "confusion": None if after is None else after.confusion.tolist(),
             "fingerprint": recipe_fingerprint(self.recipe),
             "evaluation_settings": self.recipe.evaluation.model_dump(mode="json"),
         }
+
+    @property
+    def _started_with_target_labels(self) -> bool:
+        start = self.recipe.init_from
+        return start is not None and saw_target_labels(start) is True
 
     def _save(self, step: int, fingerprint: str) -> None:
         self._average_buffers()
@@ -261,43 +312,3 @@ def on_main_process(work: Callable[[], None]) -> None:
     if accelerator.is_main_process:
         work()
     accelerator.wait_for_everyone()
-
-
-def recipe_fingerprint(recipe: Recipe) -> str:
-    """A hash of everything in the recipe that changes what is trained."""
-    data = recipe.model_dump(
-        mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
-    )
-    if recipe.init_from is not None:
-        data["init_from"] = _content(Path(recipe.init_from).expanduser())
-    data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _content(start: Path) -> str:
-    """A hash of the model to start from: where it lies does not matter, what it is does."""
-    file = start / MODEL_FILE if start.is_dir() else start
-    # A missing file is named with its remedy when the network is built.
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(start)
-
-
-def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
-    """The results of a run folder that is complete and was trained by this recipe, else None.
-
-    They may come from another evaluation: see `is_current`.
-
-    Raises:
-        InputError: the folder holds the results of another recipe.
-    """
-    path = folder / "results.json"
-    if not path.is_file():
-        return None
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if results.get("fingerprint") != recipe_fingerprint(recipe):
-        raise InputError(f"{folder}: holds a finished run with other settings; choose another --out folder")
-    return results
-
-
-def is_current(results: Mapping[str, Any], recipe: Recipe) -> bool:
-    """Whether finished results were evaluated as the recipe asks; a trained network can be judged anew."""
-    return bool(results.get("evaluation_settings") == recipe.evaluation.model_dump(mode="json"))

@@ -18,6 +18,7 @@ from segshift.data.finder import Sample
 from segshift.data.images import read_image
 from segshift.data.making import claim_folder, progress_bar
 from segshift.data.resolve import resolve
+from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
 from segshift.data.transforms import Augmentation
 from segshift.data.writing import ImageFormat, SplitWriter, fingerprint, some_samples
@@ -95,7 +96,7 @@ def run_translate_stage(
         torch.set_num_threads(recipe.training.threads)
     outcome = translate_split(
         config.translator,
-        resolve(recipe.source.dataset, recipe.source.split),
+        take_subset(resolve(recipe.source.dataset, recipe.source.split), recipe.source.subset),
         folder,
         size=config.size or recipe.source.augmentation.resize,
         image_format=config.format,

@@ -1,12 +1,14 @@
 """Evaluate a folder of prediction PNGs that some other program wrote."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from segshift.data.images import read_label
 from segshift.data.labels import IGNORE, ClassSet, class_mapping, class_set, class_set_names
@@ -34,7 +36,7 @@ class _Reader:
         if self.ids == LABEL_IDS:
             values: NDArray[Any] = self.split.decoder.read(path)
         else:
-            values = read_label(path, TRAIN_IDS)
+            values = _read_ids(path)
             wrong = values[(values >= self.classes.count) & (values != IGNORE)]
             if wrong.size:
                 raise InputError(
@@ -143,7 +145,7 @@ def guess_ids(files: Sequence[Path], split: Split) -> str:
         return TRAIN_IDS
     seen = np.zeros(2**16, bool)
     for path in files:
-        seen[np.unique(read_label(path, "ids", decoder.channel))] = True
+        seen[np.unique(_read_ids(path, decoder.channel))] = True
     values = set(np.flatnonzero(seen).tolist()) - {IGNORE}
     beyond = sorted(value for value in values if value >= classes.count)
     evaluated = {value: train_id for value, train_id in decoder.values.items() if train_id != IGNORE}
@@ -160,3 +162,17 @@ def guess_ids(files: Sequence[Path], split: Split) -> str:
             f"ids or train ids; say --prediction-ids {LABEL_IDS} or {TRAIN_IDS}"
         )
     return TRAIN_IDS
+
+
+def _read_ids(path: Path, channel: int | None = None) -> NDArray[Any]:
+    """A prediction's values, (H, W). Raises InputError, for colors in words that are about predictions."""
+    try:
+        return read_label(path, TRAIN_IDS, channel)
+    except InputError:
+        with suppress(OSError), Image.open(path) as image:
+            if len(image.getbands()) > 1 and image.format == "PNG":
+                raise InputError(
+                    f"{path}: has {len(image.getbands())} channels ({image.mode}), like a picture of "
+                    f"colors; a prediction is a PNG of one channel with the ids"
+                ) from None
+        raise

@@ -1,6 +1,6 @@
 """How far two classifiers on the same features agree: in what they predict, and in their weights (CLAN)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -38,23 +38,25 @@ def cosine_discrepancy(probs_a: Tensor, probs_b: Tensor) -> Tensor:
     return 0.5 * apart.square().sum(dim=1, keepdim=True)
 
 
-def weight_similarity(params_a: Sequence[Tensor], params_b: Sequence[Tensor]) -> Tensor:
+def weight_similarity(params_a: Iterable[Tensor], params_b: Iterable[Tensor]) -> Tensor:
     r"""Cosine of two classifiers' weights, :math:`\frac{w_1 \cdot w_2}{\|w_1\| \|w_2\|}`.
 
     Minimised, it keeps the two classifiers different views of the same features.
 
     Args:
-        params_a: parameters of the first classifier, each flattened, all concatenated to one vector.
+        params_a: parameters of the first classifier, each flattened, all concatenated to one vector; a list,
+            or what `Module.parameters()` gives.
         params_b: those of the second, in the same order.
 
     Returns:
         Scalar in [-1, 1]; 0 if one of the vectors is zero. The public code adds 1, which has no gradient.
 
     Raises:
-        ValueError: no parameters, or vectors of different lengths.
+        ValueError: no parameters, or shapes that differ.
 
     Source: Luo et al., CLAN, CVPR 2019, equation 4.
     """
+    params_a, params_b = list(params_a), list(params_b)
     if not params_a or [p.shape for p in params_a] != [p.shape for p in params_b]:
         shapes = " and ".join(str([tuple(p.shape) for p in params]) for params in (params_a, params_b))
         raise ValueError(f"weight_similarity: needs two equal, non-empty lists of shapes, not {shapes}")

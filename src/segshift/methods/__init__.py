@@ -85,6 +85,24 @@ def needs_segmenter(config: dict[str, Any], where: str = "method") -> bool:
     return method.needs_segmenter(parse(method.Config, config, where))
 
 
+def with_defaults(config: dict[str, Any], where: str = "method") -> dict[str, Any]:
+    """A recipe's `method:` section with every default of the method and of its terms filled in.
+
+    Raises:
+        InputError: as `build_method`, apart from what concerns the network.
+    """
+    method = method_class(config.get("name", "align"), where)
+    filled: dict[str, Any] = parse(method.Config, config, where).model_dump(mode="json")
+    if issubclass(method, Align):
+        filled["terms"] = [
+            parse(
+                term_class(term.get("term"), f"{where}.terms.{i}.term").Config, term, f"{where}.terms.{i}"
+            ).model_dump(mode="json")
+            for i, term in enumerate(filled["terms"])
+        ]
+    return filled
+
+
 def _build_term(config: dict[str, Any], segmenter: Segmenter, where: str) -> Term:
     term = term_class(config.get("term"), f"{where}.term")
     settings: Any = parse(term.Config, config, where)
@@ -119,4 +137,5 @@ __all__ = [
     "method_class",
     "needs_segmenter",
     "term_class",
+    "with_defaults",
 ]

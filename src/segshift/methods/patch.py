@@ -86,7 +86,9 @@ class PatchAlignment(AdversarialTerm):
     """
 
     Config = PatchConfig
-    why_splits_differ = "patches without a mode do not count, and parts of a batch may have different numbers of them"
+    why_splits_differ = (
+        "patches without a mode do not count, and parts of a batch may have different numbers of them"
+    )
     centers: Tensor
 
     def __init__(self, config: PatchConfig, segmenter: Segmenter) -> None:

@@ -323,7 +323,7 @@ def test_images_alone_are_a_target(tmp_path: Path) -> None:
     fill(tmp_path / "tree", [(f"night/{i}.jpg", None) for i in range(3)])
     proposal = propose(tmp_path / "tree", tmp_path)
     assert split_sizes(proposal) == {"train": (3, False)}
-    assert resolve(str(proposal.path), needs_labels=False).samples
+    assert resolve(str(proposal.path), labels="optional").samples
     assert_no_errors(proposal)
     (tmp_path / "b").mkdir()
     assert propose(tmp_path / "tree", tmp_path / "b", "floor,rack").counts

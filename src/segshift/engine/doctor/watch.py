@@ -33,14 +33,24 @@ class Watched(Method):
         return self.method.networks()
 
     def step(self, batch: Batch) -> Iterator[Update]:
-        """The method's updates; around each, compare what moved with what was announced."""
+        """The method's updates; around each, compare what moved with what was announced.
+
+        Between two updates nothing may move: only optimizers change what is in a network.
+        """
+        before = self._state()
         for update in self.method.step(batch):
+            title = "+".join(update.names)
+            self._tell(self._moved(before), f"moved by hand before the update of {title}")
             before = self._state()
             self._turn = update.names
             yield update
             announced = set(update.names) if update.step else set()
-            moved = {name for name, value in self._state().items() if not torch.equal(value, before[name])}
-            self._tell(moved - announced, f"moved at the update of {'+'.join(update.names)}")
+            self._tell(self._moved(before) - announced, f"moved at the update of {title}")
+            before = self._state()
+        self._tell(self._moved(before), "moved by hand after the last update")
+
+    def _moved(self, before: dict[str, Tensor]) -> set[str]:
+        return {name for name, value in self._state().items() if not torch.equal(value, before[name])}
 
     def _state(self) -> dict[str, Tensor]:
         return {

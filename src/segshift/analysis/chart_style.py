@@ -1,0 +1,122 @@
+"""How the charts look: one style, colors of models and domains, and saving as PNG and SVG."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from segshift.errors import InputError
+from segshift.files import atomic_path
+from segshift.pictures import FAINT, INK, PAPER
+
+# The first model, usually source-only, is gray; the others keep apart also for color-blind readers.
+MODEL_COLORS = ("#8b949e", "#1f6fd6", "#e0781e", "#1a9c77", "#b4459c", "#c9a20a", "#6a50c7", "#c93a3a")
+DOMAIN_COLORS = ("#1f6fd6", "#e0781e")
+DOMAINS = ("source", "target")
+SUFFIXES = (".png", ".svg")
+_DPI = 160
+
+
+def hex_color(color: Sequence[int]) -> str:
+    """#rrggbb of an 8-bit RGB color."""
+    return "#" + "".join(f"{int(part):02x}" for part in color)
+
+
+_INK, _FAINT, _PAPER = hex_color(INK), hex_color(FAINT), hex_color(PAPER)
+MUTED = "#59636e"
+_STYLE: Any = {
+    "figure.facecolor": _PAPER,
+    "savefig.facecolor": _PAPER,
+    "axes.facecolor": _PAPER,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.7,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "text.color": _INK,
+    "xtick.color": _FAINT,
+    "xtick.labelcolor": _INK,
+    "ytick.color": _FAINT,
+    "ytick.labelcolor": _INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.8,
+    # Equal data give equal SVG files.
+    "svg.hashsalt": "segshift",
+}
+
+
+@contextmanager
+def chart(
+    path: Path,
+    size_in: tuple[float, float],
+    title: str,
+    subtitle: str = "",
+    rows: int = 1,
+    columns: int = 1,
+    **subplots: Any,
+) -> Iterator[tuple[Figure, list[list[Axes]]]]:
+    """A figure in the style, written as `path`.png and `path`.svg when the block ends well.
+
+    Args:
+        path: without a suffix.
+        size_in: width and height in inches.
+        title: heading of the whole figure.
+        subtitle: a smaller line below it: what was measured on what.
+        rows: of axes.
+        columns: of axes.
+        subplots: further arguments of `Figure.subplots`.
+
+    Yields:
+        The figure, and its axes by row and column.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=size_in, layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False, **subplots)
+        # Inches from the top, so that a tall figure has the same heading as a flat one.
+        lines = 1 + (subtitle.count("\n") + 1 if subtitle else 0)
+        figure.get_layout_engine().set(  # type: ignore[union-attr,call-arg]
+            rect=(0, 0, 1, 1 - (0.28 + 0.2 * lines) / size_in[1]), w_pad=0.08, h_pad=0.08
+        )
+        figure.text(0.1 / size_in[0], 1 - 0.1 / size_in[1], title, size=12.5, weight="bold", va="top")
+        if subtitle:
+            figure.text(
+                0.1 / size_in[0], 1 - 0.36 / size_in[1], subtitle, size=9, color=MUTED, va="top",
+                linespacing=1.4,
+            )  # fmt: skip
+        yield figure, [list(row) for row in axes]
+        # The layout of axes with equal aspects is only found the second time.
+        figure.draw_without_rendering()
+        for suffix in SUFFIXES:
+            # The date would make every file another one.
+            metadata = {"Date": None} if suffix == ".svg" else None
+            with atomic_path(path.with_name(path.name + suffix)) as temporary:
+                figure.savefig(temporary, dpi=_DPI, metadata=metadata)
+
+
+def model_colors(names: Sequence[str]) -> dict[str, str]:
+    """A color per model. Raises InputError for more models than there are colors."""
+    if len(names) > len(MODEL_COLORS):
+        raise InputError(
+            f"{len(names)} models in one picture cannot be told apart; give at most {len(MODEL_COLORS)}"
+        )
+    return dict(zip(names, MODEL_COLORS, strict=False))
+
+
+def shorten(name: str, length: int = 34) -> str:
+    """A name for a legend or a title; the end of a long one stays, because it is what differs."""
+    return name if len(name) <= length else "…" + name[1 - length :]

@@ -1,0 +1,158 @@
+"""Features of both domains in the plane: which points are taken, and their t-SNE."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segshift.analysis.features import Look
+from segshift.errors import InputError
+
+Level = Literal["patch", "class", "image"]
+LEVELS: tuple[Level, ...] = ("patch", "class", "image")
+NO_CLASS = -1
+LEAST_POINTS = 6
+_COMPONENTS = 50
+
+
+@dataclass(frozen=True)
+class Points:
+    """Features of one level.
+
+    Attributes:
+        features: (P, F) float32.
+        classes: (P,) int64 train ids; -1 for whole images.
+        domains: (P,) int64, 0 = source, 1 = target.
+    """
+
+    features: NDArray[np.float32]
+    classes: NDArray[np.int64]
+    domains: NDArray[np.int64]
+
+
+class PointSampler:
+    """A random sample of a domain's features on three levels, of bounded size, gathered image by image.
+
+    * patch: the mean feature of a block of `patch_cells` x `patch_cells` cells; its class is the one that
+      most of its labelled cells have, and blocks that are less than half labelled are left out.
+    * class: the mean feature of a class in one image.
+    * image: the mean feature of an image.
+
+    Every point gets a random key and the smallest keys stay: each class (each domain, for images) keeps
+    `limit` points that are a uniform sample of all that were seen. The keys depend on the seed and the
+    labels only, so that networks with features of one size are shown at the same places.
+    """
+
+    def __init__(self, limit: int = 40, patch_cells: int = 4, seed: int = 0) -> None:
+        if limit < 1 or patch_cells < 1:
+            raise InputError(f"limit = {limit}, patch_cells = {patch_cells}: both must be at least 1")
+        self.limit, self.patch_cells = limit, patch_cells
+        self._generator = np.random.default_rng(seed)
+        self._kept: dict[tuple[Level, int, int], tuple[NDArray[np.float64], NDArray[np.float32]]] = {}
+
+    def add(self, look: Look, domain: int) -> None:
+        """Take in an image of the source (domain 0) or of the target (1)."""
+        patches, classes = patch_features(look, self.patch_cells)
+        self._keep("patch", domain, classes, patches)
+        flat, ids = look.features.reshape(len(look.features), -1), look.labels.reshape(-1)
+        present = [int(train_id) for train_id in np.unique(ids) if train_id != 255]
+        means = np.array([flat[:, ids == train_id].mean(axis=1) for train_id in present], np.float32)
+        self._keep("class", domain, np.array(present, np.int64), means)
+        self._keep("image", domain, np.array([NO_CLASS]), look.descriptor[None])
+
+    def _keep(
+        self, level: Level, domain: int, classes: NDArray[np.int64], features: NDArray[np.float32]
+    ) -> None:
+        keys = self._generator.random(len(classes))
+        # Images have one heap for all classes: as many points as the classes together would be too many.
+        limit = self.limit if level != "image" else 5 * self.limit
+        for train_id in np.unique(classes):
+            own = classes == train_id
+            place = (level, int(train_id), domain)
+            new_keys, new_features = keys[own], features[own]
+            if place in self._kept:
+                new_keys = np.concatenate([self._kept[place][0], new_keys])
+                new_features = np.concatenate([self._kept[place][1], new_features])
+            smallest = np.argsort(new_keys, kind="stable")[:limit]
+            self._kept[place] = new_keys[smallest], new_features[smallest]
+
+    def points(self, level: Level) -> Points:
+        """The sample of one level. Raises InputError when it is empty."""
+        places = sorted(place for place in self._kept if place[0] == level)
+        if not places:
+            raise InputError(f"embedding: no {level} has a class; give labelled images")
+        sizes = [len(self._kept[place][0]) for place in places]
+        return Points(
+            np.concatenate([self._kept[place][1] for place in places]),
+            np.repeat([place[1] for place in places], sizes),
+            np.repeat([place[2] for place in places], sizes),
+        )
+
+
+def patch_features(look: Look, cells: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Mean features and majority classes of an image's blocks, as `PointSampler` says.
+
+    The blocks begin at the top left corner; cells that are left over at the right and bottom are not used,
+    and a map smaller than one block is one block.
+
+    Returns:
+        (B, F) float32 and (B,) int64.
+    """
+    depth, height, width = look.features.shape
+    tall, wide = min(cells, height), min(cells, width)
+    rows, columns = height // tall, width // wide
+    cut = look.features[:, : rows * tall, : columns * wide]
+    means = cut.reshape(depth, rows, tall, columns, wide).mean(axis=(2, 4)).reshape(depth, -1).T
+    blocks = look.labels[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
+    ids = blocks.transpose(0, 2, 1, 3).reshape(rows * columns, -1)
+    counts = np.stack([np.bincount(block, minlength=256)[:255] for block in ids])
+    known = 2 * counts.sum(axis=1) >= ids.shape[1]
+    return np.ascontiguousarray(means[known]), counts.argmax(axis=1)[known].astype(np.int64)
+
+
+def tsne(features: NDArray[np.float32], *, perplexity: float = 30.0, seed: int = 0) -> NDArray[np.float32]:
+    """Features in the plane by t-SNE (scikit-learn), after PCA to at most 50 components.
+
+    Args:
+        features: (P, F).
+        perplexity: about how many neighbors a point has; lowered to a third of the points if there are few.
+        seed: equal features, seeds and versions of scikit-learn give equal pictures.
+
+    Returns:
+        (P, 2) float32. The scale and the direction of its axes mean nothing.
+
+    Raises:
+        InputError: fewer than six points, or values that are not finite.
+
+    Source: van der Maaten and Hinton, JMLR 2008.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    if len(features) < LEAST_POINTS:
+        raise InputError(
+            f"t-SNE: {len(features)} points; it takes {LEAST_POINTS} or more, so give more images"
+        )
+    if not np.isfinite(features).all():
+        raise InputError("t-SNE: features that are not finite; the network has diverged, take an earlier one")
+    if (features == features[0]).all():
+        raise InputError("t-SNE: all features are equal; the network sees no difference, take another one")
+    if min(features.shape) > _COMPONENTS:
+        features = PCA(_COMPONENTS, random_state=seed).fit_transform(features)
+    plane = TSNE(perplexity=min(perplexity, (len(features) - 1) / 3), init="pca", random_state=seed)
+    result: NDArray[np.float32] = plane.fit_transform(features).astype(np.float32)
+    return result
+
+
+def embed(
+    sampler: PointSampler, perplexity: float = 30.0, seed: int = 0
+) -> Mapping[Level, tuple[Points, NDArray[np.float32]]]:
+    """Every level's points with their places in the plane; levels with too few points are left out."""
+    result: dict[Level, tuple[Points, NDArray[np.float32]]] = {}
+    for level in LEVELS:
+        points = sampler.points(level)
+        if len(points.features) >= LEAST_POINTS:
+            result[level] = points, tsne(points.features, perplexity=perplexity, seed=seed)
+    return result

@@ -1,0 +1,128 @@
+"""The curves of runs from their metrics.jsonl: losses, discriminators beside chance, label-free scores."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from segshift.analysis.chart_style import MODEL_COLORS, MUTED, chart, hex_color, shorten
+from segshift.errors import InputError
+from segshift.pictures import INK
+
+Record = Mapping[str, Any]
+_Curves = dict[str, list[tuple[int, float]]]
+
+_OWN = ("segmenter/", "generator/", "generators/")
+_CHANCE = ((0.5 * math.log(2), "0.5 log 2"), (math.log(2), "log 2"))
+_CHANCE_OF_FOUR = (math.log(4), "log 4")
+# A network's first loss lies this near its chance level, where it has one of these.
+_STARTS_WITHIN = 0.1
+_MIOU = "mIoU (target labels, for information)"
+_MARKS = ("o", "s")
+# The running mean that is drawn over the single lines of the log.
+_SMOOTHED_LINES = 5
+_ROW_IN, _MARGIN_IN = 2.9, 0.9
+
+
+def draw_loss_curves(path: Path, runs: Mapping[str, Sequence[Record]]) -> None:
+    """One row per run: losses of the trained networks, losses of the discriminators, label-free scores.
+
+    Losses are drawn as logged, faint, under their running mean over 5 lines of the log. Dashed lines are the
+    cross-entropies of a discriminator that cannot tell the domains apart, for those that start there.
+
+    Args:
+        path: without a suffix; written as PNG and SVG.
+        runs: the lines of metrics.jsonl by the run's name.
+
+    Raises:
+        InputError: runs without a logged loss.
+    """
+    if not any("losses" in record for records in runs.values() for record in records):
+        raise InputError("curves: no loss was logged; give runs that have trained")
+    size = (14.6, _MARGIN_IN + _ROW_IN * len(runs))
+    subtitle = "as logged, and the running mean over 5 lines of the log"
+    with chart(path, size, "Training curves", subtitle, len(runs), 3) as (_, grid):
+        for (name, records), (own, others, scores) in zip(runs.items(), grid, strict=True):
+            losses = _curves(records, "losses")
+            _draw(own, {key: line for key, line in losses.items() if key.startswith(_OWN)}, smooth=True)
+            own.set_title(f"{shorten(name)}: losses")
+            networks = {key: line for key, line in losses.items() if not key.startswith(_OWN)}
+            _draw(others, networks, smooth=True)
+            _chance_lines(others, networks)
+            others.set_title("discriminators")
+            _draw(scores, _scores(records), smooth=False)
+            scores.set_title("scores on the target")
+            scores.set(ylim=(0, 1.02), xlim=own.get_xlim())
+
+
+def _curves(records: Sequence[Record], key: str) -> _Curves:
+    found: _Curves = {}
+    for record in records:
+        for name, value in (record.get(key) or {}).items():
+            if value is not None:
+                found.setdefault(name, []).append((int(record["step"]), float(value)))
+    return found
+
+
+def _scores(records: Sequence[Record]) -> _Curves:
+    """The label-free scores, one that is no share as a share of its largest value, and the true mIoU."""
+    found: _Curves = {}
+    for name, line in _curves(records, "unsupervised").items():
+        largest = max(value for _, value in line)
+        if largest > 1:
+            name, line = f"{name} / {largest:.2f}", [(step, value / largest) for step, value in line]
+        found[name] = line
+    return found | _target_miou(records)
+
+
+def _target_miou(records: Sequence[Record]) -> _Curves:
+    line = [
+        (int(record["step"]), float(record["evaluation"]["miou"]))
+        for record in records
+        if record.get("evaluation") and record["evaluation"].get("miou") is not None
+    ]
+    return {_MIOU: line} if line else {}
+
+
+def _draw(axes: Axes, lines: _Curves, smooth: bool) -> None:
+    if not lines:
+        axes.text(0.5, 0.5, "none", ha="center", va="center", color=MUTED, transform=axes.transAxes)
+        axes.set_axis_off()
+        return
+    for number, (name, line) in enumerate(lines.items()):
+        steps, values = [step for step, _ in line], [value for _, value in line]
+        round_, place = divmod(number, len(MODEL_COLORS) - 1)
+        color = hex_color(INK) if name == _MIOU else MODEL_COLORS[1 + place]
+        if smooth:
+            axes.plot(steps, values, color=color, alpha=0.3, linewidth=1)
+            values = _running_mean(values)
+        # A single evaluation is a point, not a line.
+        mark = _MARKS[round_ % len(_MARKS)] if len(line) == 1 or not smooth else None
+        axes.plot(steps, values, color=color, marker=mark, markersize=3.5, label=name.replace("_", " "))
+    axes.set_xlabel("step")
+    axes.grid(axis="y")
+    if smooth:
+        axes.legend(fontsize=7, loc="best")
+    else:  # ten lines leave no room for their names
+        axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02))
+
+
+def _running_mean(values: Sequence[float]) -> list[float]:
+    reach = _SMOOTHED_LINES // 2
+    windows = (values[max(0, place - reach) : place + reach + 1] for place in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
+
+
+def _chance_lines(axes: Axes, lines: _Curves) -> None:
+    """The levels at which discriminators start, where they do."""
+    pictures = any(name.endswith(("_real", "_fake")) for name in lines)
+    first = [line[0][1] for line in lines.values()]
+    for level, name in (_CHANCE_OF_FOUR,) if pictures else _CHANCE:
+        if any(abs(value / level - 1) < _STARTS_WITHIN or pictures for value in first):
+            axes.axhline(level, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+            axes.annotate(
+                name, (1, level), xycoords=("axes fraction", "data"), color=MUTED, fontsize=7,
+                ha="right", va="bottom",
+            )  # fmt: skip

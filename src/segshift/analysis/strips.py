@@ -1,0 +1,130 @@
+"""Images beside their truth, the models' answers, and where the models are unsure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from segshift.analysis.chart_style import shorten
+from segshift.evaluation.evaluate import LabelledItems
+from segshift.files import atomic_path
+from segshift.losses.entropy import self_information
+from segshift.models.batch_norm import evaluating
+from segshift.models.resize import upsample
+from segshift.models.segmenter import Segmenter, SegmenterOutput, network_input
+from segshift.pictures import FAINT, INK, PAPER, Palette, Pixels, colorize, legend, present_ids, strip
+
+_ENTROPY_COLORS = "magma"
+_CELL_PX = 360
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image, its truth and every model's answer.
+
+    Attributes:
+        name: of the image.
+        image: (H, W, 3) uint8 RGB.
+        label: (H, W) uint8 train ids; None without a label.
+        predicted: by model, (H, W) uint8 train ids.
+        entropy: by model, (H, W) float32: entropy of the prediction over log C, in [0, 1].
+    """
+
+    name: str
+    image: Pixels
+    label: Pixels | None
+    predicted: dict[str, Pixels]
+    entropy: dict[str, NDArray[np.float32]]
+
+
+def show(
+    models: Mapping[str, Segmenter],
+    items: LabelledItems,
+    indices: Sequence[int],
+    names: Sequence[str],
+    *,
+    input_size: tuple[int, int] | None = None,
+) -> list[Shown]:
+    """Predictions and entropy maps of some images by several models, at the images' own size.
+
+    Args:
+        models: on the device where they shall run.
+        items: images with or without labels in the models' train ids.
+        indices: which of them.
+        names: of all items' images.
+        input_size: (width, height) in px; None takes each model's own `config.input_size`.
+    """
+    shown = []
+    for index in indices:
+        item = items[index]
+        label = None if item.label is None else item.label.numpy()
+        one = Shown(names[index], item.image.permute(1, 2, 0).numpy(), label, {}, {})
+        for name, segmenter in models.items():
+            with evaluating(segmenter), torch.inference_mode():
+                images = item.image[None].to(segmenter.device)
+                output: SegmenterOutput = segmenter(
+                    segmenter.normalize(network_input(images, input_size or segmenter.config.input_size))
+                )
+                probabilities = upsample(output.logits, (images.shape[-2], images.shape[-1])).softmax(dim=1)
+                information = self_information(probabilities, normalized=True).sum(dim=1)[0]
+                one.predicted[name] = probabilities.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
+                one.entropy[name] = information.clamp(0, 1).float().cpu().numpy()
+        shown.append(one)
+    return shown
+
+
+def draw_strips(path: Path, shown: Sequence[Shown], classes: Palette) -> None:
+    """Rows of image, truth and predictions, above the legend of the classes that occur; one PNG."""
+    rows = []
+    for one in shown:
+        row: list[tuple[str, Pixels | Image.Image]] = [(shorten(one.name), one.image)]
+        row += [] if one.label is None else [("truth", colorize(one.label, classes))]
+        row += [(shorten(name), colorize(label, classes)) for name, label in one.predicted.items()]
+        rows.append(row)
+    labels = [label for one in shown for label in (one.label, *one.predicted.values()) if label is not None]
+    footer = legend(classes, present_ids(labels, classes), width=_width(len(rows[0])))
+    _save(path, strip(rows, cell_width=_CELL_PX, footer=footer))
+
+
+def draw_entropy(path: Path, shown: Sequence[Shown]) -> None:
+    """Rows of image and entropy maps, with each map's mean in its caption, above the scale; one PNG."""
+    colors = matplotlib.colormaps[_ENTROPY_COLORS]
+    rows = []
+    for one in shown:
+        row: list[tuple[str, Pixels | Image.Image]] = [(shorten(one.name), one.image)]
+        for name, entropy in one.entropy.items():
+            pixels = np.round(255 * colors(entropy)[..., :3]).astype(np.uint8)
+            row.append((f"{shorten(name)}: mean {entropy.mean():.3f}", pixels))
+        rows.append(row)
+    _save(path, strip(rows, cell_width=_CELL_PX, footer=_scale(_width(len(rows[0])))))
+
+
+def _width(cells: int) -> int:
+    """Of a strip with so many cells, which its footer fills."""
+    return cells * _CELL_PX + (cells - 1) * 12 + 40
+
+
+def _scale(width: int) -> Image.Image:
+    """The colors of the entropy from 0 to 1."""
+    margin, height, font = 20, 18, ImageFont.load_default(size=16)
+    length = min(420, width - 2 * margin)
+    colors = matplotlib.colormaps[_ENTROPY_COLORS](np.linspace(0, 1, length))[..., :3]
+    bar = np.repeat(np.round(255 * colors).astype(np.uint8)[None], height, axis=0)
+    canvas = Image.new("RGB", (width, 84), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((margin, 4), "entropy of the prediction / log C", fill=INK, font=font)
+    canvas.paste(Image.fromarray(bar), (margin, 30))
+    draw.rectangle((margin - 1, 29, margin + length, 30 + height), outline=FAINT)
+    draw.text((margin, 52), "0, sure", fill=INK, font=font)
+    draw.text((margin + length, 52), "1, no idea", fill=INK, font=font, anchor="ra")
+    return canvas
+
+
+def _save(path: Path, picture: Image.Image) -> None:
+    with atomic_path(path) as temporary:
+        picture.save(temporary)

@@ -1,0 +1,150 @@
+"""`segshift analyze`: the papers' analyses of trained models, as pictures and one JSON file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segshift.cli.output import console, print_json, results
+from segshift.errors import InputError
+from segshift.plain import say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def analyze(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(metavar="CKPT...", help="Run folders or model files; the reference first.")
+    ],
+    source: Annotated[str, typer.Option("--source", help="Labelled: city:game, camvid:ROOT; or :SPLIT.")],
+    target: Annotated[str, typer.Option("--target", help="Data adapted to; split val unless named.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and analysis.json.")],
+    images: Annotated[int, typer.Option(min=2, help="Images of each domain, spread evenly.")] = 200,
+    only: Annotated[
+        str | None,
+        typer.Option(help="With commas: gains,confusion,centres,retrieval,embedding,entropy,strips,unseen."),
+    ] = None,
+    unseen: Annotated[
+        str | None, typer.Option(help="A labelled third domain for the same models; split val unless named.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="Images in strips and entropy maps.")] = 4,
+    points: Annotated[int, typer.Option(min=1, help="Of each class and domain in the t-SNE.")] = 40,
+    perplexity: Annotated[float, typer.Option(min=1, help="Of the t-SNE.")] = 30,
+    size: Annotated[str | None, typer.Option(help="WxH at which the networks see images.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """See what adaptation did: center distances, retrieval, t-SNE, entropy, confusion, strips, gains.
+
+    Example: segshift analyze runs/source_only runs/advent --source city:game --target camvid:CamVid:test
+    --out analysis
+    """
+    from segshift import load
+    from segshift.analysis.analyze import AnalysisSettings
+    from segshift.analysis.analyze import analyze as analyze_models
+    from segshift.cli.evaluate import captions, usable_device
+    from segshift.cli.use import parse_size
+    from segshift.data.resolve import resolve
+    from segshift.files import write_json
+
+    if len({str(path) for path in checkpoints}) < len(checkpoints):
+        raise InputError("analyze: a checkpoint stands twice; name every model once")
+    settings = AnalysisSettings(
+        only=None if only is None else tuple(part.strip() for part in only.split(",")),
+        images=images,
+        pictures=pictures,
+        points=points,
+        perplexity=perplexity,
+        input_size=None if size is None else parse_size(size, "--size"),
+        seed=seed,
+        device=usable_device(device),
+    )
+    splits = (resolve(source, "train"), resolve(target, "val", labels="optional"))
+    third = None if unseen is None else resolve(unseen, "val")
+    models = dict(zip(captions(checkpoints), map(load, checkpoints), strict=True))
+    with console.status("analyzing") as status:
+        document = analyze_models(
+            models,
+            *splits,
+            out,
+            settings,
+            unseen=third,
+            progress=lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}"),
+        )
+    document = {
+        "checkpoints": {name: str(path) for name, path in zip(models, checkpoints, strict=True)},
+        **document,
+    }
+    write_json(out / "analysis.json", document)
+    if as_json:
+        print_json({**document, "folder": str(out)})
+        return
+    _print(document, out)
+
+
+def _print(document: dict[str, Any], out: Path) -> None:
+    if "unseen" in document["analyses"]:
+        results.print(_unseen_table(document))
+    summary = _summary_table(document)
+    if len(summary.columns) > 1:
+        results.print(summary)
+    for name, reason in document["skipped"].items():
+        say(console, f"left out: {name}: {reason}")
+    files = [name for names in document["pictures"].values() for name in names]
+    say(results, f"{out / 'analysis.json'}, and in the same folder {', '.join(files)}")
+
+
+def _summary_table(document: dict[str, Any]) -> "Table":
+    """One row per model with the one number of each analysis."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from segshift.evaluation import percent
+
+    found = document["analyses"]
+    table = Table(
+        title="mIoU and mAP in %",
+        caption="CCD: center distance of classes, lower is better; S source, T target; entropy / log C",
+    )
+    table.add_column("model", overflow="fold")
+    columns: dict[str, Any] = {}
+    if "gains" in found:
+        columns["mIoU"] = lambda name: percent(found["gains"]["iou"][name]["miou"])
+    if "centres" in found:
+        columns["CCD,\nFADA"] = lambda name: _number(found["centres"][name]["fada"]["mean"])
+        columns["CCD,\nCLAN"] = lambda name: _number(found["centres"][name]["clan"]["normalized_mean"])
+    if "retrieval" in found:
+        columns["mAP\nS→T"] = lambda name: percent(found["retrieval"][name]["source_map"])
+        columns["mAP\nT→S"] = lambda name: percent(found["retrieval"][name]["target_map"])
+    if "entropy" in found:
+        columns["entropy,\nsource"] = lambda name: _number(found["entropy"][name]["source"])
+        columns["entropy,\ntarget"] = lambda name: _number(found["entropy"][name]["target"])
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for name in document["models"]:
+        table.add_row(escape(name), *(cell(name) for cell in columns.values()))
+    return table
+
+
+def _unseen_table(document: dict[str, Any]) -> "Table":
+    """IoU on the third domain: a row per class, a column per model."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from segshift.evaluation import percent
+
+    unseen = document["analyses"]["unseen"]
+    table = Table(title=f"unseen domain: {escape(unseen['data'])}, IoU in %")
+    table.add_column("class")
+    for name in unseen["iou"]:
+        table.add_column(escape(name), justify="right")
+    for class_name in unseen["scored_classes"]:
+        table.add_row(class_name, *(percent(one["classes"][class_name]) for one in unseen["iou"].values()))
+    table.add_row("mIoU", *(percent(one["miou"]) for one in unseen["iou"].values()), style="bold")
+    return table
+
+
+def _number(value: float) -> str:
+    return "n/a" if value != value else f"{value:.3f}"

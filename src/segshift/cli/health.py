@@ -1,0 +1,73 @@
+"""`segshift health`: does a run show one of the well-known sick curves?"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segshift.cli.output import console, print_json, results
+from segshift.errors import InputError
+from segshift.plain import say
+
+if TYPE_CHECKING:
+    from segshift.engine.health import Record
+
+
+def health(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; their stages, too.")],
+    chart: Annotated[
+        Path | None, typer.Option("--chart", help="Also draw the curves, as FILE.png and FILE.svg.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Read the curves of runs and say in one line each what looks sick, and what to try.
+
+    Training prints the same advice by itself; this looks at a run afterwards, or while it is going on.
+
+    Example: segshift health runs/advent --chart curves
+    """
+    from segshift.cli.evaluate import captions
+    from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
+
+    metrics: dict[str, list[Record]] = {}
+    entries: list[dict[str, Any]] = []
+    for run in runs:
+        curves, labels = _files(run)
+        for path in curves:
+            metrics[str(path.parent)] = read_records(path)
+            found = replay(metrics[str(path.parent)])
+            advice = [{"step": step, **one.to_dict()} for step, one in found]
+            entries.append({"run": str(path.parent), "advice": advice})
+        for path in labels:
+            advice = [{"step": None, **one.to_dict()} for one in pseudo_label_advice(read_summary(path))]
+            entries.append({"run": str(path.parent), "advice": advice})
+    if chart is not None:
+        from segshift.analysis.loss_curves import draw_loss_curves
+
+        stem = chart.with_suffix("") if chart.suffix in {".png", ".svg"} else chart
+        names = captions([Path(folder) for folder in metrics])
+        draw_loss_curves(stem, dict(zip(names, metrics.values(), strict=True)))
+        say(console, f"curves  {stem}.png and {stem}.svg")
+    if as_json:
+        print_json({"runs": entries})
+        return
+    for entry in entries:
+        if not entry["advice"]:
+            say(results, f"{entry['run']}: nothing looks sick")
+        for one in entry["advice"]:
+            where = "" if one["step"] is None else f" from step {one['step']} on"
+            say(results, f"{entry['run']}{where}: {one['seen']}; {one['remedy']}")
+
+
+def _files(run: Path) -> tuple[list[Path], list[Path]]:
+    """The metrics.jsonl and pseudo_labels.json of a run and of its stages, in order."""
+    from segshift.engine.pseudo_label_folder import SUMMARY
+
+    if not run.is_dir():
+        raise InputError(f"{run}: no such folder; give the folder of a run")
+    folders = [run, *sorted(path for path in run.iterdir() if path.is_dir())]
+    curves = [path for folder in folders if (path := folder / "metrics.jsonl").is_file()]
+    labels = [path for folder in folders if (path := folder / SUMMARY).is_file()]
+    if not curves and not labels:
+        raise InputError(f"{run}: has neither metrics.jsonl nor stages with one; give the folder of a run")
+    return curves, labels

@@ -1,0 +1,104 @@
+"""`segshift sweep`: mIoU against the settings of a recipe."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segshift.cli.output import console, print_json, results
+from segshift.plain import say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from segshift.engine.sweep import SweepResult
+
+
+def sweep(
+    recipe: Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.")],
+    assignments: Annotated[
+        list[str],
+        typer.Option("--set", help="A key and its values: a.b=1,2,3. One value: the same in every run."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the runs, the table and the curve.")],
+    source: Annotated[str | None, typer.Option("--source", help="Labelled dataset.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")] = "0",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Train every combination of some settings and plot the mIoU: sweep.md, sweep.json, sweep.png and .svg.
+
+    Finished runs are not run again, so the same command goes on where it was, also with more values or seeds.
+
+    Example: segshift sweep advent --set method.terms.0.weight=0.0003,0.001,0.003 --seeds 0,1 --out runs/w
+    """
+    from segshift.analysis.line_charts import draw_sweep
+    from segshift.cli.compare import parse_seeds
+    from segshift.engine.sweep import parse_grid, run_sweep
+    from segshift.errors import StoppedError
+    from segshift.files import write_json, write_text
+
+    fixed: list[str] = []
+    if source is not None:
+        # The preset's own target belongs to the preset's own source.
+        fixed += [f"source.dataset={source}", "target.dataset=null"]
+    fixed += [] if target is None else [f"target.dataset={target}"]
+    grid = parse_grid(assignments)
+    try:
+        found = run_sweep(recipe, grid, parse_seeds(seeds), out, console, fixed)
+    except StoppedError as stop:
+        say(console, f"{stop}. The same command goes on from there.")
+        raise
+    write_json(out / "sweep.json", found.to_dict())
+    write_text(out / "sweep.md", markdown(found))
+    count = len(found.seeds)
+    spread = f"band: ± one standard deviation over {count} seeds" if count > 1 else f"seed {found.seeds[0]}"
+    drawn = any(row.scores for row in found.rows)
+    if drawn:
+        subtitle = f"{found.name}, on {found.evaluated_on};\n{spread}"
+        draw_sweep(out / "sweep", found.swept[0], found.lines(), subtitle)
+    if as_json:
+        print_json({**found.to_dict(), "table": str(out / "sweep.md"), "curve": str(out / "sweep.png")})
+        return
+    results.print(_table(found))
+    say(results, f"written to {out}: sweep.md, sweep.json" + (", sweep.png, sweep.svg" if drawn else ""))
+
+
+def markdown(found: "SweepResult") -> str:
+    """The table for a document."""
+    heading, *rows = _cells(found)
+    lines = [heading, ["---"] * len(found.swept) + ["---:"] * (len(heading) - len(found.swept)), *rows]
+    return "\n".join("| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines) + "\n"
+
+
+def _table(found: "SweepResult") -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    heading, *rows = _cells(found)
+    table = Table(title=escape(f"{found.name} on {found.evaluated_on}: mIoU in %"))
+    for index, text in enumerate(heading):
+        table.add_column(escape(text), justify="left" if index < len(found.swept) else "right")
+    best = found.best()
+    for row, cells in zip(found.rows, rows, strict=True):
+        table.add_row(*map(escape, cells), style="bold green" if row is best else None)
+    return table
+
+
+def _cells(found: "SweepResult") -> list[list[str]]:
+    """The heading, then a line per combination: the swept values, the mean, and every seed."""
+    from segshift.cli.tables import with_spread
+    from segshift.engine.comparison import spread
+    from segshift.engine.sweep import in_words
+    from segshift.evaluation import percent
+
+    several = len(found.seeds) > 1
+    seeds = [f"seed {seed}" for seed in found.seeds] if several else []
+    lines = [[*found.swept, "mIoU", *seeds]]
+    for row in found.rows:
+        mean = "diverged" if row.mean is None else with_spread(row.mean, spread(row.scores))
+        per_seed = ["diverged" if score is None else percent(score) for score in row.miou.values()]
+        lines.append(
+            [*(in_words(row.values[key]) for key in found.swept), mean, *(per_seed if several else [])]
+        )
+    return lines

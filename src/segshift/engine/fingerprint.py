@@ -1,0 +1,76 @@
+"""Whether a run folder belongs to a recipe: by a hash of all that changes what is trained."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segshift.engine.recipe import LAST, Recipe
+from segshift.errors import InputError
+from segshift.models import MODEL_FILE
+
+# Keys whose change does not change what is trained, so that a resumed run may differ in them.
+_FREE_KEYS = {
+    "evaluate_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "log_every",
+    "pictures_every",
+    "workers",
+    "threads",
+    # These two are added again where they choose the model; older runs know neither.
+    "select",
+    "oracle_selection",
+}
+# The same for the results of finished runs: what these change stands in metrics.jsonl alone.
+_NOT_JUDGING = {"unsupervised_images", "source_validation"}
+
+
+def recipe_fingerprint(recipe: Recipe) -> str:
+    """A hash of everything in the recipe that changes what is trained."""
+    data = recipe.model_dump(
+        mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
+    )
+    if recipe.init_from is not None:
+        data["init_from"] = _content(Path(recipe.init_from).expanduser())
+    data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
+    if recipe.training.select != LAST:
+        # Another choice is another model. What the score is taken on belongs to it.
+        evaluation = recipe.evaluation
+        data["selection"] = [
+            recipe.training.select,
+            evaluation.unsupervised_images,
+            evaluation.source_validation,
+        ]
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _content(start: Path) -> str:
+    """A hash of the model to start from: where it lies does not matter, what it is does."""
+    file = start / MODEL_FILE if start.is_dir() else start
+    # A missing file is named with its remedy when the network is built.
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(start)
+
+
+def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
+    """The results of a run folder that is complete and was trained by this recipe, else None.
+
+    They may come from another evaluation: see `is_current`.
+
+    Raises:
+        InputError: the folder holds the results of another recipe.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        return None
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if results.get("fingerprint") != recipe_fingerprint(recipe):
+        raise InputError(f"{folder}: holds a finished run with other settings; choose another --out folder")
+    return results
+
+
+def is_current(results: Mapping[str, Any], recipe: Recipe) -> bool:
+    """Whether finished results were evaluated as the recipe asks; a trained network can be judged anew."""
+    judged = {k: v for k, v in results.get("evaluation_settings", {}).items() if k not in _NOT_JUDGING}
+    return judged == recipe.evaluation.model_dump(mode="json", exclude=_NOT_JUDGING)

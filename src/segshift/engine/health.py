@@ -1,0 +1,245 @@
+"""The well-known sick curves, seen in the lines of metrics.jsonl, and what to try against each."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segshift.errors import InputError
+from segshift.evaluation.unsupervised import LARGEST_CLASS_SHARE
+
+Record = Mapping[str, Any]
+
+WINDOW = 128
+"""How many of the newest lines `advise` needs to see."""
+
+# Shorter than this nothing is called pinned: at their start all discriminators are at chance.
+_LEAST_LINES, _LEAST_STEPS = 8, 100
+# Of the chance level. Discriminators that work stray by 6 % and more, weak ones by 2 % (docs/health.md).
+_PINNED_WITHIN = 0.01
+# Cross-entropies of a discriminator that cannot tell: of two domains halved and whole, of LSD's four.
+_CHANCE = {"0.5 · log 2": 0.5 * math.log(2), "log 2": math.log(2), "log 4": math.log(4)}
+# Discriminators that work stay above 0.04, also those of least squares.
+_WON_BELOW = 0.01
+_EXPLODES_BY, _EXPLODES_FROM, _EXPLODING_LINES = 10.0, 1.0, 3
+_COLLAPSED_FROM = 0.95
+_NEVER_DISCRIMINATORS = ("segmenter", "generator", "generators")
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One sick curve.
+
+    Attributes:
+        symptom: its name, with the network it is about: "discriminator at chance: advent".
+        seen: what is seen.
+        remedy: what to try.
+    """
+
+    symptom: str
+    seen: str
+    remedy: str
+
+    @property
+    def line(self) -> str:
+        """One line for people."""
+        return f"{self.seen}; {self.remedy}"
+
+    def to_dict(self) -> dict[str, str]:
+        """For metrics.jsonl and --json."""
+        return {"symptom": self.symptom, "seen": self.seen, "remedy": self.remedy}
+
+
+def advise(records: Iterable[Record]) -> list[Advice]:
+    """The sick curves in the newest lines of a run; none for a healthy run.
+
+    Pinned means: for the last 8 lines and 100 steps at least, every line within 1 % of the level.
+
+    Args:
+        records: lines of metrics.jsonl in order; the last `WINDOW` are enough.
+
+    Returns:
+        At most one advice per symptom.
+    """
+    newest = list(records)[-WINDOW:]
+    logged = [record for record in newest if record.get("losses")]
+    found = _not_finite(newest)
+    if not found:
+        found = _exploding(logged)
+    pinned = _pinned_window(logged)
+    if pinned:
+        found += _discriminators(pinned)
+        found += _generator(pinned)
+        found += _no_pseudo_labels(pinned)
+    return found + _collapse(newest)
+
+
+def replay(records: Sequence[Record]) -> list[tuple[int, Advice]]:
+    """What training would have said, with the step after which: each symptom at its first appearance."""
+    found: dict[str, tuple[int, Advice]] = {}
+    for last, record in enumerate(records):
+        if "losses" in record or "unsupervised" in record or "error" in record:
+            for advice in advise(records[max(0, last + 1 - WINDOW) : last + 1]):
+                found.setdefault(advice.symptom, (int(record["step"]), advice))
+    return list(found.values())
+
+
+def pseudo_label_advice(summary: Mapping[str, Any]) -> list[Advice]:
+    """The same for the pseudo_labels.json of a pseudo_label stage: no labels, or those of one class.
+
+    Args:
+        summary: `kept_share`, and `classes` by name with `predicted_pixels` and `kept_share`.
+    """
+    kept = {
+        name: row["predicted_pixels"] * (row["kept_share"] or 0.0) for name, row in summary["classes"].items()
+    }
+    total = sum(kept.values())
+    if total <= 0:
+        remedy = "lower the rule's threshold or raise its portion, or train the labelling network longer"
+        return [Advice("no pseudo labels", "not one pixel was confident enough for a pseudo label", remedy)]
+    name = max(kept, key=lambda key: kept[key])
+    if kept[name] / total < _COLLAPSED_FROM:
+        return []
+    seen = f"{100 * kept[name] / total:.0f} % of the pseudo labels are {name}"
+    remedy = "use rule: class_balanced, or a network that has not collapsed"
+    return [Advice("pseudo labels of one class", seen, remedy)]
+
+
+def read_summary(path: Path) -> Mapping[str, Any]:
+    """A pseudo_labels.json. Raises InputError if it is none."""
+    try:
+        summary: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for row in summary["classes"].values():
+            row["predicted_pixels"], row["kept_share"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{path}: is no summary of pseudo labels; make them again") from None
+    return summary
+
+
+def read_records(path: Path) -> list[Record]:
+    """The lines of a metrics.jsonl; the unfinished last line of a killed run is left out.
+
+    Raises:
+        InputError: no such file, or lines without a step.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the folder of a run that has trained")
+    records: list[Record] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
+            raise InputError(f"{path}, line {number}: has no `step`; this is no metrics.jsonl of segshift")
+        records.append(record)
+    return records
+
+
+def _not_finite(newest: Sequence[Record]) -> list[Advice]:
+    """JSON has no NaN, so that a loss which is not finite is null there."""
+    for record in newest:
+        bad = [name for name, value in (record.get("losses") or {}).items() if not _finite(value)]
+        if bad or "error" in record:
+            seen = f"step {record['step']}: {bad[0] if bad else 'a loss'} is not finite"
+            remedy = (
+                "go on from the last checkpoint with a lower learning rate, training.clip_norm: 1.0 or fp32"
+            )
+            return [Advice("not finite", seen, remedy)]
+    return []
+
+
+def _exploding(logged: Sequence[Record]) -> list[Advice]:
+    found = []
+    for name in logged[-1]["losses"] if len(logged) >= _LEAST_LINES else []:
+        values = [record["losses"][name] for record in logged if name in record["losses"]]
+        before, now = values[:-_EXPLODING_LINES], values[-_EXPLODING_LINES:]
+        if len(values) < _LEAST_LINES:
+            continue
+        usual = statistics.median(before)
+        if min(now) > max(_EXPLODES_FROM, _EXPLODES_BY * usual):
+            seen = f"{name} explodes: {now[-1]:.3g} after {usual:.3g}, NaN comes soon"
+            remedy = "stop, and lower the learning rate or set training.clip_norm: 1.0"
+            found.append(Advice(f"exploding: {name}", seen, remedy))
+    return found
+
+
+def _pinned_window(logged: Sequence[Record]) -> list[Record]:
+    """The newest lines that span enough; empty while there are too few."""
+    if len(logged) < _LEAST_LINES:
+        return []
+    last = logged[-1]["step"]
+    for first in range(len(logged) - _LEAST_LINES, -1, -1):
+        if last - logged[first]["step"] >= _LEAST_STEPS:
+            return list(logged[first:])
+    return []
+
+
+def _discriminators(pinned: Sequence[Record]) -> list[Advice]:
+    found = []
+    networks = dict.fromkeys(name.partition("/")[0] for name in pinned[-1]["losses"])
+    for network in networks:
+        if network in _NEVER_DISCRIMINATORS:
+            continue
+        values = [_domain_losses(record["losses"], network) for record in pinned]
+        if not all(line and all(map(_finite, line)) for line in values):
+            continue
+        for level, chance in _CHANCE.items():
+            if all(_near(value, chance) for line in values for value in line):
+                seen = f"{network} is pinned at {level} = {chance:.3f}: it cannot tell the domains apart"
+                remedy = "raise its learning rate, or check what it is shown; it teaches nothing now"
+                found.append(Advice(f"discriminator at chance: {network}", seen, remedy))
+        if all(statistics.median(column) < _WON_BELOW for column in zip(*values, strict=True)):
+            seen = f"{network} has won, its losses are below {_WON_BELOW}: its gradient means little"
+            remedy = "lower its learning rate, start from a better source network or raise the term's weight"
+            found.append(Advice(f"discriminator at zero: {network}", seen, remedy))
+    return found
+
+
+def _domain_losses(losses: Mapping[str, Any], network: str) -> list[Any]:
+    """A discriminator's losses on the domains. LSD's `labels` is no question about domains."""
+    own = {name.partition("/")[2]: value for name, value in losses.items() if name.startswith(f"{network}/")}
+    pictures = {name: value for name, value in own.items() if name.endswith(("_real", "_fake"))}
+    return list((pictures or own).values())
+
+
+def _generator(pinned: Sequence[Record]) -> list[Advice]:
+    logged = pinned[-1]["losses"]
+    names = [name for name in logged if name.startswith("generator/") and name.endswith("_real")]
+    chance = _CHANCE["log 4"]
+    values = [record["losses"].get(name) for record in pinned for name in names]
+    if not values or not all(_finite(value) and _near(value, chance) for value in values):
+        return []
+    seen = f"the generator's domain loss is pinned at log 4 = {chance:.3f}: it learns nothing from it"
+    remedy = "raise the discriminator's learning rate, and look at the pictures of the run"
+    return [Advice("generator at chance", seen, remedy)]
+
+
+def _no_pseudo_labels(pinned: Sequence[Record]) -> list[Advice]:
+    for name in pinned[-1]["losses"]:
+        if name.endswith("self_training") and all(record["losses"].get(name) == 0 for record in pinned):
+            seen = f"{name} stays 0: not one pixel gets a pseudo label"
+            return [Advice("no pseudo labels", seen, "lower the term's threshold, or start it later")]
+    return []
+
+
+def _collapse(newest: Sequence[Record]) -> list[Advice]:
+    scored = [record["unsupervised"] for record in newest if record.get("unsupervised")]
+    shares = [scores.get(LARGEST_CLASS_SHARE) for scores in scored]
+    # Twice in a row: in its first steps from scratch every network answers with one class.
+    if len(shares) < 2 or not all(_finite(share) and share >= _COLLAPSED_FROM for share in shares[-2:]):
+        return []
+    seen = f"{100 * shares[-1]:.0f} % of the target's pixels are predicted as one class"
+    remedy = "lower the weight of the adaptation terms, or start them from a better source network"
+    return [Advice("collapse to one class", seen, remedy)]
+
+
+def _near(value: float, level: float) -> bool:
+    return abs(value / level - 1) < _PINNED_WITHIN
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,222 @@
+"""A recipe trained with several values of its settings: every combination, for every seed, each once."""
+
+import hashlib
+import itertools
+import json
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from segshift.engine.comparison import spread
+from segshift.engine.presets import load_recipe
+from segshift.engine.run import run_recipe
+from segshift.errors import InputError, NonFiniteLossError
+from segshift.plain import say
+
+_LONGEST_NAME = 100
+_UNFIT = re.compile(r"[^A-Za-z0-9._=+-]+")
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One combination of values.
+
+    Attributes:
+        values: by key.
+        miou: by seed, in [0, 1]; None for a run that ended with a loss that is not finite.
+        folder: of its runs, each in seed_S.
+    """
+
+    values: Mapping[str, Any]
+    miou: Mapping[int, float | None]
+    folder: Path
+
+    @property
+    def scores(self) -> list[float]:
+        """The mIoU of the seeds that came to an end."""
+        return [score for score in self.miou.values() if score is not None]
+
+    @property
+    def mean(self) -> float | None:
+        """Over these seeds."""
+        return statistics.fmean(self.scores) if self.scores else None
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """The finished sweep.
+
+    Attributes:
+        name: of the recipe.
+        keys: the settings, in the order given.
+        swept: those with more than one value.
+        seeds: that every combination ran with.
+        evaluated_on: the data set of the mIoU.
+        rows: in the order of the product, the last key fastest.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    swept: tuple[str, ...]
+    seeds: tuple[int, ...]
+    evaluated_on: str
+    rows: tuple[SweepRow, ...]
+
+    def best(self) -> SweepRow | None:
+        """The row with the highest mean; None if no run came to an end."""
+        return max((row for row in self.rows if row.scores), key=lambda row: row.mean or 0.0, default=None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "keys": list(self.keys),
+            "swept": list(self.swept),
+            "seeds": list(self.seeds),
+            "evaluated_on": self.evaluated_on,
+            "rows": [
+                {
+                    "values": dict(row.values),
+                    "miou": {str(seed): score for seed, score in row.miou.items()},
+                    "miou_mean": row.mean,
+                    "miou_std": spread(row.scores),
+                    "folder": str(row.folder),
+                }
+                for row in self.rows
+            ],
+        }
+
+    def lines(self) -> dict[str, dict[Any, list[float]]]:
+        """What a curve over the first swept key shows: a line per combination of the other swept keys.
+
+        Values that are no plain numbers or words (lists) stand as text.
+        """
+        key, *others = self.swept
+        lines: dict[str, dict[Any, list[float]]] = {}
+        for row in self.rows:
+            name = ", ".join(f"{other} = {in_words(row.values[other])}" for other in others)
+            value = row.values[key]
+            plain = value if isinstance(value, int | float | str) else in_words(value)
+            lines.setdefault(name, {})[plain] = row.scores
+        return lines
+
+
+def parse_grid(assignments: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of every key from "key=1,2,3": what a YAML list of them holds.
+
+    `key=[1,2],[3,4]` are two lists, `key="a,b"` is one text.
+
+    Raises:
+        InputError: another form, no value, a key or a value that stands twice, or the key `seed`.
+    """
+    grid: dict[str, list[Any]] = {}
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        key = key.strip()
+        if not separator or not key:
+            raise InputError(f"--set {assignment}: write it as key.subkey=value,value")
+        try:
+            values = yaml.safe_load(f"[{text}]")
+        except yaml.YAMLError:
+            raise InputError(f"--set {assignment}: {text!r} are not YAML values; quote them") from None
+        if not values:
+            raise InputError(f"--set {assignment}: holds no value; give one or more, with commas")
+        if key == "seed":
+            raise InputError(f"--set {assignment}: seeds are no setting to choose; use --seeds 0,1,2")
+        if key in grid:
+            raise InputError(f"--set {assignment}: {key} stands twice; give all its values with commas")
+        texts = [in_words(value) for value in values]
+        if len(set(texts)) < len(texts):
+            raise InputError(f"--set {assignment}: a value stands twice; name each once")
+        grid[key] = values
+    return grid
+
+
+def run_sweep(
+    preset_or_file: str,
+    grid: Mapping[str, Sequence[Any]],
+    seeds: Sequence[int],
+    folder: Path,
+    console: Console,
+    fixed: Sequence[str] = (),
+) -> SweepResult:
+    """Train every combination for every seed below `folder`; finished runs are not run again.
+
+    All recipes are read before the first one trains, so that a wrong value is known at once. A run whose
+    loss is no longer finite is noted, and the sweep goes on.
+
+    Args:
+        preset_or_file: the recipe.
+        grid: the values by key; keys with one value are the same in every run.
+        seeds: of the runs.
+        folder: each run is in FOLDER/KEY=VALUE.../seed_S.
+        console: where progress goes.
+        fixed: further "a.b=value" assignments.
+
+    Raises:
+        InputError: no key with several values, bad settings or data, or no labels to evaluate on.
+        errors.StoppedError: Ctrl-C or SIGTERM, after saving; the same call goes on from there.
+    """
+    swept = tuple(key for key, values in grid.items() if len(values) > 1)
+    if not swept:
+        raise InputError(
+            "sweep: no setting has several values; give some, for example --set training.steps=500,1000"
+        )
+    combinations = [
+        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
+    ]  # fmt: skip
+    recipes = [
+        load_recipe(preset_or_file, [*fixed, *(f"{k}={json.dumps(v)}" for k, v in values.items())])
+        for values in combinations
+    ]
+    folders = [folder / folder_name({key: values[key] for key in swept}) for values in combinations]
+    found: list[dict[int, float | None]] = [{} for _ in combinations]
+    evaluated_on = ""
+    total = len(seeds) * len(combinations)
+    # Seeds outermost: a first whole curve stands early.
+    for number, (seed, index) in enumerate(itertools.product(seeds, range(len(combinations))), start=1):
+        title = ", ".join(f"{key} = {in_words(combinations[index][key])}" for key in swept)
+        say(console, f"run {number} of {total}: {title}, seed {seed}")
+        recipe = recipes[index].model_copy(update={"seed": seed})
+        try:
+            outcome = run_recipe(recipe, folders[index] / f"seed_{seed}", console, resume=True)
+        except NonFiniteLossError as error:
+            say(console, f"{title}, seed {seed}: {error}; noted, the sweep goes on")
+            found[index][seed] = None
+            continue
+        if outcome["evaluation"] is None:
+            raise InputError(
+                f"{recipe.name}: a sweep needs a labelled evaluation set; set evaluation.dataset and "
+                "evaluation.split"
+            )
+        evaluated_on = outcome["evaluated_on"]
+        found[index][seed] = float(outcome["evaluation"]["miou"] or 0.0)
+    rows = [
+        SweepRow(values, miou, here)
+        for values, miou, here in zip(combinations, found, folders, strict=True)
+    ]  # fmt: skip
+    return SweepResult(recipes[0].name, tuple(grid), swept, tuple(seeds), evaluated_on, tuple(rows))
+
+
+def in_words(value: Any) -> str:
+    """A value as it is written after `--set key=`."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def folder_name(values: Mapping[str, Any]) -> str:
+    """A folder's name for some settings: the same for the same values, whatever else is swept over them.
+
+    What a file system may not like is replaced, and then a short hash tells names apart.
+    """
+    exact = ",".join(f"{key}={in_words(value)}" for key, value in values.items())
+    name = _UNFIT.sub("_", exact.replace(",", "__"))
+    if name != exact.replace(",", "__") or len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(exact.encode()).hexdigest()[:8]
+        name = f"{name[:_LONGEST_NAME]}_{digest}"
+    return name

@@ -1,0 +1,127 @@
+"""The charts: that they hold what they were given, as PNG and SVG, the same again for the same data."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from segshift.analysis import chart_style
+from segshift.analysis.bar_charts import draw_class_bars
+from segshift.analysis.chart_style import MODEL_COLORS, model_colors, shorten
+from segshift.analysis.confusion_chart import draw_confusion
+from segshift.analysis.line_charts import draw_sweep
+from segshift.errors import InputError
+
+BARS: dict[str, Any] = {"title": "Bars", "subtitle": "of a test", "unit": "points"}
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Every figure that is made."""
+    made: list[Figure] = []
+
+    class Kept(Figure):
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings)
+            made.append(self)
+
+    monkeypatch.setattr(chart_style, "Figure", Kept)
+    return made
+
+
+def overlapping_texts(figure: Figure) -> list[tuple[str, str]]:
+    """Pairs of visible texts of a figure that lie upon each other."""
+    figure.draw_without_rendering()
+    found = []
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
+    boxes = [(t.get_text(), t.get_window_extent()) for t in texts if t.get_visible() and t.get_text()]
+    for index, (text, box) in enumerate(boxes):
+        for other, its in boxes[index + 1 :]:
+            width = min(box.x1, its.x1) - max(box.x0, its.x0)
+            height = min(box.y1, its.y1) - max(box.y0, its.y0)
+            if width > 1 and height > 2:
+                found.append((text, other))
+    return found
+
+
+def test_bars_are_the_values_and_texts_stay_apart(tmp_path: Path, figures: list[Figure]) -> None:
+    names = [f"a rather long class name {index}" for index in range(19)]
+    values = {f"model {k}": [k * (-1) ** i * i / 7 for i in range(18)] + [math.nan] for k in range(1, 5)}
+    draw_class_bars(tmp_path / "bars", values, names, means=dict.fromkeys(values, 1.0), signed=True, **BARS)
+    axes = figures[0].axes[0]
+    for bars, row in zip(axes.containers, values.values(), strict=True):
+        widths = [bar.get_width() for bar in bars.patches]  # type: ignore[attr-defined]
+        assert widths == pytest.approx([*row[:-1], 0.0, 1.0])
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert labels == [*names, "mean"]
+    written = [text.get_text() for text in axes.texts]
+    assert written.count("n/a") == 4 and "+1.7" in written and "−2.4" in written
+    assert not overlapping_texts(figures[0])
+
+
+def test_png_and_svg_are_made_again_bit_by_bit(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        draw_class_bars(tmp_path / name, {"a": [1.0, math.inf]}, ["x", "y"], **BARS)
+    for suffix in (".png", ".svg"):
+        first, second = ((tmp_path / (name + suffix)).read_bytes() for name in ("first", "second"))
+        assert first == second
+    with Image.open(tmp_path / "first.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    color = [int(MODEL_COLORS[0][index : index + 2], 16) for index in (1, 3, 5)]
+    assert (pixels == color).all(axis=2).sum() > 1000 and (pixels[0, 0] == 255).all()
+    assert not list(tmp_path.glob("*.partial*"))
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_confusions_are_shares_of_the_rows(tmp_path: Path, figures: list[Figure], scale: Any) -> None:
+    counts = np.zeros((11, 11), np.int64)
+    counts[:2, :2] = [[90, 10], [1, 9999]]
+    names = [*("sky", "road", "traffic sign"), *(f"class {index}" for index in range(8))]
+    draw_confusion(tmp_path / "c", {"a": counts, "b": counts.T}, names, scale, "of a test")
+    image = figures[0].axes[0].images[0]
+    shown = np.asarray(image.get_array())
+    np.testing.assert_allclose(shown[:2, :2], [[0.9, 0.1], [1e-4, 0.9999]])
+    assert np.ma.getmaskarray(image.get_array())[2].all() or np.isnan(shown[2]).all()
+    numbers = [text.get_text() for text in figures[0].axes[0].texts]
+    assert numbers == (["90", "10", "100"] if scale == "linear" else [])
+    with Image.open(tmp_path / "c.png") as picture:
+        pixels = np.asarray(picture.convert("L"))
+    for border in (pixels[:3], pixels[-3:], pixels[:, :3], pixels[:, -3:]):
+        assert (border == 255).all(), "something is cut off"
+    # On the logarithmic scale one in ten thousand is seen, and nothing is white.
+    rare, none = image.to_rgba(np.array([[5e-4, 1e-5]]))[0, :, :3]
+    assert none.tolist() == [1, 1, 1] if scale == "log" else none.min() > 0.999
+    assert (rare.min() < 0.97) == (scale == "log")
+    assert not overlapping_texts(figures[0])
+
+
+def test_a_sweep_is_means_over_values(tmp_path: Path, figures: list[Figure]) -> None:
+    lines = {"": {0.1: [0.2, 0.4], 0.001: [0.1, 0.1], 1.0: []}}
+    draw_sweep(tmp_path / "s", "weight", lines, "of a test")
+    axes = figures[0].axes[0]
+    assert axes.get_xscale() == "log"
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), [[0.001, 10], [0.1, 30]])
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0.001", "0.1", "1"]
+    words = ["a long name of a backbone", "another long name of it", "one more name, long, too", "last"]
+    draw_sweep(tmp_path / "w", "backbone", {"": {word: [0.3] for word in words}}, "of a test")
+    assert figures[1].axes[0].get_xscale() == "linear"
+    ticks = figures[1].axes[0].get_xticklabels()
+    assert [text.get_text() for text in ticks] == words and ticks[0].get_rotation() > 0
+    draw_sweep(tmp_path / "n", "steps", {"a = 1": {1: [0.1], 2: [0.2]}, "a = 2": {1: [0.3]}}, "of a test")
+    legend = figures[2].axes[0].get_legend()
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["a = 1", "a = 2"]
+    assert not overlapping_texts(figures[2])
+
+
+def test_too_many_models_and_long_names() -> None:
+    assert len(set(model_colors([str(index) for index in range(8)]).values())) == 8
+    assert all(re.fullmatch(r"#[0-9a-f]{6}", color) for color in MODEL_COLORS)
+    with pytest.raises(InputError, match="9 models in one picture"):
+        model_colors([str(index) for index in range(9)])
+    assert shorten("x" * 20 + "/seed_0", 10) == "…xx/seed_0" and shorten("short") == "short"

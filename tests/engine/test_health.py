@@ -1,0 +1,191 @@
+"""The advice on sick curves: silent on real healthy runs, outspoken on constructed sick ones.
+
+health_curves.json holds up to 32 lines of the logs of real runs on the city and CamVid (small presets on
+half-size images, 150 to 320 steps), rounded to four digits.
+"""
+
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from segshift.engine.health import Advice, advise, pseudo_label_advice, read_records, replay
+from segshift.engine.loggers import MetricsFile
+from segshift.engine.run import run_recipe
+from segshift.errors import InputError
+from tests.engine.recipes import toy_recipe
+
+CURVES = json.loads(Path(__file__).with_name("health_curves.json").read_text(encoding="utf-8"))
+
+
+def healthy(name: str) -> list[dict[str, Any]]:
+    curve = CURVES[name]
+    return [
+        {"step": step, "losses": dict(zip(curve["losses"], values, strict=True))}
+        for step, *values in curve["lines"]
+    ]
+
+
+def constructed(values: Mapping[str, Iterable[float | None]], every: int = 20) -> list[dict[str, Any]]:
+    lines = zip(*values.values(), strict=True)
+    return [
+        {"step": every * (index + 1), "losses": dict(zip(values, line, strict=True))}
+        for index, line in enumerate(lines)
+    ]
+
+
+def wobbly(level: float, count: int = 12, share: float = 0.004) -> list[float]:
+    return [level * (1 + share * math.sin(2.3 * index)) for index in range(count)]
+
+
+def symptoms(records: list[dict[str, Any]]) -> list[str]:
+    return [advice.symptom for _, advice in replay(records)]
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_nothing_is_said_about_real_healthy_curves(name: str) -> None:
+    assert replay(healthy(name)) == []
+
+
+@pytest.mark.parametrize("level", [0.5 * math.log(2), math.log(2), math.log(4)])
+def test_a_discriminator_at_chance(level: float) -> None:
+    records = constructed({"segmenter/supervised": wobbly(0.5), "advent/source": wobbly(level),
+                           "advent/target": wobbly(level)})  # fmt: skip
+    assert symptoms(records) == ["discriminator at chance: advent"]
+    (step, advice) = replay(records)[0]
+    assert step == 160 and f"{level:.3f}" in advice.line and "\n" not in advice.line
+    # One loss at chance is not enough: CLAN's weighted one lies elsewhere.
+    other = constructed({"advent/source": wobbly(level), "advent/target": wobbly(0.9 * level)})
+    assert symptoms(other) == []
+
+
+def test_a_short_log_is_not_judged() -> None:
+    chance = {"advent/source": wobbly(math.log(2)), "advent/target": wobbly(math.log(2))}
+    assert symptoms(constructed(chance, every=1)) == []
+    longer = {name: wobbly(math.log(2), 110) for name in chance}
+    assert symptoms(constructed(longer, every=1)) == ["discriminator at chance: advent"]
+
+
+def test_lsd_at_log_four() -> None:
+    chance = math.log(4)
+    names = ("discriminator/source_real", "discriminator/source_fake", "generator/source_real")
+    records = constructed({name: wobbly(chance) for name in names} | {"discriminator/labels": wobbly(2.0)})
+    assert symptoms(records) == ["discriminator at chance: discriminator", "generator at chance"]
+    alive = constructed({"discriminator/source_real": wobbly(0.9), "generator/source_real": wobbly(1.6)})
+    assert symptoms(alive) == []
+
+
+def test_a_discriminator_that_has_won() -> None:
+    won = {"fada/source": wobbly(0.002), "fada/target": wobbly(0.004)}
+    assert symptoms(constructed(won)) == ["discriminator at zero: fada"]
+    # One easy domain is no victory.
+    assert symptoms(constructed({**won, "fada/target": wobbly(0.3)})) == []
+    # A source network's own loss may be as small as it likes.
+    assert symptoms(constructed({"segmenter/supervised": wobbly(0.002)})) == []
+
+
+def test_losses_that_explode() -> None:
+    rising = [*wobbly(0.4, 9), 6.0, 20.0, 70.0]
+    records = constructed({"segmenter/supervised": rising})
+    assert symptoms(records) == ["exploding: segmenter/supervised"]
+    assert "70" in advise(records)[0].seen and "clip_norm" in advise(records)[0].remedy
+    # A single bad batch, and weighted losses that grow from almost nothing, are usual.
+    assert symptoms(constructed({"segmenter/supervised": [*wobbly(0.4, 11), 9.0]})) == []
+    assert symptoms(constructed({"segmenter/minent_entropy": [*wobbly(0.001, 9), 0.1, 0.2, 0.4]})) == []
+
+
+def test_not_finite_is_said_once_and_alone() -> None:
+    records = constructed({"segmenter/supervised": [*wobbly(0.4, 9), 60.0, None, None]})
+    assert symptoms(records) == ["not finite"]
+    stopped = [{"step": 3, "error": "step 3: sick", "losses": {"supervised": None}}]
+    assert "supervised is not finite" in advise(stopped)[0].seen
+
+
+def test_predictions_that_collapse() -> None:
+    def scored(*shares: float) -> list[dict[str, Any]]:
+        return [{"step": 50 * k, "unsupervised": {"largest_class_share": s}} for k, s in enumerate(shares)]
+
+    assert symptoms(scored(0.4, 0.96, 0.99)) == ["collapse to one class"]
+    # From scratch the first evaluation sees one class only; a network that recovers is healthy.
+    assert symptoms(scored(0.98, 0.6, 0.4)) == []
+    assert symptoms(scored(0.94, 0.94)) == []
+
+
+def test_a_term_that_never_finds_a_pseudo_label() -> None:
+    name = "segmenter/screened_self_training_self_training"
+    assert symptoms(constructed({name: [0.0] * 12})) == ["no pseudo labels"]
+    assert symptoms(constructed({name: [0.0] * 11 + [0.2]})) == ["no pseudo labels"]  # until then
+    assert symptoms(constructed({name: [0.0, 0.1] * 6})) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [((0.5, 0.5), []), ((0.0, None), ["no pseudo labels"]), ((0.5, 0.001), ["pseudo labels of one class"])],
+)
+def test_pseudo_labels_on_disk(kept: tuple[float | None, ...], expected: list[str]) -> None:
+    rows = {
+        name: {"predicted_pixels": 0 if share is None else 1000, "kept_share": share}
+        for name, share in zip(("road", "car"), kept, strict=True)
+    }
+    assert [advice.symptom for advice in pseudo_label_advice({"classes": rows})] == expected
+
+
+def test_a_stage_of_pseudo_labels_is_looked_at(
+    tmp_path: Path, toy_source: Path, toy_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def label(recipe: Any, settings: Any, folder: Path, *_: Any) -> None:
+        folder.mkdir()
+        rows = {"sky": {"predicted_pixels": 10, "kept_share": 0.0}}
+        (folder / "pseudo_labels.json").write_text(json.dumps({"classes": rows}))
+
+    monkeypatch.setattr("segshift.engine.run.run_pseudo_label_stage", label)
+    stages = [{"name": "labels", "kind": "pseudo_label"}]
+    console = Console(record=True, quiet=False, file=io.StringIO())
+    run_recipe(toy_recipe(toy_source, toy_target, stages=stages), tmp_path, console)
+    assert "stage labels  advice: not one pixel was confident enough" in console.export_text()
+
+
+def test_the_log_takes_every_advice_once_also_over_a_stop(tmp_path: Path) -> None:
+    records = constructed(
+        {"advent/source": wobbly(math.log(2), 20), "advent/target": wobbly(math.log(2), 20)}
+    )
+    said = []
+    for part in (records[:10], records[10:]):
+        log = MetricsFile(tmp_path / "metrics.jsonl", 200)
+        for record in part:
+            log.write(record["step"], losses=record["losses"])
+            said += log.advise(record["step"])
+        log.close()
+    assert len(said) == 1 and "cannot tell the domains apart" in said[0]
+    written = read_records(tmp_path / "metrics.jsonl")
+    (advice,) = [record for record in written if "advice" in record]
+    assert advice["step"] == 160 and Advice(**advice["advice"]).line == said[0]
+    # What is read again says the same.
+    assert [(step, one.symptom) for step, one in replay(written)] == [(160, advice["advice"]["symptom"])]
+
+
+def test_a_stop_in_the_middle_of_a_window_changes_nothing(tmp_path: Path) -> None:
+    records = constructed({"advent/source": wobbly(math.log(2)), "advent/target": wobbly(math.log(2))})
+    for part in (records[:5], records[5:]):
+        log = MetricsFile(tmp_path / "metrics.jsonl", 100)
+        for record in part:
+            log.write(record["step"], losses=record["losses"])
+            log.advise(record["step"])
+        log.close()
+    assert [r["step"] for r in read_records(tmp_path / "metrics.jsonl") if "advice" in r] == [160]
+
+
+def test_files_that_are_no_logs(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with pytest.raises(InputError, match="no such file"):
+        read_records(path)
+    path.write_text('{"step": 1}\n{"loss": 2}\n')
+    with pytest.raises(InputError, match="line 2: has no `step`"):
+        read_records(path)
+    path.write_text('{"step": 1, "losses": {}}\n{"step": 2, "lo')
+    assert read_records(path) == [{"step": 1, "losses": {}}]

@@ -1,0 +1,113 @@
+"""Sweeps: the grid, the folders, what runs and what does not run again."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from segshift.engine import sweep
+from segshift.engine.sweep import folder_name, parse_grid, run_sweep
+from segshift.errors import InputError, NonFiniteLossError
+from tests.engine.recipes import toy_recipe
+from tests.engine.runs import QUIET
+
+
+def test_values_are_those_of_a_yaml_list() -> None:
+    grid = parse_grid(["a.b=1,2.5,0.001", "c=x,true,null", "d=[1,2],[3]", 'e="p,q"', "f={g: 1}"])
+    assert grid == {
+        "a.b": [1, 2.5, 0.001],
+        "c": ["x", True, None],
+        "d": [[1, 2], [3]],
+        "e": ["p,q"],
+        "f": [{"g": 1}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["a"], "write it as key.subkey=value,value"),
+        (["=1"], "write it as key.subkey=value,value"),
+        (["a="], "holds no value"),
+        (["a=[1"], "are not YAML values"),
+        (["a=1,1"], "a value stands twice"),
+        (["a=1", "a=2"], "a stands twice"),
+        (["seed=1,2"], "use --seeds"),
+    ],
+)
+def test_bad_grids_are_said(assignments: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_grid(assignments)
+
+
+def test_a_folders_name_depends_on_its_values_alone() -> None:
+    assert folder_name({"a.b": 0.001, "c": "x"}) == "a.b=0.001__c=x"
+    strange = [folder_name({"a": value}) for value in ([1, 2], [1, 3], "x/y", "x_y", "x" * 300)]
+    assert len(set(strange)) == 5 and all(len(name) < 120 and "/" not in name for name in strange)
+
+
+@pytest.fixture
+def recipe(toy_source: Path, toy_target: Path, tmp_path: Path) -> str:
+    made = toy_recipe(toy_source, toy_target, training={"steps": 2, "checkpoint_every": 50})
+    path = tmp_path / "toy.yaml"
+    path.write_text(yaml.safe_dump(made.model_dump(mode="json")))
+    return str(path)
+
+
+def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Path) -> None:
+    grid = {"training.steps": [1, 2], "optimizers.segmenter.lr": [0.01]}
+    found = run_sweep(recipe, grid, [0, 1], tmp_path / "runs", QUIET)
+    assert found.swept == ("training.steps",) and found.seeds == (0, 1)
+    assert [dict(row.values) for row in found.rows] == [
+        {"training.steps": steps, "optimizers.segmenter.lr": 0.01} for steps in (1, 2)
+    ]
+    for row in found.rows:
+        for seed, score in row.miou.items():
+            config = yaml.safe_load((row.folder / f"seed_{seed}" / "config.yaml").read_text())
+            assert config["seed"] == seed and config["training"]["steps"] == row.values["training.steps"]
+            assert score is not None and 0 <= score <= 1
+    models = sorted((tmp_path / "runs").rglob("model.safetensors"))
+    times = [path.stat().st_mtime_ns for path in models]
+    more = run_sweep(recipe, {**grid, "training.steps": [1, 2, 3]}, [0, 1], tmp_path / "runs", QUIET)
+    assert len(models) == 4 and [path.stat().st_mtime_ns for path in models] == times
+    assert [dict(row.miou) for row in more.rows[:2]] == [dict(row.miou) for row in found.rows]
+    assert len(sorted((tmp_path / "runs").rglob("model.safetensors"))) == 6
+    assert more.best() in more.rows and more.best().mean == max(row.mean for row in more.rows)  # type: ignore[union-attr,type-var]
+
+
+def test_a_diverged_run_is_noted_and_the_others_go_on(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake(recipe: Any, folder: Path, console: Any, resume: bool) -> dict[str, Any]:
+        if recipe.training.steps == 2:
+            raise NonFiniteLossError(1, ("segmenter",), {"loss": float("nan")})
+        miou = recipe.training.steps / 10 + recipe.seed / 100
+        return {"evaluation": {"miou": miou}, "evaluated_on": "toy:val"}
+
+    monkeypatch.setattr(sweep, "run_recipe", fake)
+    grid = {"training.steps": [1, 2], "training.batch_size": [2, 4], "name": ["x"]}
+    found = run_sweep(recipe, grid, [0, 3], tmp_path, QUIET)
+    assert [dict(row.miou) for row in found.rows] == [{0: 0.1, 3: 0.13}] * 2 + [{0: None, 3: None}] * 2
+    assert found.rows[2].mean is None and found.best() is found.rows[0]
+    assert found.lines() == {
+        "training.batch_size = 2": {1: [0.1, 0.13], 2: []},
+        "training.batch_size = 4": {1: [0.1, 0.13], 2: []},
+    }
+    document = found.to_dict()
+    assert document["rows"][0]["miou_mean"] == pytest.approx(0.115)
+    assert document["rows"][0]["miou_std"] == pytest.approx(0.0212, abs=1e-4)
+    assert document["rows"][2]["miou_std"] is None
+
+
+def test_nothing_runs_before_all_values_are_known_to_be_good(
+    recipe: str, toy_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="no setting has several values"):
+        run_sweep(recipe, {"training.steps": [1]}, [0], tmp_path, QUIET)
+    with pytest.raises(InputError, match=r"training.steps.*= -1"):
+        run_sweep(recipe, {"training.steps": [1, -1]}, [0], tmp_path / "runs", QUIET)
+    assert not (tmp_path / "runs").exists()
+    monkeypatch.setattr(sweep, "run_recipe", lambda *a, **k: {"evaluation": None, "evaluated_on": None})
+    with pytest.raises(InputError, match="needs a labelled evaluation set"):
+        run_sweep(recipe, {"training.steps": [1, 2]}, [0], tmp_path, QUIET)
