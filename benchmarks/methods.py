@@ -131,6 +131,11 @@ def comparison(name: str, settings: argparse.Namespace) -> Comparison:
         },
     }
     arms |= {preset: arm(preset, settings.weight) for preset in settings.arms}
+    # Is it CLAN's adversary, or that two new classifiers are summed?
+    arms["two_classifiers"] = {
+        "label": "control with CLAN's two classifiers",
+        "changes": {"model": {"classifiers": 2}},
+    }
     arms["cbst"] = self_training(crop)
     arms["oracle"] = {"label": "oracle", "changes": {"oracle": True}}
     start = {"training": {"steps": settings.start_steps}, "optimizers": {"segmenter": {"lr": 1.0e-3}}}

@@ -148,6 +148,18 @@ def fada_file(path: Path, features: State, classifier: State, prefix: str = "") 
     )
 
 
+def test_fada_in_one_flat_file(tmp_path: Path) -> None:
+    random = Random(1, counters=False, smallest_variance=1e-5)
+    features, classifier = resnet_state(random), classifier_state(random, 13, 2048)
+    nested = import_checkpoint(fada_file(tmp_path / "a.pth", features, classifier), "fada", CLASSES)
+    flat = prefixed(features, "feature_extractor.module.backbone.") | prefixed(
+        classifier, "classifier.module."
+    )
+    loaded = import_checkpoint(saved(tmp_path / "b.pth", flat), "fada", CLASSES)
+    for (name, mine), theirs in zip(nested.state_dict().items(), loaded.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs), name
+
+
 @pytest.mark.parametrize(("frozen", "smallest_variance"), [(True, 1e-5), (True, 1e-8), (False, 1e-5)])
 def test_fada_with_and_without_eps(tmp_path: Path, frozen: bool, smallest_variance: float) -> None:
     random = Random(1, counters=not frozen, smallest_variance=smallest_variance)

@@ -98,15 +98,26 @@ def import_checkpoint(
 
 def _read(path: Path) -> _Checkpoint:
     content = read_checkpoint(path)
-    if not (isinstance(content, Mapping) and {"feature_extractor", "classifier"} <= content.keys()):
-        return _Checkpoint(without_prefix(state_in(content, str(path))), separate=False)
-    features = without_prefix(state_in(content["feature_extractor"], str(path)))
-    classifier = without_prefix(state_in(content["classifier"], str(path)))
+    if isinstance(content, Mapping) and {"feature_extractor", "classifier"} <= content.keys():
+        features = without_prefix(state_in(content["feature_extractor"], str(path)))
+        classifier = without_prefix(state_in(content["classifier"], str(path)))
+    else:
+        state = without_prefix(state_in(content, str(path)))
+        # Both parts in one flat file, the only form that safetensors can hold.
+        features = without_prefix(_below("feature_extractor.", state))
+        classifier = without_prefix(_below("classifier.", state))
+        if not features or len(features) + len(classifier) < len(state):
+            return _Checkpoint(state, separate=False)
     tensors = {key.removeprefix("backbone."): value for key, value in features.items()}
     # The sequence that FADA's VGG-16 is has no name of its own there, and AdaptSegNet's is `features`.
     tensors = {re.sub(r"^(?=\d)", "features.", key): value for key, value in tensors.items()}
     tensors.update({f"classifier.{key}": value for key, value in classifier.items()})
     return _Checkpoint(tensors, separate=True)
+
+
+def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it."""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def _check_classes(checkpoint: _Checkpoint, classes: ClassSet, path: Path) -> None:
