@@ -8,6 +8,7 @@
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,8 +38,9 @@ def preset_names() -> list[str]:
 def smoke(name: str, folder: Path) -> Outcome:
     """Train the preset `name` for two tiny steps into a folder of its own below `folder`."""
     started = time.monotonic()
+    run = folder / name
     result = subprocess.run(
-        ["segshift", "train", name, "--smoke", "--out", str(folder / name.replace("/", "_"))],
+        ["segshift", "train", name, "--smoke", "--out", str(run)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -46,6 +48,8 @@ def smoke(name: str, folder: Path) -> Outcome:
         # The runs stand side by side; threads of their own would only get in each other's way.
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+    # Checkpoints of a hundred large networks would fill a disk.
+    shutil.rmtree(run, ignore_errors=True)
     return Outcome(name, result.returncode, time.monotonic() - started, result.stdout)
 
 

@@ -128,3 +128,18 @@ def test_a_foreign_file_is_refused_in_one_line(tmp_path: Path) -> None:
     torch.save({"weights": torch.zeros(1)}, tmp_path / "step_00000001.pt")
     with pytest.raises(InputError, match="other settings"):
         Checkpoints(tmp_path).load_latest(*parts(), "abc", CPU)
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method, checkpoints = nn.Linear(2, 2), Checkpoints(tmp_path)
+    checkpoints.save(1, method, {}, "same")
+
+    def full(state: object, path: object) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc] unexpected pos 64 vs 0\nmore")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"cannot be written .*--resume") as error:
+        checkpoints.save(2, method, {}, "same")
+    assert "\n" not in str(error.value) and checkpoints.steps() == [1]

@@ -1,5 +1,6 @@
 """The command line: parse, call, print. `segshift --help` lists the commands."""
 
+import errno
 import sys
 
 import typer
@@ -71,4 +72,10 @@ def main() -> None:
         console.print(f"[bold red]stopped:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
     except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        where = escape(str(error.filename or "the output folder"))
+        console.print(f"[bold red]error:[/] {where}: the disk is full; free some space", soft_wrap=True)
         sys.exit(1)

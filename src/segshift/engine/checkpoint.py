@@ -48,8 +48,14 @@ class Checkpoints:
             "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
             "torch_rng": torch.get_rng_state(),
         }
-        with atomic_path(path) as temporary:
-            torch.save(state, temporary)
+        try:
+            with atomic_path(path) as temporary:
+                torch.save(state, temporary)
+        except RuntimeError as error:  # how torch's writer says that the disk is full
+            raise InputError(
+                f"{path}: cannot be written ({str(error).splitlines()[0][:80]}); free some space, then go on "
+                "with --resume from the checkpoint before"
+            ) from None
         for old in self.steps()[: -self.keep]:
             self._path(old).unlink(missing_ok=True)
         return path
