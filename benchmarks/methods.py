@@ -90,6 +90,8 @@ def self_training(crop: dict[str, Any]) -> dict[str, Any]:
 def arm(preset: str, weight: float) -> dict[str, Any]:
     """A preset as an arm: its method, its heads and its adversary's optimizer."""
     recipe = load_recipe(preset)
+    if recipe.stages:
+        raise SystemExit(f"{preset}: has stages of lengths of its own; the table's arms have equal steps")
     method = dict(recipe.method)
     if "terms" in method:
         method["terms"] = [

@@ -133,6 +133,21 @@ def test_only_what_was_asked_for(
     assert files == {"analysis.json", "gains.png", "gains.svg", "retrieval.png", "retrieval.svg"}
 
 
+def test_a_model_that_saw_target_labels_is_called_so(
+    segshift: Segshift, models: tuple[Path, Path], toy_source: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    oracle = tmp_path / "oracle"
+    oracle.mkdir()
+    (oracle / "model.safetensors").write_bytes(models[1].read_bytes())
+    (oracle / "results.json").write_text('{"uses_target_labels": true}')
+    outcome = segshift(
+        "analyze", models[0], oracle, "--source", toy_source, "--target", toy_target, "--out", tmp_path / "a",
+        "--only", "retrieval", "--images", 3, "--size", "40x32", "--json",
+    )  # fmt: skip
+    used = outcome.json()["uses_target_labels"]
+    assert list(used.values()) == [False, True] and list(used)[1].endswith("(uses target labels)")
+
+
 def test_bad_input_is_one_line(
     segshift: Segshift, trained: Path, toy_source: Path, toy_target: Path, tmp_path: Path
 ) -> None:

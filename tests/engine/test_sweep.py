@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from segshift.cli.sweep import markdown
 from segshift.engine import sweep
 from segshift.engine.sweep import folder_name, parse_grid, run_sweep
 from segshift.errors import InputError, NonFiniteLossError
@@ -76,6 +77,13 @@ def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Pa
     assert more.best() in more.rows and more.best().mean == max(row.mean for row in more.rows)  # type: ignore[union-attr,type-var]
 
 
+def test_rows_say_when_target_labels_were_used(recipe: str, tmp_path: Path) -> None:
+    found = run_sweep(recipe, {"oracle": [False, True]}, [0], tmp_path / "runs", QUIET)
+    assert [row.uses_target_labels for row in found.rows] == [False, True]
+    assert [row["uses_target_labels"] for row in found.to_dict()["rows"]] == [False, True]
+    assert [line.count("(uses target labels)") for line in markdown(found).splitlines()] == [0, 0, 0, 1]
+
+
 def test_a_diverged_run_is_noted_and_the_others_go_on(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +91,7 @@ def test_a_diverged_run_is_noted_and_the_others_go_on(
         if recipe.training.steps == 2:
             raise NonFiniteLossError(1, ("segmenter",), {"loss": float("nan")})
         miou = recipe.training.steps / 10 + recipe.seed / 100
-        return {"evaluation": {"miou": miou}, "evaluated_on": "toy:val"}
+        return {"evaluation": {"miou": miou}, "evaluated_on": "toy:val", "uses_target_labels": False}
 
     monkeypatch.setattr(sweep, "run_recipe", fake)
     grid = {"training.steps": [1, 2], "training.batch_size": [2, 4], "name": ["x"]}

@@ -47,6 +47,7 @@ def analyze(
     from segshift.cli.evaluate import captions, usable_device
     from segshift.cli.use import parse_size
     from segshift.data.resolve import resolve
+    from segshift.engine.target_labels import saw_target_labels
     from segshift.files import write_json
 
     if len({str(path) for path in checkpoints}) < len(checkpoints):
@@ -63,7 +64,13 @@ def analyze(
     )
     splits = (resolve(source, "train"), resolve(target, "val", labels="optional"))
     third = None if unseen is None else resolve(unseen, "val")
-    models = dict(zip(captions(checkpoints), map(load, checkpoints), strict=True))
+    seen = [saw_target_labels(path) for path in checkpoints]
+    # In the name, so that every table, chart and strip says it.
+    names = [
+        f"{name} (uses target labels)" if used else name
+        for name, used in zip(captions(checkpoints), seen, strict=True)
+    ]
+    models = dict(zip(names, map(load, checkpoints), strict=True))
     with console.status("analyzing") as status:
         document = analyze_models(
             models,
@@ -75,6 +82,7 @@ def analyze(
         )
     document = {
         "checkpoints": {name: str(path) for name, path in zip(models, checkpoints, strict=True)},
+        "uses_target_labels": dict(zip(models, seen, strict=True)),
         **document,
     }
     write_json(out / "analysis.json", document)

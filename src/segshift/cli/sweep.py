@@ -98,6 +98,8 @@ def _cells(found: "SweepResult") -> list[list[str]]:
     for row in found.rows:
         mean = "diverged" if row.mean is None else with_spread(row.mean, spread(row.scores))
         per_seed = ["diverged" if score is None else percent(score) for score in row.miou.values()]
+        if row.uses_target_labels:
+            mean += " (uses target labels)"
         lines.append(
             [*(in_words(row.values[key]) for key in found.swept), mean, *(per_seed if several else [])]
         )

@@ -31,11 +31,13 @@ class SweepRow:
         values: by key.
         miou: by seed, in [0, 1]; None for a run that ended with a loss that is not finite.
         folder: of its runs, each in seed_S.
+        uses_target_labels: an oracle, or a run with labelled target images.
     """
 
     values: Mapping[str, Any]
     miou: Mapping[int, float | None]
     folder: Path
+    uses_target_labels: bool = False
 
     @property
     def scores(self) -> list[float]:
@@ -87,6 +89,7 @@ class SweepResult:
                     "miou_mean": row.mean,
                     "miou_std": spread(row.scores),
                     "folder": str(row.folder),
+                    "uses_target_labels": row.uses_target_labels,
                 }
                 for row in self.rows
             ],
@@ -177,6 +180,7 @@ def run_sweep(
     ]
     folders = [folder / folder_name({key: values[key] for key in swept}) for values in combinations]
     found: list[dict[int, float | None]] = [{} for _ in combinations]
+    told = [False for _ in combinations]
     evaluated_on = ""
     total = len(seeds) * len(combinations)
     # Seeds outermost: a first whole curve stands early.
@@ -196,11 +200,12 @@ def run_sweep(
                 "evaluation.split"
             )
         evaluated_on = outcome["evaluated_on"]
+        told[index] |= bool(outcome["uses_target_labels"])
         found[index][seed] = float(outcome["evaluation"]["miou"] or 0.0)
     rows = [
-        SweepRow(values, miou, here)
-        for values, miou, here in zip(combinations, found, folders, strict=True)
-    ]  # fmt: skip
+        SweepRow(values, miou, here, bool(used))
+        for values, miou, here, used in zip(combinations, found, folders, told, strict=True)
+    ]
     return SweepResult(recipes[0].name, tuple(grid), swept, tuple(seeds), evaluated_on, tuple(rows))
 
 
