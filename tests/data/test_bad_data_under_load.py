@@ -54,8 +54,9 @@ def corrupted(tmp_path_factory: pytest.TempPathFactory) -> Corrupted:
             save(path, ids(0, SIDE + 1, SIDE))
             bad[name] = "the label is 5 x 4 pixels"
         else:
-            path.write_bytes((b"", b"<html>404</html>", bytes(300))[number // 3 % 3])
-            bad[name] = "not an image"
+            content = (b"", b"<html>404</html>", bytes(300))[number // 3 % 3]
+            path.write_bytes(content)
+            bad[name] = "not an image" if content else "an empty file"
     splits = {"train": {"images": "rgb/train/*.png", "labels": "mask/train/{stem}_id.png"}}
     return Corrupted(write_yaml(root / "load.yaml", description(splits=splits)), bad)
 
