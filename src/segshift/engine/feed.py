@@ -181,28 +181,15 @@ class TrainingData:
             for name, one in drawn.items()
             if one.labels is not None
         }
-        target = images.get("target", images["source"][:0])
-        count = training.micro_batches
-        return [
-            Batch(
-                source_images=_part(images["source"], k, count),
-                source_labels=_part(labels["source"], k, count),
-                target_images=_part(target, k, count),
-                step=step,
-                progress=step / training.steps,
-                last_micro_batch=k == count - 1,
-                labelled=tuple(
-                    LabelledImages(name, _part(images[name], k, count), _part(labels[name], k, count))
-                    for name in self.labelled
-                ),
-            )
-            for k in range(count)
-        ]
-
-
-def _part(tensor: Tensor, index: int, count: int) -> Tensor:
-    """One of `count` equal parts of a batch."""
-    return tensor[index * len(tensor) // count : (index + 1) * len(tensor) // count]
+        batch = Batch(
+            source_images=images["source"],
+            source_labels=labels["source"],
+            target_images=images.get("target", images["source"][:0]),
+            step=step,
+            progress=step / training.steps,
+            labelled=tuple(LabelledImages(name, images[name], labels[name]) for name in self.labelled),
+        )
+        return [batch.part(k, training.micro_batches) for k in range(training.micro_batches)]
 
 
 def to_unit_range(images: Tensor, device: torch.device, channels_last: bool) -> Tensor:

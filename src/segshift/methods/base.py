@@ -1,7 +1,7 @@
 """What a method is: networks, and a training step written as a generator of updates."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -49,6 +49,23 @@ class Batch:
     progress: float
     last_micro_batch: bool = True
     labelled: tuple[LabelledImages, ...] = ()
+
+    def part(self, index: int, count: int) -> "Batch":
+        """One of `count` equal parts of the batch, as a micro-batch or a process sees it."""
+
+        def cut(tensor: Tensor) -> Tensor:
+            return tensor[index * len(tensor) // count : (index + 1) * len(tensor) // count]
+
+        return replace(
+            self,
+            source_images=cut(self.source_images),
+            source_labels=cut(self.source_labels),
+            target_images=cut(self.target_images),
+            last_micro_batch=index == count - 1,
+            labelled=tuple(
+                LabelledImages(one.name, cut(one.images), cut(one.labels)) for one in self.labelled
+            ),
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from segshift.errors import InputError
+from segshift.models.resize import check_least_px
 
 NEGATIVE_SLOPE = 0.2
 _SMALLEST_PX = 32
@@ -40,11 +40,7 @@ class FullyConvolutionalDiscriminator(nn.Module):
         Raises:
             InputError: H or W is less than 32, so that nothing would be left after the fifth convolution.
         """
-        if min(x.shape[-2], x.shape[-1]) < _SMALLEST_PX:
-            raise InputError(
-                f"the discriminator got a map of {x.shape[-1]}x{x.shape[-2]}, it needs {_SMALLEST_PX} pixels "
-                "each way; train on larger crops"
-            )
+        check_least_px(x, _SMALLEST_PX, "the discriminator got a map", "train on larger crops")
         logits: Tensor = self.layers(x)
         return logits
 

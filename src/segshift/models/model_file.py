@@ -7,8 +7,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from segshift import __version__
 from segshift.errors import InputError
 from segshift.files import atomic_path
 
@@ -22,6 +23,27 @@ def write_model(path: str | Path, tensors: Mapping[str, Tensor], metadata: str) 
     with atomic_path(path) as temporary:
         # One key only: safetensors writes several in random order, but equal models shall be equal files.
         save_file(copies, temporary, {_METADATA_KEY: metadata})
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], file: Path, version: str, remedy: str) -> None:
+    """Load a model file's tensors into the module that its configuration made.
+
+    Args:
+        module: gets the tensors.
+        tensors: by parameter name.
+        file: where they come from, for the message, as are `version`, which wrote it, and `remedy`.
+
+    Raises:
+        InputError: names or shapes that do not fit.
+    """
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise InputError(
+            f"{file}: its tensors do not fit its configuration ({detail[:160]}); it was written by "
+            f"segshift {version}, this is {__version__}: {remedy}"
+        ) from None
 
 
 def read_model(file: Path) -> tuple[Any, dict[str, Tensor]]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from segshift.errors import InputError
 from segshift.models.batch_norm import evaluating
 from segshift.models.discriminators import NEGATIVE_SLOPE
-from segshift.models.resize import upsample
+from segshift.models.resize import check_least_px, upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.translators import initialize, to_signed
 
@@ -172,12 +172,7 @@ class LabellingDiscriminator(nn.Module):
         Raises:
             InputError: H or W is less than 16.
         """
-        height, width = images.shape[-2:]
-        if min(height, width) < _SMALLEST_PX:
-            raise InputError(
-                f"the discriminator got an image of {width}x{height}, it needs {_SMALLEST_PX} pixels each "
-                "way; train on larger crops"
-            )
+        check_least_px(images, _SMALLEST_PX, "the discriminator got an image", "train on larger crops")
         features: Tensor = self.trunk(to_signed(images))
         labels = None if self.labels is None else self.labels(features)
         domain: Tensor = self.domain(features)

@@ -5,8 +5,27 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
+from segshift.errors import InputError
+
 Size = tuple[int, int]
 """(height, width) in pixels, the order of tensor shapes. Configurations say (width, height)."""
+
+
+def check_least_px(x: Tensor, least_px: int, got: str, remedy: str) -> None:
+    """Refuse maps that a network would shrink to nothing.
+
+    Args:
+        x: (N, C, H, W).
+        least_px: smallest H and W.
+        got: who got what, for the message: "the discriminator got an image".
+        remedy: what to do.
+
+    Raises:
+        InputError: H or W is less than `least_px`.
+    """
+    height, width = x.shape[-2:]
+    if min(height, width) < least_px:
+        raise InputError(f"{got} of {width}x{height}, it needs {least_px} pixels each way; {remedy}")
 
 
 def upsample(x: Tensor, size: Size) -> Tensor:

@@ -18,7 +18,7 @@ from segshift.errors import InputError
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
 from segshift.models.heads import DeepLabV2Head, FCN8sHead
-from segshift.models.model_file import MODEL_FILE, read_model, write_model
+from segshift.models.model_file import MODEL_FILE, fill, read_model, write_model
 from segshift.models.pixels import pixels_of
 from segshift.models.resize import Size, resize_images, upsample
 
@@ -287,14 +287,7 @@ class Segmenter(nn.Module):
         )
         segmenter = cls(bare, classes, pixel_statistics=statistics)
         segmenter.config = metadata.config
-        try:
-            segmenter.load_state_dict(tensors)
-        except RuntimeError as error:
-            detail = " ".join(str(error).split())
-            raise InputError(
-                f"{file}: its tensors do not fit its configuration ({detail[:160]}); it was written by "
-                f"segshift {metadata.version}, this is {__version__}: train or export it again"
-            ) from None
+        fill(segmenter, tensors, file, metadata.version, "train or export it again")
         return segmenter.to(map_location).eval()
 
 

@@ -17,7 +17,8 @@ from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.errors import InputError
 from segshift.models.discriminators import NEGATIVE_SLOPE
-from segshift.models.model_file import read_model, write_model
+from segshift.models.model_file import fill, read_model, write_model
+from segshift.models.resize import check_least_px
 
 TRANSLATOR_FILE = "translator.safetensors"
 _SMALLEST_PX = 16
@@ -98,11 +99,7 @@ class ResnetGenerator(nn.Module):
             InputError: H or W is less than 16.
         """
         height, width = images.shape[-2:]
-        if min(height, width) < _SMALLEST_PX:
-            raise InputError(
-                f"the translator got an image of {width}x{height}, it needs {_SMALLEST_PX} pixels each way; "
-                "use larger crops or images"
-            )
+        check_least_px(images, _SMALLEST_PX, "the translator got an image", "use larger crops or images")
         padded = F.pad(images, (0, -width % _STRIDE, 0, -height % _STRIDE), mode="reflect")
         translated: Tensor = self.layers(padded)
         return translated[..., :height, :width]
@@ -141,12 +138,7 @@ class PatchDiscriminator(nn.Module):
         Raises:
             InputError: H or W is less than 32.
         """
-        height, width = images.shape[-2:]
-        if min(height, width) < _SMALLEST_JUDGED_PX:
-            raise InputError(
-                f"the discriminator got an image of {width}x{height}, it needs {_SMALLEST_JUDGED_PX} pixels "
-                "each way; train on larger crops"
-            )
+        check_least_px(images, _SMALLEST_JUDGED_PX, "the discriminator got an image", "train on larger crops")
         scores: Tensor = self.layers(images)
         return scores
 
@@ -207,14 +199,7 @@ def load_translator(path: str | Path, map_location: str | torch.device = "cpu") 
         raise InputError(f"{file}: is no translator; give a run folder of `segshift train cyclegan`")
     metadata = parse(_Metadata, data, where=str(file))
     generator = ResnetGenerator(metadata.config)
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError as error:
-        detail = " ".join(str(error).split())
-        raise InputError(
-            f"{file}: its tensors do not fit its configuration ({detail[:160]}); it was written by segshift "
-            f"{metadata.version}, this is {__version__}: train it again"
-        ) from None
+    fill(generator, tensors, file, metadata.version, "train it again")
     return generator.to(map_location).eval()
 
 

@@ -1,6 +1,7 @@
 """Two processes that share every batch, to compare with one that sees it whole."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
-from segshift.engine.doctor.toy import ToyData, part_of, plain_optimizers, toy_batch, toy_method
+from segshift.engine.doctor.toy import ToyData, plain_optimizers, toy_batch, toy_method
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
 from segshift.engine.step import StepSettings, train_step
@@ -40,10 +41,9 @@ def _worker(rank: int, recipe_json: str, steps: int, folder: str) -> None:
     optimizers = plain_optimizers(method)
     for step in range(steps):
         seed_step(recipe.seed, step, rank)
-        part = part_of(toy_batch(recipe, step), rank, PROCESSES)
         # Each process has a single micro-batch, which is its last.
-        whole = type(part)(**{**vars(part), "last_micro_batch": True})
-        train_step(method, [whole], optimizers, StepSettings(average=_average))
+        part = replace(toy_batch(recipe, step).part(rank, PROCESSES), last_micro_batch=True)
+        train_step(method, [part], optimizers, StepSettings(average=_average))
     torch.save(method.state_dict(), Path(folder) / f"state_{rank}.pt")
     dist.destroy_process_group()
 

@@ -18,7 +18,6 @@ from segshift.engine.doctor.toy import (
     STEPS,
     ToyData,
     largest_difference,
-    part_of,
     plain_optimizers,
     toy_batch,
     toy_method,
@@ -213,7 +212,7 @@ def _micro_batches(recipe: Recipe) -> Finding:
         for step in range(2):
             seed_step(recipe.seed, step, 0)
             batch = toy_batch(recipe, step)
-            train_step(method, [part_of(batch, k, parts) for k in range(parts)], optimizers)
+            train_step(method, [batch.part(k, parts) for k in range(parts)], optimizers)
     return _compared("micro-batches", whole, largest_difference(whole, halves), "2 micro-batches = 1 batch")
 
 

@@ -116,23 +116,6 @@ def toy_batch(recipe: Recipe, step: int) -> Batch:
     )
 
 
-def part_of(batch: Batch, index: int, count: int) -> Batch:
-    """One of `count` equal parts of a batch, as a micro-batch or a process sees it."""
-
-    def cut(tensor: Tensor) -> Tensor:
-        return tensor[index * len(tensor) // count : (index + 1) * len(tensor) // count]
-
-    return Batch(
-        cut(batch.source_images),
-        cut(batch.source_labels),
-        cut(batch.target_images),
-        batch.step,
-        batch.progress,
-        last_micro_batch=index == count - 1,
-        labelled=tuple(LabelledImages(one.name, cut(one.images), cut(one.labels)) for one in batch.labelled),
-    )
-
-
 class ToyData:
     """What `Method.prepare` may look at."""
 
