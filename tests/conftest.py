@@ -27,7 +27,9 @@ def goldens_root() -> Path:
     return root
 
 
-def write_toy_dataset(folder: Path, count: int = 6, size: tuple[int, int] = (48, 32), seed: int = 0) -> Path:
+def write_toy_dataset(
+    folder: Path, count: int = 6, size: tuple[int, int] = (48, 32), seed: int = 0, ignored_px: int = 2
+) -> Path:
     """A learnable data set of three classes, told apart by color: train, val, and train without labels."""
     generator = np.random.default_rng(seed)
     colors = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]], np.uint8)
@@ -41,7 +43,7 @@ def write_toy_dataset(folder: Path, count: int = 6, size: tuple[int, int] = (48,
             label[y : y + 12, x : x + 12] = 2
             noise = generator.integers(-30, 30, (*label.shape, 3))
             image = np.clip(colors[label].astype(int) + noise, 0, 255).astype(np.uint8)
-            label[:2, :2] = 255
+            label[:ignored_px, :ignored_px] = 255
             Image.fromarray(image).save(folder / "images" / split / f"{index:03d}.png")
             Image.fromarray(label).save(folder / "labels" / split / f"{index:03d}.png")
     path = folder / "dataset.yaml"

@@ -1,5 +1,6 @@
 """What needs several processes: two of them equal one, and a killed run loses nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from tests.conftest import write_toy_dataset
 from tests.engine.recipes import toy_recipe
 
 pytestmark = pytest.mark.process
@@ -29,7 +31,7 @@ GAME: dict[str, Any] = {
 }
 
 
-def write_recipe(path: Path, source: Path, target: Path, **changes: Any) -> Path:
+def write_recipe(path: Path, source: Path, target: Path, /, **changes: Any) -> Path:
     path.write_text(yaml.safe_dump(toy_recipe(source, target, **changes).model_dump(mode="json")))
     return path
 
@@ -52,8 +54,11 @@ def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
     return out, err
 
 
-def test_two_processes_equal_one(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
-    recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **GAME)
+def test_two_processes_equal_one(tmp_path: Path, toy_target: Path) -> None:
+    # Every process averages over its own labelled pixels: equal only where each has as many as the other.
+    source = write_toy_dataset(tmp_path / "source", ignored_px=0)
+    whole = {**GAME, "source": {"augmentation": {"scale": [1.0, 1.2]}}}
+    recipe = write_recipe(tmp_path / "recipe.yaml", source, toy_target, **whole)
     script = tmp_path / "segshift_main.py"
     script.write_text(PROGRAM)
     torchrun = [
@@ -67,6 +72,9 @@ def test_two_processes_equal_one(tmp_path: Path, toy_source: Path, toy_target: P
     one, two = tmp_path / "one", tmp_path / "two"
     finish(train(recipe, one))
     finish(train(recipe, two, *torchrun))
+    # Two that do not know of each other would also equal one.
+    for folder, processes in ((one, 1), (two, 2)):
+        assert json.loads((folder / "environment.json").read_text())["processes"] == processes
     first, second = load_file(one / "model.safetensors"), load_file(two / "model.safetensors")
     start = torch.load(one / "checkpoints" / "step_00000002.pt", weights_only=True)["method"]
     moved = 0.0

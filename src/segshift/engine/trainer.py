@@ -1,5 +1,6 @@
 """The loop around the step: resume, evaluate, checkpoint, stop. The only file that imports accelerate."""
 
+import os
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -44,8 +45,7 @@ class Trainer:
         if recipe.training.threads is not None:
             torch.set_num_threads(recipe.training.threads)
         self.recipe, self.domains, self.folder, self.console = recipe, domains, folder, console
-        # Its precision is the whole process's for good; ours may differ between stages and arms.
-        self.accelerator = Accelerator(mixed_precision="no")
+        self.accelerator = join_processes()
         self.place = Place(
             self.accelerator.process_index, self.accelerator.num_processes, self.accelerator.device
         )
@@ -222,7 +222,7 @@ class Trainer:
                 self.selection.tidy(best)
                 if best != steps:
                     after = self._judge(segmenter)
-            write_json(self.folder / "environment.json", describe_environment(self.place.device))
+            write_json(self.folder / "environment.json", describe_environment(self.place.device, self.place.processes))
             chosen = {
                 "selected": self.selection.describe(best),
                 "selection": self.selection.to_dict(best, metrics.scores),
@@ -308,7 +308,26 @@ class Trainer:
 
 def on_main_process(work: Callable[[], None]) -> None:
     """Call `work` in the main process while the others wait."""
-    accelerator = Accelerator(mixed_precision="no")
+    accelerator = join_processes()
     if accelerator.is_main_process:
         work()
     accelerator.wait_for_everyone()
+
+
+def join_processes() -> Accelerator:
+    """The group of processes that a launcher started, or this process alone.
+
+    Raises:
+        InputError: the launcher started several, but they did not find each other.
+    """
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    # Unless told, Accelerate looks for accelerators only: without one, each process would train by itself.
+    no_device = launched > 1 and not torch.accelerator.is_available()
+    # Its precision is the whole process's for good; ours may differ between stages and arms.
+    accelerator = Accelerator(mixed_precision="no", cpu=no_device)
+    if accelerator.num_processes != launched:
+        raise InputError(
+            f"WORLD_SIZE: {launched} processes were launched, but {accelerator.num_processes} joined; "
+            "start with `accelerate launch` or `torchrun`, or unset WORLD_SIZE"
+        )
+    return accelerator
