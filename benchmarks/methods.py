@@ -116,6 +116,7 @@ def comparison(name: str, settings: argparse.Namespace) -> Comparison:
             "steps": settings.steps,
             "batch_size": 4,
             "checkpoint_every": 200,
+            "evaluate_every": settings.evaluate_every,
             "keep_checkpoints": 1,
             "log_every": 20,
             "workers": 0,
@@ -155,6 +156,9 @@ def main() -> None:
     parser.add_argument("--start-steps", type=int, default=500)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--weight", type=float, default=0.03, help="of every adversary")
+    parser.add_argument(
+        "--evaluate-every", type=int, default=0, help="steps; mIoU and label-free scores on the way"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/methods"))
     parser.add_argument("--print-only", action="store_true", help="tables of what has finished")

@@ -12,6 +12,7 @@ ROOT = Path(segshift.__file__).parent
 # A layer may import those below it and, where LAYERED allows, a neighbor.
 _LEVELS = [
     {"cli"},
+    {"report"},
     {"engine", "analysis"},
     {"methods", "evaluation"},
     {"models", "losses"},
