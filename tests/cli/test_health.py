@@ -93,6 +93,6 @@ def test_train_selects_by_a_score_and_says_so(
     outcome = segshift("train", recipe, "--select", "bnm", *often, "--out", tmp_path / "free")
     assert outcome.status == 0 and "best by bnm at step" in outcome.out
     assert "TARGET LABELS" not in outcome.out
-    outcome = segshift("train", recipe, "--oracle-selection", *often, "--out", tmp_path / "oracle")
+    outcome = segshift("train", recipe, "--oracle", *often, "--out", tmp_path / "oracle")
     assert outcome.status == 0 and "best by target_miou at step" in outcome.out
     assert "USES TARGET LABELS: they chose the checkpoint" in outcome.out

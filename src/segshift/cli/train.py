@@ -39,7 +39,10 @@ def train(
         ),
     ] = None,
     oracle_selection: Annotated[
-        bool, typer.Option("--oracle-selection", help="Select by the target's labels: an upper bound only.")
+        bool,
+        typer.Option(
+            "--oracle", "--oracle-selection", help="Select by the target's labels: an upper bound only."
+        ),
     ] = False,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Two tiny steps on the built-in city: does the recipe run?")

@@ -146,7 +146,7 @@ class TrainingConfig(Strict):
         if self.oracle_selection != (self.select == TARGET_MIOU):
             raise ValueError(
                 f"select: {TARGET_MIOU} uses target labels; it goes with oracle_selection: true "
-                "(--oracle-selection), and that with nothing else"
+                "(--oracle), and that with nothing else"
             )
         if self.select != LAST and self.steps and not self.evaluate_every:
             raise ValueError(
