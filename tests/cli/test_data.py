@@ -1,6 +1,7 @@
 """`segshift data check` and `segshift data synthesize`."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,17 @@ def test_a_broken_file_is_named_and_has_status_2(segshift: Segshift, tmp_path: P
     assert any("003" in problem["message"] for problem in report["problems"])
     text = segshift("data", "check", dataset)
     assert text.status == 2 and "error" in text.out and "Traceback" not in text.err
+
+
+def test_no_share_is_broken_over_two_lines(segshift: Segshift, city_cache: Path) -> None:
+    """Nineteen classes do not fit one line of 80 characters."""
+    argument = "city:game,size=64x48,count=2,val=1:train"
+    frequencies = segshift("data", "check", argument, "--json").json()["splits"][0]["class_frequencies"]
+    text = segshift("data", "check", argument).out
+    assert len(frequencies) == 19
+    for name, share in frequencies.items():
+        assert re.search(rf"(│|  ) ?{name} {100 * share:.2f} %  ", text), name
+    assert "64x48 (2)" in text and "…" not in text
 
 
 def test_an_id_without_a_class_is_a_warning_with_its_share(segshift: Segshift, tmp_path: Path) -> None:

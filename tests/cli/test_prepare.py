@@ -22,6 +22,10 @@ def test_convert_use_verify_and_mend(segshift: Segshift, tmp_path: Path, toy_sou
         "unlabelled": (6, False),
     }
     text = segshift(*call).out
+    sizes = [one[key] for one in first["splits"] for key in ("original_bytes", "prepared_bytes")]
+    assert min(sizes) > 1000 and max(sizes) < 1e6
+    for before, after in zip(sizes[::2], sizes[1::2], strict=True):
+        assert f"; {before / 1e3:.1f} kB became {after / 1e3:.1f} kB" in text
     assert "train: 6 images with labels, 0 converted, 6 there before" in text and str(out) in text
     assert segshift("data", "check", out / "dataset.yaml").status == 0
     verify = ("data", "prepare", toy_source, "--out", out, "--verify")

@@ -1,10 +1,13 @@
 """`segshift data pseudo-label`."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from segshift.data.resolve import resolve
+from segshift.models import model_file, segmenter
 from tests.cli.conftest import Segshift
 
 
@@ -30,6 +33,28 @@ def test_it_writes_a_data_set_that_other_commands_take(
     checked = segshift(*command, "--check")
     assert "uses target labels" in checked.out
     assert len(resolve(str(out / "dataset.yaml")).samples) == 6
+
+
+def test_the_network_is_loaded_once_and_what_it_saw_is_told(
+    segshift: Segshift, trained: Path, toy_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oracle = tmp_path / "oracle"
+    shutil.copytree(trained, oracle)
+    told = json.loads((trained / "results.json").read_text())
+    (oracle / "results.json").write_text(json.dumps({**told, "uses_target_labels": True}))
+    loaded: list[Path] = []
+
+    def read(file: Path) -> object:
+        loaded.append(file)
+        return model_file.read_model(file)
+
+    monkeypatch.setattr(segmenter, "read_model", read)
+    for run, uses in ((trained, False), (oracle, True)):
+        command = ["data", "pseudo-label", run, "--data", toy_target, "--out", tmp_path / f"of_{run.name}"]
+        text = segshift(*command, "--check").out
+        assert len(loaded) == 1 and ("made by a network that USES TARGET LABELS" in text) == uses
+        assert segshift(*command, "--json").json()["uses_target_labels"] is uses
+        loaded.clear()
 
 
 def test_a_split_without_labels_is_labelled_but_not_checked(

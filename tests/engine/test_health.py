@@ -123,6 +123,18 @@ def test_a_term_that_never_finds_a_pseudo_label() -> None:
     assert symptoms(constructed({name: [0.0, 0.1] * 6})) == []
 
 
+def test_a_teacher_that_is_confident_of_no_pixel() -> None:
+    def observed(*shares: float) -> list[dict[str, Any]]:
+        name = "segmenter/mean_teacher_accepted_share"
+        lines = constructed({"segmenter/mean_teacher_mixed": [0.5] * len(shares)})
+        return [{**line, "observed": {name: share}} for line, share in zip(lines, shares, strict=True)]
+
+    assert symptoms(observed(*[0.0] * 12)) == ["no pseudo labels"]
+    assert symptoms(observed(*[0.0, 0.01] * 6)) == []
+    # Runs that were begun before the share was logged have lines without it.
+    assert symptoms([*observed(*[0.0] * 12)[:6], *constructed({"segmenter/x": [0.5] * 12})[6:]]) == []
+
+
 @pytest.mark.parametrize(
     ("kept", "expected"),
     [((0.5, 0.5), []), ((0.0, None), ["no pseudo labels"]), ((0.5, 0.001), ["pseudo labels of one class"])],

@@ -157,6 +157,44 @@ def test_a_file_extends_a_file_beside_it(tmp_path: Path) -> None:
     assert load_recipe(absolute).training.steps == 5
 
 
+OWN_SOURCE = "source: {dataset: own.yaml}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        (OWN_SOURCE, None),
+        (OWN_SOURCE + "target: {augmentation: {flip: false}}\n", None),
+        (OWN_SOURCE + "target: {dataset: photos.yaml}\n", "photos.yaml"),
+        (OWN_SOURCE + "target: {dataset: 'city:overcast'}\n", "city:overcast"),
+        ("source: {dataset: 'city:game,count=4'}\n", "city:overcast"),
+        ("training: {steps: 1}\n", "city:overcast"),
+    ],
+)
+def test_the_presets_city_is_no_target_of_ones_own_source(
+    tmp_path: Path, text: str, target: str | None
+) -> None:
+    path = write(tmp_path / "mine.yaml", f"extends: advent\n{text}")
+    recipe, preset = load_recipe(path), load_recipe("advent")
+    assert (
+        recipe.target.dataset == target and recipe.target.augmentation.crop == preset.target.augmentation.crop
+    )
+    # What one of the own files says or keeps is meant.
+    child = write(tmp_path / "child.yaml", "extends: mine.yaml\nsource: {dataset: other.yaml}\n")
+    assert load_recipe(child).target.dataset == target
+
+
+def test_assigning_a_source_to_a_preset_leaves_its_city_out_too() -> None:
+    assert load_recipe("advent", ["source.dataset=own.yaml"]).target.dataset is None
+    both = load_recipe("advent", ["source.dataset=own.yaml", "target.dataset=city:dusk"])
+    assert both.target.dataset == "city:dusk"
+    assert load_recipe("advent", ["source.dataset=city:game"]).target.dataset == "city:overcast"
+    assert (
+        load_recipe("clan_gta5_cityscapes_resnet101", ["source.dataset=gta5:x"]).target.dataset
+        == "cityscapes"
+    )
+
+
 def test_a_recipe_without_a_name_is_called_like_its_file(tmp_path: Path) -> None:
     assert load_recipe(write(tmp_path / "mine.yaml", "seed: 3\n")).name == "mine"
 

@@ -1,13 +1,16 @@
 """Recipes of several stages: what each gets from those before it."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from segshift.config import parse
 from segshift.engine.presets import load_recipe, stage_recipe, stage_settings
 from segshift.engine.recipe import Recipe
+from segshift.engine.run import run_recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
 from tests.engine.recipes import toy_recipe
@@ -98,6 +101,40 @@ def test_target_labels_in_use_are_told(tmp_path: Path, toy_source: Path, toy_tar
     )
     assert after["uses_target_labels"] is True, "what the start has seen cannot be undone"
     assert [saw_target_labels(tmp_path / name) for name in ("after", "plain", "none")] == [True, False, None]
+
+
+@pytest.mark.parametrize("oracle", [True, False])
+def test_pseudo_labels_pass_on_what_their_network_saw(
+    tmp_path: Path, toy_source: Path, toy_target: Path, oracle: bool
+) -> None:
+    """To a network that starts anew, whether they stand beside the source, in its mixture or in its place."""
+    few = {"dataset": str(toy_target), "augmentation": {"resize": [40, 32]}}
+    given = {"dataset": "{labels}/dataset.yaml:train", "augmentation": {"resize": [40, 32]}}
+    stages = [
+        {"name": "first", "changes": {"target_labelled": few if oracle else None}},
+        {"name": "labels", "kind": "pseudo_label", "settings": {"rule": "none"}},
+        {"name": "beside", "changes": {"init_from": None, "pseudo_labelled": given}},
+        {
+            "name": "mixed",
+            "changes": {"init_from": None, "source": {"also": [{"dataset": given["dataset"]}]}},
+        },
+        {"name": "instead", "changes": {"init_from": None, "source": given}},
+        {"name": "without", "changes": {"init_from": None}},
+    ]
+    output = StringIO()
+    recipe = toy_recipe(toy_source, toy_target, training={"steps": 1}, stages=stages)
+    run_recipe(recipe, tmp_path / "run", Console(file=output, width=200))
+    told = [
+        saw_target_labels(tmp_path / "run" / f"{index + 1}_{stage['name']}")
+        for index, stage in enumerate(stages)
+        if stage["name"] != "labels"
+    ]
+    assert told == [oracle, oracle, oracle, oracle, False]
+    assert "toy, stage mixed  step 1/1" in output.getvalue()
+    output.truncate(0)
+    run_recipe(recipe, tmp_path / "run", Console(file=output, width=200))
+    for stage in stages:
+        assert f"toy, stage {stage['name']}: finished before, in" in output.getvalue()
 
 
 def test_another_method_brings_all_of_its_settings() -> None:

@@ -71,8 +71,11 @@ def test_subsets_of_every_stream(toy_source: Path, toy_target: Path) -> None:
     assert data.target is not None
     assert [len(part) for part in data.source.parts] == [3, 4]
     assert (len(data.target), len(data.labelled["target_labelled"])) == (5, 2)
-    assert data.describe("target") == "toy train (5 images); subset: first 5"
-    assert str(data.describe("target_labelled")).endswith("(2 images); subset: fraction 0.3, seed 2")
+    # Which part was taken stands with its data set, not after all of them.
+    source = "toy train (3 of 6 images, drawn with seed 0) + toy train (the first 4 of 6 images)"
+    assert str(data.describe("source")).startswith(f"{source}; mixed")
+    assert data.describe("target") == "toy train (the first 5 of 6 images)"
+    assert data.describe("target_labelled") == "toy train (2 of 6 images, drawn with seed 2)"
     chosen = data.labelled["target_labelled"].parts[0].split.samples
     again = training_data(
         toy_source,

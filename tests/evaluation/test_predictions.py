@@ -210,6 +210,36 @@ def test_one_line_about_what_is_wrong(
         evaluate_three(three, ids)
 
 
+@pytest.mark.parametrize("ids", ["label_ids", "train_ids", None])
+@pytest.mark.parametrize("bands", [3, 4])
+def test_color_images_are_no_ids(three: Path, ids: str | None, bands: int) -> None:
+    for stem in ("a", "a_1"):
+        save(three / "p" / f"{stem}.png", RIGHT)
+    save(three / "p" / "b.png", np.stack([RIGHT] * bands, axis=-1))
+    mode = {3: "RGB", 4: "RGBA"}[bands]
+    with pytest.raises(
+        InputError, match=rf"p/b\.png: is a color image \({mode}\), not ids; give the"
+    ) as error:
+        evaluate_three(three, ids)
+    # What the data set's own YAML should say about its labels is no advice about predictions.
+    assert "labels.kind" not in str(error.value) and "--prediction-ids" not in str(error.value)
+
+
+def test_colors_of_a_data_set_with_colored_labels(three: Path) -> None:
+    rule = "labels: {kind: rgb, map: {'7,7,7': road, '8,8,8': sky}, ignore: ['0,0,0']}"
+    text = (three / "data.yaml").read_text()
+    (three / "data.yaml").write_text(text[: text.index("labels: {kind")] + rule)
+    colors = np.stack([np.tile([7, 8, 0], (4, 2))] * 3, axis=-1)
+    for stem in ("a", "a_1", "b"):
+        save(three / "labels" / f"{stem}.png", colors)
+        save(three / "p" / f"{stem}.png", np.where(colors == 0, 7, colors))
+    assert evaluate_three(three) == evaluate_three(three, "label_ids") == 1
+    with pytest.raises(
+        InputError, match=r"a\.png: is a color image .* say --prediction-ids label_ids if its"
+    ):
+        evaluate_three(three, "train_ids")
+
+
 def test_several_kinds_of_files_per_image(three: Path) -> None:
     for stem in ("a", "a_1", "b"):
         save(three / "p" / f"{stem}_x.png", RIGHT)

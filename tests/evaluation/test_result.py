@@ -14,6 +14,7 @@ from segshift.evaluation import (
     evaluate,
     labelled_items,
     miou,
+    protocol_lines,
     scored_classes,
     starred_classes,
 )
@@ -133,6 +134,22 @@ def test_the_protocol_says_how_it_was_done() -> None:
     assert protocol["input_size"] == [None, [24, 24]] and protocol["stride"] == [20, 16]
     assert len(protocol["mean_of_probabilities_over"]) == 4 and protocol["scored_classes"] == ["car", "sky"]
     assert "protocol" not in replace(several, protocol=None).to_dict()
+
+
+def test_the_protocol_names_the_classes_that_no_mean_counts() -> None:
+    """sky is in the truth alone, person in the predictions alone, train in neither."""
+    names = ("road", "sky", "train", "person")
+    confusion = np.array([[3, 0, 0, 1], [2, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    protocol = {"mode": "predictions", "prediction_ids": "train_ids", "images": 2, "ignore": 255}
+    result = EvaluationResult(confusion, names, protocol=protocol)
+    data = result.to_dict()
+    assert data["miou"] == pytest.approx((3 / 6 + 0 + 0) / 3)
+    assert data["protocol"]["classes_without_iou"] == ["train"]
+    counted = "mean over 3 of 4 classes (in no label and no prediction: train), 2 images, label 255 ignored"
+    assert protocol_lines(data["protocol"])[1] == counted
+    scored = result.scored(["road", "person"]).to_dict()["protocol"]
+    assert scored["classes_without_iou"] == []
+    assert protocol_lines(scored)[1] == "mean over 2 of 4 classes, 2 images, label 255 ignored"
 
 
 def test_data_without_some_of_the_networks_classes() -> None:

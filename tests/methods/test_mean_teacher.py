@@ -13,6 +13,7 @@ from segshift.engine.step import train_step
 from segshift.losses.segmentation import IGNORE
 from segshift.methods import Method
 from segshift.methods.mean_teacher import MeanTeacher, class_mix
+from segshift.methods.term import Look
 from tests.engine.toy import split_batch
 from tests.methods.networks import align, batch, largest_difference, optimizers, parameters_of, tiny_segmenter
 
@@ -243,6 +244,28 @@ def test_the_loss_is_the_pseudo_labels_cross_entropy_weighted_by_the_confident_s
     log = train_step(method, [data], optimizers(method.networks()))
     measured = log.values()["segmenter/mean_teacher_mixed"]
     assert measured == pytest.approx(expected.item(), rel=1e-5)
+    assert log.observations() == {"segmenter/mean_teacher_accepted_share": pytest.approx(sum(shares) / 2)}
+
+
+def test_the_accepted_share_is_logged_and_moves_nothing() -> None:
+    """Over micro-batches it is the mean; the losses and the steps are those of a term that is silent."""
+    method = align(PLAIN)
+    data = split_batch(batch(0, images=4), 2)
+    with torch.no_grad():
+        # At its start the teacher is the student.
+        confidence = method.predict(data[0].target_images).softmax(1).amax(1)
+    term = teacher_of(method)
+    term.config = term.config.model_copy(update={"confidence": confidence.median().item()})
+    silent = copy.deepcopy(method)
+    shares = [teacher_of(method)._pseudo_label(part.target_images)[1].mean().item() for part in data]
+    assert shares[0] != shares[1]
+    log = train_step(method, data, optimizers(method.networks()))
+    assert log.observations() == {"segmenter/mean_teacher_accepted_share": pytest.approx(sum(shares) / 2)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Look, "observe", lambda *_: None)
+        plain = train_step(silent, data, optimizers(silent.networks()))
+    assert plain.observations() == {} and plain.values() == log.values()
+    assert largest_difference(parameters_of(silent), parameters_of(method)) == 0
 
 
 def test_augmentation_moves_colors_and_keeps_shapes() -> None:

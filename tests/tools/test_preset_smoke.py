@@ -1,56 +1,87 @@
-"""The preset smoke run, with a stand-in for the command line: all presets run, one failure fails all."""
+"""The preset smoke run, with a stand-in for the package: all presets run apart, one failure fails all."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "preset_smoke.py"
 pytestmark = pytest.mark.process
 
-STAND_IN = """#!{python}
-import json, pathlib, sys
-if sys.argv[1:] == ["presets", "list", "--json"]:
-    print(json.dumps([{{"name": name}} for name in {names}]))
-else:
+COMMAND_LINE = """
+import json, os, pathlib, signal, sys
+import segshift
+def main():
     train, name, smoke, out, folder = sys.argv[1:]
     assert (train, smoke, out) == ("train", "--smoke", "--out")
-    with open(pathlib.Path(__file__).with_name("ran"), "a") as log:
-        log.write(json.dumps([name, folder]) + "\\n")
+    segshift.trained.append(name)
+    pathlib.Path(folder).mkdir()
+    record = {"name": name, "folder": folder, "trained": segshift.trained, "process": os.getpid(),
+              "importer": segshift.importer, "threads": os.environ["OMP_NUM_THREADS"]}
+    pathlib.Path(os.environ["RECORDS"], name).write_text(json.dumps(record))
     if name == "broken":
         print("the reason")
         sys.exit(7)
+    if name == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def run(folder: Path, names: list[str]) -> subprocess.CompletedProcess[str]:
-    command = folder / "segshift"
-    command.write_text(STAND_IN.format(python=sys.executable, names=names))
-    command.chmod(0o755)
-    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        [sys.executable, str(TOOL)], capture_output=True, text=True, env={**os.environ, "PATH": path}
+def run(folder: Path, names: list[str], *arguments: str) -> tuple[subprocess.CompletedProcess[str], Any]:
+    """The tool on a package whose presets have these names, and what each training saw."""
+    package, records = folder / "segshift", folder / "records"
+    (package / "engine").mkdir(parents=True)
+    records.mkdir()
+    (package / "__init__.py").write_text("import os\ntrained, importer = [], os.getpid()\n")
+    (package / "cli.py").write_text(COMMAND_LINE)
+    (package / "engine" / "__init__.py").write_text("")
+    (package / "engine" / "presets.py").write_text(f"def preset_names(): return {names}\n")
+    result = subprocess.run(
+        [sys.executable, str(TOOL), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder), "RECORDS": str(records)},
     )
+    return result, {path.name: json.loads(path.read_text()) for path in records.iterdir()}
 
 
-def test_every_preset_runs_in_a_folder_of_its_own(tmp_path: Path) -> None:
-    result = run(tmp_path, ["one", "two", "three"])
+def test_every_preset_runs_apart_from_the_others(tmp_path: Path) -> None:
+    result, seen = run(tmp_path, ["one", "two", "three"])
     assert result.returncode == 0, result.stdout + result.stderr
     assert "3 of 3 presets ran" in result.stdout
-    ran = [json.loads(line) for line in (tmp_path / "ran").read_text().splitlines()]
-    assert sorted(name for name, _ in ran) == ["one", "three", "two"]
-    assert len({folder for _, folder in ran}) == 3
+    assert all(seen[name]["trained"] == [name] for name in ("one", "two", "three"))
+    assert len({one["folder"] for one in seen.values()}) == 3
+    assert len({one["process"] for one in seen.values()}) == 3
+    assert {one["threads"] for one in seen.values()} == {"1"}
+    assert not any(Path(one["folder"]).exists() for one in seen.values())
 
 
-def test_a_failing_preset_fails_the_run_but_the_others_still_run(tmp_path: Path) -> None:
-    result = run(tmp_path, ["broken", "sound"])
+def test_the_package_is_imported_once_for_all(tmp_path: Path) -> None:
+    _, seen = run(tmp_path, ["one", "two", "three"])
+    importers = {one["importer"] for one in seen.values()}
+    assert len(importers) == 1 and not importers & {one["process"] for one in seen.values()}
+
+
+@pytest.mark.parametrize(("name", "status"), [("broken", 7), ("killed", -9)])
+def test_a_failing_preset_fails_the_run_but_the_others_still_run(
+    tmp_path: Path, name: str, status: int
+) -> None:
+    result, seen = run(tmp_path, [name, "sound"], "--jobs", "1")
     assert result.returncode == 1
-    assert "FAILED with exit status 7" in result.stdout and "the reason" in result.stdout
-    assert "1 of 2 presets ran" in result.stdout
+    assert f"FAILED with exit status {status}" in result.stdout
+    assert ("the reason" in result.stdout) == (name == "broken")
+    assert "1 of 2 presets ran" in result.stdout and "sound" in seen
+
+
+def test_named_presets_run_alone(tmp_path: Path) -> None:
+    result, seen = run(tmp_path, ["one", "two"], "two")
+    assert "1 of 1 presets ran" in result.stdout and set(seen) == {"two"}
 
 
 def test_no_presets_is_a_failure(tmp_path: Path) -> None:
-    assert run(tmp_path, []).returncode == 1
+    result, _ = run(tmp_path, [])
+    assert result.returncode == 1 and "no preset" in result.stdout

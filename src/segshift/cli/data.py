@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE
+from rich.columns import Columns
 from rich.markup import escape
 from rich.table import Table
 
@@ -210,7 +211,7 @@ def _print_report(report: "CheckReport") -> None:
             continue
         results.print(_split_table(report, split))
         for value, share in split.unmapped.items():
-            results.print(f"  {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
+            say(results, f"  {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
     # What is wrong with the whole set (its root, say) is found once per split.
     problems = list({(problem.severity, problem.message): problem for problem in report.problems}.values())
     for problem in problems[:_SHOWN_PROBLEMS]:
@@ -226,13 +227,15 @@ def _print_report(report: "CheckReport") -> None:
 
 
 def _split_table(report: "CheckReport", split: "SplitReport") -> Table:
-    sizes = ", ".join(f"{w}x{h} ({count})" for (w, h), count in split.sizes.items())
-    table = Table(title=f"{report.dataset} {split.name}", title_justify="left", show_header=False)
+    # In columns, since running text would be broken between a number and its "%".
+    sizes = Columns([f"{w}x{h} ({count})" for (w, h), count in split.sizes.items()], padding=(0, 2))
+    table = Table(title=escape(f"{report.dataset} {split.name}"), title_justify="left", show_header=False)
     table.add_row("images", f"{split.images}, {split.pairs} with label")
     table.add_row("sizes", sizes)
     if split.class_frequencies is not None:
         listed = sorted(split.class_frequencies.items(), key=lambda item: -item[1])
-        table.add_row("classes", ", ".join(f"{name} {100 * share:.2f} %" for name, share in listed))
+        shares = [f"{escape(name)} {100 * share:.2f} %" for name, share in listed]
+        table.add_row("classes", Columns(shares, padding=(0, 2)))
     if split.ignored_share is not None:
         table.add_row("ignored", f"{100 * split.ignored_share:.2f} % of the label pixels")
     return table

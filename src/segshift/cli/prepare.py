@@ -8,7 +8,7 @@ import typer
 
 from segshift.cli.output import console, print_json, results
 from segshift.errors import InputError
-from segshift.plain import say
+from segshift.plain import say, size_in_words
 
 if TYPE_CHECKING:
     from segshift.data.prepare import PreparedSplit
@@ -81,7 +81,7 @@ def _print_report(report: "PreparedSplit") -> None:
     say(
         results,
         f"{report.name}: {report.images} {kind}, {report.converted} converted, {report.kept} there before; "
-        f"{report.original_bytes / 1e6:.1f} MB became {report.prepared_bytes / 1e6:.1f} MB",
+        f"{size_in_words(report.original_bytes)} became {size_in_words(report.prepared_bytes)}",
     )
     if report.skipped:
         say(results, f"{report.name}: {len(report.skipped)} samples skipped")

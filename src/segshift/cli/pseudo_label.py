@@ -12,6 +12,7 @@ from segshift.plain import say
 
 if TYPE_CHECKING:
     from segshift.data.dataset import SegmentationDataset
+    from segshift.models import Segmenter
 
 _RULES = ("class_balanced", "class_threshold", "confidence", "none")
 
@@ -81,11 +82,11 @@ def pseudo_label(
     }
     config = parse(PseudoLabelConfig, settings, "pseudo-label")
     # A folder without a model is said before the images are looked for, which may take long.
-    load(checkpoint)
+    segmenter = load(checkpoint)
     # What cannot be checked is said before the work, not after it.
-    truth = _truth(checkpoint, data) if check else None
+    truth = _truth(segmenter, data) if check else None
     samples = resolve(data, "train", labels="unused").samples
-    summary = write_pseudo_labels(checkpoint, samples, config, out, console)
+    summary = write_pseudo_labels(checkpoint, samples, config, out, console, segmenter=segmenter)
     checked = None
     if truth is not None:
         labels = (truth[index].label for index in range(len(truth)))
@@ -95,21 +96,23 @@ def pseudo_label(
         return
     results.print(_table(summary, checked))
     say(results, f"{summary['images']} images; use them as {out / 'dataset.yaml'}")
+    # Folders that an older version finished do not say.
+    if summary.get("uses_target_labels"):
+        say(results, "made by a network that USES TARGET LABELS, as what is trained on them then does")
     if checked is not None:
         accuracy = _percent(checked["accuracy"])
         say(results, f"{accuracy} % of the kept pixels are right (uses target labels: for information only)")
 
 
-def _truth(checkpoint: Path, data: str) -> "SegmentationDataset":
+def _truth(segmenter: "Segmenter", data: str) -> "SegmentationDataset":
     """The labelled images in the network's classes."""
-    from segshift import load
     from segshift.data.dataset import SegmentationDataset
     from segshift.data.resolve import resolve
 
     split = resolve(data, "train")
     if not split.labelled:
         raise InputError(f"--check: {data} has no labels to compare with; leave --check out")
-    return SegmentationDataset(split, load(checkpoint).classes, None, with_labels=True)
+    return SegmentationDataset(split, segmenter.classes, None, with_labels=True)
 
 
 def _table(summary: dict[str, Any], checked: dict[str, Any] | None) -> Table:

@@ -38,13 +38,6 @@ class SubsetConfig(Strict):
             raise ValueError("seed belongs to fraction; the others are not random")
         return self
 
-    @property
-    def words(self) -> str:
-        """The subset in words, for tables: `subset: first 500`."""
-        if self.fraction is not None:
-            return f"subset: fraction {self.fraction:g}, seed {self.seed}"
-        return f"subset: first {self.first}" if self.first is not None else f"subset: list {self.list}"
-
 
 class SamplingConfig(Strict):
     """How often each image of a labelled stream is drawn.
@@ -86,16 +79,18 @@ def take_subset(split: Split, subset: SubsetConfig | None) -> Split:
             raise InputError(
                 f"{split.title}: subset.first = {subset.first}, but there are {count} images; lower it"
             )
-        return _with(split, list(range(subset.first)))
+        return _with(split, list(range(subset.first)), before="the first ")
     if subset.fraction is not None:
         order = epoch_order(count, subset.seed, 0)[: max(1, round(subset.fraction * count))]
-        return _with(split, np.sort(order).tolist())
+        return _with(split, np.sort(order).tolist(), after=f", drawn with seed {subset.seed}")
     assert subset.list is not None
-    return _with(split, _listed(split, Path(subset.list).expanduser()))
+    return _with(split, _listed(split, Path(subset.list).expanduser()), after=f", those in {subset.list}")
 
 
-def _with(split: Split, indices: list[int]) -> Split:
-    return replace(split, samples=tuple(split.samples[index] for index in indices))
+def _with(split: Split, indices: list[int], before: str = "", after: str = "") -> Split:
+    """The split with some samples, which say how many of how many they are between two pieces of text."""
+    taken = f"{before}{len(indices)} of {len(split.samples)} images{after}"
+    return replace(split, samples=tuple(split.samples[index] for index in indices), taken=taken)
 
 
 def _listed(split: Split, path: Path) -> list[int]:

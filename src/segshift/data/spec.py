@@ -42,13 +42,17 @@ LabelUse = Literal["needed", "optional", "unused"]
 
 @dataclass(frozen=True)
 class Split:
-    """One split of a data set, its files found."""
+    """One split of a data set, its files found.
+
+    Of a part of it, `taken` says which in words, such as `the first 500 of 2000 images`.
+    """
 
     dataset: str
     name: str
     classes: ClassSet
     samples: tuple[Sample, ...]
     decoder: LabelDecoder
+    taken: str = ""
 
     @property
     def labelled(self) -> bool:

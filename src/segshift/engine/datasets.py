@@ -32,12 +32,14 @@ class Domains:
     labelled: Mapping[str, Split] = field(default_factory=dict)
 
     def describe(self, which: str) -> str | None:
-        """Dataset, split and number of images in words."""
+        """Dataset, split and number of images in words, with what a subset took: "gta5 train (5 images)"."""
         split: Split | None = self.labelled.get(which) or getattr(self, which, None)
         if split is None:
             return None
         splits = (split, *self.also.get(which, ()))
-        return " + ".join(f"{one.dataset} {one.name} ({len(one.samples)} images)" for one in splits)
+        return " + ".join(
+            f"{one.dataset} {one.name} ({one.taken or f'{len(one.samples)} images'})" for one in splits
+        )
 
 
 def resolve_domains(recipe: Recipe) -> Domains:
@@ -79,7 +81,7 @@ def resolve_domains(recipe: Recipe) -> Domains:
                     f"{one.title}: has no labels, and `{key}` needs them; "
                     "add `labels:` to that split in the dataset file"
                 )
-    return Domains(source, target, _evaluation_split(recipe), classes, also, labelled)
+    return Domains(source, target, evaluation_split(recipe), classes, also, labelled)
 
 
 def _named_split(stream: DomainConfig, key: str, recipe: str) -> Split:
@@ -88,8 +90,12 @@ def _named_split(stream: DomainConfig, key: str, recipe: str) -> Split:
     return take_subset(resolve(stream.dataset, stream.split), stream.subset)
 
 
-def _evaluation_split(recipe: Recipe) -> Split | None:
-    """The labelled split to report on. One that the user named must exist; the default may be missing."""
+def evaluation_split(recipe: Recipe) -> Split | None:
+    """The labelled split to report on. One that the user named must exist; the default may be missing.
+
+    Raises:
+        InputError: a named split that cannot be had, or has no labels.
+    """
     named = recipe.evaluation.split or "val"
     if recipe.evaluation.dataset is not None:
         split = resolve(recipe.evaluation.dataset, named)

@@ -118,14 +118,11 @@ class TrainingData:
             yield self._micro_batches(drawn, step, place)
 
     def describe(self, name: str) -> str | None:
-        """A stream's data sets, their subsets, and how images are drawn where that is not uniform."""
+        """A stream's data sets, and how images are drawn where that is not uniform."""
         described, plan = self.domains.describe(name), self._plans.get(name)
         if described is None or plan is None:
             return described
-        stream = self._images_of(name)
-        taken = [stream.subset, *(further.subset for further in stream.also)]
-        subsets = [subset.words for subset in taken if subset is not None]
-        return "; ".join([described, *subsets, *([plan.description] if plan.description else [])])
+        return f"{described}; {plan.description}" if plan.description else described
 
     def _images_of(self, name: str) -> DomainConfig:
         """The part of the recipe that names a stream's images; an oracle's source are the target's."""

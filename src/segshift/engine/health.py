@@ -10,6 +10,7 @@ from typing import Any
 
 from segshift.errors import InputError
 from segshift.evaluation.unsupervised import LARGEST_CLASS_SHARE
+from segshift.methods.term import ACCEPTED_SHARE
 
 Record = Mapping[str, Any]
 
@@ -223,6 +224,11 @@ def _no_pseudo_labels(pinned: Sequence[Record]) -> list[Advice]:
         if name.endswith("self_training") and all(record["losses"].get(name) == 0 for record in pinned):
             seen = f"{name} stays 0: not one pixel gets a pseudo label"
             return [Advice("no pseudo labels", seen, "lower the term's threshold, or start it later")]
+    for name in pinned[-1].get("observed") or {}:
+        accepted = [(record.get("observed") or {}).get(name) for record in pinned]
+        if name.endswith(ACCEPTED_SHARE) and all(value == 0 for value in accepted):
+            seen = f"{name} stays 0: the teacher is confident of no pixel"
+            return [Advice("no pseudo labels", seen, "lower the term's confidence, or start it later")]
     return []
 
 

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +112,19 @@ class ProgressLine:
     def _line(self, done: int, now: float, losses: Mapping[str, float], rates: Mapping[str, float]) -> str:
         speed = (done - self._first_step) / max(now - self._start, 1e-9)
         left = (self.steps - done) / speed if speed > 0 else 0.0
-        shown = "  ".join(f"{name.split('/', 1)[-1]} {value:.4g}" for name, value in losses.items())
+        shown = "  ".join(f"{name} {losses[key]:.4g}" for key, name in _short_names(losses).items())
         rate = ", ".join(f"{value:.2e}" for value in rates.values())
         return (
             f"{self.title}  step {done}/{self.steps}  ETA {_clock(left)}  {speed:.2f} steps/s  "
             f"{shown}  lr {rate}"
         )
+
+
+def _short_names(losses: Iterable[str]) -> dict[str, str]:
+    """What to call each "network/loss" in a line: the loss alone, unless another network's has that name."""
+    short = {key: key.split("/", 1)[-1] for key in losses}
+    times = Counter(short.values())
+    return {key: name if times[name] == 1 else key for key, name in short.items()}
 
 
 def _clock(seconds: float) -> str:

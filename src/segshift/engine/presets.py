@@ -39,7 +39,11 @@ def load_recipe(preset_or_file: str | Path, overrides: Sequence[str] = ()) -> Re
     Raises:
         InputError: unknown preset, unreadable file, unknown key, bad value, or `extends:` in a circle.
     """
-    data = apply_overrides(_resolved(str(preset_or_file), ()), overrides)
+    reference = str(preset_or_file)
+    base = _resolved(reference, ())
+    data = apply_overrides(base, overrides)
+    if not _is_file(reference):
+        data = _without_foreign_target(data, base, apply_overrides({}, overrides))
     data.setdefault("name", Path(str(preset_or_file)).stem)
     return parse(Recipe, data, str(preset_or_file))
 
@@ -124,14 +128,14 @@ def _files() -> dict[str, Path]:
 def _identity(reference: str) -> str:
     """A preset's name or a file's one path: a file can be written in many ways (sub/../own.yaml)."""
     path = Path(reference)
-    return str(path.resolve()) if path.suffix in {".yaml", ".yml"} else reference
+    return str(path.resolve()) if _is_file(reference) else reference
 
 
 def _resolved(reference: str, above: tuple[str, ...]) -> dict[str, Any]:
     if _identity(reference) in map(_identity, above):
         raise InputError(f"extends: {' -> '.join([*above, reference])} runs in a circle; take one link out")
     path = Path(reference)
-    if path.suffix in {".yaml", ".yml"}:
+    if _is_file(reference):
         data = _with_paths(read_yaml(path), path.parent)
     else:
         data = parse_yaml(preset_text(reference), where=f"preset {reference}")
@@ -148,10 +152,37 @@ def _extended(data: dict[str, Any], reference: str, above: tuple[str, ...], fold
         raise InputError(f"{reference}: `extends` = {bases!r}: give a preset name or YAML path, or a list")
     result: dict[str, Any] = {}
     for name in names:
-        if Path(name).suffix in {".yaml", ".yml"}:
+        if _is_file(name):
             name = str(folder / name)
         result = merge_recipe(result, _resolved(name, (*above, reference)))
-    return merge_recipe(result, data)
+    merged = merge_recipe(result, data)
+    return merged if any(map(_is_file, names)) else _without_foreign_target(merged, result, data)
+
+
+def _without_foreign_target(
+    merged: dict[str, Any], preset: Mapping[str, Any], own: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`merged` without a preset's target from the built-in city, where `own` names another source alone.
+
+    The city is no target for one's own images: its classes would be compared with theirs.
+    """
+    source, target = _dataset(own, "source"), _dataset(preset, "target")
+    if source is None or source.startswith("city:") or target is None or not target.startswith("city:"):
+        return merged
+    kept = _dataset(own, "target") is None and _dataset(merged, "target") == target
+    return {**merged, "target": {**merged["target"], "dataset": None}} if kept else merged
+
+
+def _dataset(data: Mapping[str, Any], stream: str) -> str | None:
+    """What `source.dataset` or `target.dataset` says, if it is there and a string."""
+    section = data.get(stream)
+    value = section.get("dataset") if isinstance(section, Mapping) else None
+    return value if isinstance(value, str) else None
+
+
+def _is_file(reference: str) -> bool:
+    """Whether a recipe is named by its file, not as a preset."""
+    return Path(reference).suffix in {".yaml", ".yml"}
 
 
 def _with_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -152,15 +152,29 @@ class PseudoLabelFolder:
         return sum(line["images"] for line in lines), predicted, kept
 
     def finish(
-        self, classes: ClassSet, predicted: Tensor, kept: Tensor, thresholds: Sequence[float | None]
+        self,
+        classes: ClassSet,
+        predicted: Tensor,
+        kept: Tensor,
+        thresholds: Sequence[float | None],
+        uses_target_labels: bool | None,
     ) -> dict[str, Any]:
-        """Write the data set and, at last, the summary, which is returned."""
+        """Write the data set and, at last, the summary, which is returned.
+
+        Args:
+            classes: of the labels.
+            predicted: (K,) pixels of each class.
+            kept: (K,) those among them that have a label.
+            thresholds: K confidences from which they have one; None where there is none.
+            uses_target_labels: whether the network that labels has seen target labels; None if unknown.
+        """
         palette = [list(color) for color in classes.colors]
         self._write_dataset(classes.names, palette)
         rows = zip(classes.names, predicted.tolist(), kept.tolist(), thresholds, strict=True)
         summary = {
             "fingerprint": self.fingerprint,
             **self.settings,
+            "uses_target_labels": uses_target_labels,
             "images": len(self.images),
             "pixels": int(predicted.sum()),
             "kept_share": int(kept.sum()) / int(predicted.sum()),

@@ -24,6 +24,7 @@ from segshift.engine.pseudo_label_folder import PseudoLabelFolder
 from segshift.engine.pseudo_label_rules import DEFAULT_PORTION, ConfidenceHistogram, Rule, Selection
 from segshift.engine.recipe import Recipe
 from segshift.engine.signals import StopRequest, stop_on_signal
+from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, StoppedError
 from segshift.evaluation import probabilities
 from segshift.files import atomic_path
@@ -116,6 +117,7 @@ def write_pseudo_labels(
     folder: Path,
     console: Console,
     title: str = "pseudo labels",
+    segmenter: Segmenter | None = None,
 ) -> dict[str, Any]:
     """Label images with a network, and write the labels as a data set of one split, "train".
 
@@ -130,12 +132,14 @@ def write_pseudo_labels(
         folder: new, or begun or finished by the same model, settings and images (names and file sizes).
         console: where progress goes.
         title: of progress and messages.
+        segmenter: the network in `model`, from one who has loaded it already.
 
     Returns:
-        The content of pseudo_labels.json: settings, share of the pixels that are kept, and per class the
-        predicted and kept pixels, their ratio and the confidence threshold (null where there is none). With
-        weighed classes the ratio can exceed the portion, even 1: a class is then also given to pixels on
-        which another was more probable.
+        The content of pseudo_labels.json: settings, whether the network has seen target labels (null where
+        no results.json says so), share of the pixels that are kept, and per class the predicted and kept
+        pixels, their ratio and the confidence threshold (null where there is none). With weighed classes the
+        ratio can exceed the portion, even 1: a class is then also given to pixels on which another was more
+        probable.
 
     Raises:
         InputError: a bad model or image, or a folder that holds something else.
@@ -152,9 +156,10 @@ def write_pseudo_labels(
     place.claim()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with stop_on_signal() as stop, torch.inference_mode():
-        writer = _Writer(load(model, device), place, config, _Bar(console, title), stop)
+        network = load(model, device) if segmenter is None else segmenter.to(device)
+        writer = _Writer(network, place, config, _Bar(console, title), stop)
         selection = writer.select()
-        return writer.write(selection)
+        return writer.write(selection, saw_target_labels(model))
 
 
 class _Bar:
@@ -211,8 +216,8 @@ class _Writer:
         last_bins = histogram.last_bins(portion, config.min_class_share)
         return Selection(config.rule, config.threshold, last_bins, config.weigh_classes)
 
-    def write(self, selection: Selection) -> dict[str, Any]:
-        """Labels, data set and summary."""
+    def write(self, selection: Selection, uses_target_labels: bool | None) -> dict[str, Any]:
+        """Labels, data set and summary, which says whether the network has seen target labels."""
         total = len(self.place.images)
         done, predicted, kept = self.place.counted(self.classes)
         with self.bar.over("labels", total, done) as advance:
@@ -226,7 +231,7 @@ class _Writer:
                 advance(len(probs))
                 self._end_if_asked(done)
         thresholds = selection.class_thresholds(self.classes)
-        return self.place.finish(self.segmenter.classes, predicted, kept, thresholds)
+        return self.place.finish(self.segmenter.classes, predicted, kept, thresholds, uses_target_labels)
 
     def _predictions(self, done: int) -> Iterator[tuple[int, Tensor]]:
         """The place of a batch's first image and its probabilities (N, K, H, W) at the images' own size."""

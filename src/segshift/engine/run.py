@@ -45,7 +45,7 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
         errors.NonFiniteLossError: with the last good checkpoint in place.
     """
     if not recipe.stages:
-        return _run_stage(recipe, folder, console, resume)
+        return _run_stage(recipe, folder, console, resume, recipe.name)
     for index in range(len(recipe.stages)):
         # A stage that refers to none before it says so now, not after hours of training.
         stage_recipe(recipe, index)
@@ -60,7 +60,7 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
         if model is not None and "init_from" not in stage.changes:
             staged = staged.model_copy(update={"init_from": str(model)})
         if stage.kind == "train":
-            results = _run_stage(staged, here, console, resume)
+            results = _run_stage(staged, here, console, resume, _title(recipe, index))
         else:
             _write_data(recipe, index, staged, here, folders, console)
         folders[stage.name] = here
@@ -76,7 +76,7 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
 def _check_settings(recipe: Recipe, index: int) -> None:
     """Raises InputError for settings that a stage which writes data does not have."""
     stage = recipe.stages[index]
-    where = f"{recipe.name}, stage {stage.name}, settings"
+    where = f"{_title(recipe, index)}, settings"
     settings = stage_settings(recipe, index, {})
     if stage.kind == "pseudo_label":
         parse(PseudoLabelConfig, settings, where)
@@ -86,13 +86,18 @@ def _check_settings(recipe: Recipe, index: int) -> None:
         raise InputError(f"{where}: a training stage has none; use `changes`, or set `kind`")
 
 
-def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool) -> Mapping[str, Any]:
+def _title(recipe: Recipe, index: int) -> str:
+    """What progress and messages of a stage stand under."""
+    return f"{recipe.name}, stage {recipe.stages[index].name}"
+
+
+def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool, title: str) -> Mapping[str, Any]:
     finished = finished_result(folder, recipe)
     if finished is not None and is_current(finished, recipe):
-        say(console, f"{recipe.name}: finished before, in {folder}")
+        say(console, f"{title}: finished before, in {folder}")
         return finished
     if finished is not None:
-        say(console, f"{recipe.name}: trained before, evaluated anew")
+        say(console, f"{title}: trained before, evaluated anew")
     elif not resume:
         checkpoints = Checkpoints(folder / "checkpoints")
         if max(checkpoints.steps(), default=0) > 0:
@@ -103,7 +108,7 @@ def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool) -> 
         checkpoints.clear()
     domains = resolve_domains(recipe)
     _write_config(recipe, folder)
-    Trainer(recipe, domains, folder, console).run()
+    Trainer(recipe, domains, folder, console, title).run()
     results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     return results
 
@@ -114,7 +119,7 @@ def _write_data(
     """A stage that writes a data set with an earlier stage's network; what is complete is not made again."""
     stage = recipe.stages[index]
     settings = stage_settings(recipe, index, {name: str(path) for name, path in folders.items()})
-    where = f"{recipe.name}, stage {stage.name}"
+    where = _title(recipe, index)
     if stage.kind == "pseudo_label":
         on_main_process(lambda: run_pseudo_label_stage(staged, settings, folder, console, where))
         for advice in pseudo_label_advice(read_summary(folder / SUMMARY)):

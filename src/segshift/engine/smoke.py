@@ -7,11 +7,11 @@ from segshift.engine.recipe import Recipe
 from segshift.methods import term_class
 
 # Cropped as well as resized: a recipe that scales at random needs equal sizes again.
-_AUGMENTATION = {"resize": [96, 64], "crop": [96, 64]}
+_AUGMENTATION = {"resize": [64, 48], "crop": [64, 48]}
 
 
 def _dataset(style: str) -> dict[str, Any]:
-    return {"dataset": f"city:{style},size=96x64,count=6,val=2", "split": "train"}
+    return {"dataset": f"city:{style},size=64x48,count=6,val=2", "split": "train"}
 
 
 _TINY: dict[str, Any] = {
@@ -43,7 +43,7 @@ _TINY_TERM = {"start_step": 1, "self_training_start_step": 1, "patch_px": 32, "m
 
 
 def smoke_recipe(recipe: Recipe) -> Recipe:
-    """`recipe` on six 96x64 city images, two steps per stage, without pretrained weights.
+    """`recipe` on six 64x48 city images, two steps per stage, without pretrained weights.
 
     Its method is unchanged but for patches, which become small, and terms that wake up late, which wake up
     at once. A recipe without steps (AdaBN) keeps having none.

@@ -41,15 +41,21 @@ class StepLog:
 
     Attributes:
         losses: "nets/name" to the mean of that loss over the micro-batches, detached.
+        observed: the same for what is logged and not minimised.
         schedule: the updates in order, as "segmenter*" (accumulated only) or "segmenter" (stepped).
     """
 
     losses: dict[str, Tensor] = field(default_factory=dict)
+    observed: dict[str, Tensor] = field(default_factory=dict)
     schedule: list[str] = field(default_factory=list)
 
     def values(self) -> dict[str, float]:
         """The losses as floats; on an accelerator this waits for the device."""
         return {name: float(loss) for name, loss in self.losses.items()}
+
+    def observations(self) -> dict[str, float]:
+        """The observed values as floats, likewise."""
+        return {name: float(value) for name, value in self.observed.items()}
 
 
 def train_step(
@@ -129,19 +135,21 @@ def _accumulate(
             raise ContractError(f"update of an unknown network {name!r}{did_you_mean(name, list(networks))}")
     if not update.losses:
         raise ContractError(f"the update of {'+'.join(update.names)} has no loss; yield a zero loss instead")
-    for name, loss in update.losses.items():
-        if loss.ndim != 0:
-            raise ContractError(f"the loss {name!r} is no scalar: its shape is {tuple(loss.shape)}")
+    for name, value in [*update.losses.items(), *update.observed.items()]:
+        if value.ndim != 0:
+            what = "loss" if name in update.losses else "observed value"
+            raise ContractError(f"the {what} {name!r} is no scalar: its shape is {tuple(value.shape)}")
     total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
     if not torch.isfinite(total):
         raise NonFiniteLossError(
             step, update.names, {name: float(v.detach()) for name, v in update.losses.items()}
         )
     prefix = "+".join(update.names)
-    for name, loss in update.losses.items():
-        key = f"{prefix}/{name}"
-        share = loss.detach().float() / micro_batches
-        log.losses[key] = log.losses[key] + share if key in log.losses else share
+    for logged, values in ((log.losses, update.losses), (log.observed, update.observed)):
+        for name, value in values.items():
+            key = f"{prefix}/{name}"
+            share = value.detach().float() / micro_batches
+            logged[key] = logged[key] + share if key in logged else share
     if total.requires_grad:
         inputs = [parameter for name in update.names for parameter in networks[name]]
         torch.autograd.backward(total / micro_batches, inputs=inputs)

@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+from segshift.data.resolve import locate
+from segshift.engine.pseudo_label_folder import SUMMARY
+from segshift.engine.recipe import Recipe
+
 
 def saw_target_labels(model: str | Path) -> bool | None:
     """What the `results.json` beside a model says about it, or None where there is none.
@@ -11,9 +15,38 @@ def saw_target_labels(model: str | Path) -> bool | None:
         model: a run folder or the model.safetensors in one.
     """
     path = Path(model).expanduser()
-    folder = path if path.is_dir() else path.parent
+    return _said_in((path if path.is_dir() else path.parent) / "results.json")
+
+
+def labeller_saw_target_labels(data: str) -> bool | None:
+    """The same of the network that labelled a data set; None for one that is no pseudo-label folder.
+
+    Args:
+        data: a dataset argument.
+
+    Raises:
+        InputError: there is no such data set.
+    """
+    dataset, _ = locate(data)
+    return _said_in(dataset.folder / SUMMARY)
+
+
+def inherits_target_labels(recipe: Recipe) -> bool:
+    """Whether a run learns from target labels that others have seen: its start, or who made its labels.
+
+    Raises:
+        InputError: a data set of the recipe is missing.
+    """
+    if recipe.init_from is not None and saw_target_labels(recipe.init_from):
+        return True
+    streams = [recipe.source, *recipe.labelled_streams.values()]
+    named = [data for one in streams for data in (one.dataset, *(further.dataset for further in one.also))]
+    return any(labeller_saw_target_labels(data) for data in named if data is not None)
+
+
+def _said_in(path: Path) -> bool | None:
     try:
-        used = json.loads((folder / "results.json").read_text(encoding="utf-8"))["uses_target_labels"]
+        used = json.loads(path.read_text(encoding="utf-8"))["uses_target_labels"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return used if isinstance(used, bool) else None

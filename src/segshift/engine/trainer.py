@@ -29,7 +29,7 @@ from segshift.engine.seeds import seed_step
 from segshift.engine.selection import Scores, Selection, target_miou
 from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.step import StepSettings, train_step
-from segshift.engine.target_labels import saw_target_labels
+from segshift.engine.target_labels import inherits_target_labels
 from segshift.errors import InputError, NonFiniteLossError, StoppedError
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
@@ -39,12 +39,17 @@ from segshift.plain import say
 
 
 class Trainer:
-    """Trains one stage of a recipe in one run folder."""
+    """Trains one stage of a recipe in one run folder; `title` (by default its name) heads what it prints."""
 
-    def __init__(self, recipe: Recipe, domains: Domains, folder: Path, console: Console) -> None:
+    def __init__(
+        self, recipe: Recipe, domains: Domains, folder: Path, console: Console, title: str | None = None
+    ) -> None:
         if recipe.training.threads is not None:
             torch.set_num_threads(recipe.training.threads)
         self.recipe, self.domains, self.folder, self.console = recipe, domains, folder, console
+        self.title = title or recipe.name
+        # Asked now, since what the run started from may be gone when it ends.
+        self.uses_target_labels = recipe.uses_target_labels or inherits_target_labels(recipe)
         self.accelerator = join_processes()
         self.place = Place(
             self.accelerator.process_index, self.accelerator.num_processes, self.accelerator.device
@@ -83,13 +88,12 @@ class Trainer:
         metrics = MetricsFile(self.folder / "metrics.jsonl", done) if main else None
         if metrics:
             self.selection.check_kept(metrics.scores)
-        title = self.recipe.name
         with (
             stop_on_signal() as stop,
-            ProgressLine(self.console, title, self.recipe.training.steps, done) as line,
+            ProgressLine(self.console, self.title, self.recipe.training.steps, done) as line,
         ):
             if done:
-                line.note(f"{title}: continues after step {done}")
+                line.note(f"{self.title}: continues after step {done}")
             self._loop(done, fingerprint, stop, metrics, line)
             result = self._finish(fingerprint, metrics, line, time.monotonic() - started)
         if metrics:
@@ -119,9 +123,9 @@ class Trainer:
             done += 1
             last = done == training.steps
             if metrics and (last or done % training.log_every == 0):
-                losses = log.values()
-                metrics.write(done, losses=losses, lr=rates)
-                line.show(done, losses, rates)
+                losses, observed = log.values(), log.observations()
+                metrics.write(done, losses=losses, **({"observed": observed} if observed else {}), lr=rates)
+                line.show(done, losses | observed, rates)
                 self._advise(done, metrics, line)
             stopping = self._agree_to_stop(stop)
             if last or stopping or done % training.checkpoint_every == 0:
@@ -144,7 +148,7 @@ class Trainer:
             return
         result = self._evaluate_and_record(done, fingerprint, metrics, line)
         if result is not None:
-            line.note(f"{self.recipe.name}  step {done}  mIoU {100 * result.miou:.1f}")
+            line.note(f"{self.title}  step {done}  mIoU {100 * result.miou:.1f}")
 
     def _evaluate_and_record(
         self, done: int, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine
@@ -176,7 +180,7 @@ class Trainer:
 
     def _advise(self, done: int, metrics: MetricsFile, line: ProgressLine) -> None:
         for text in metrics.advise(done):
-            line.note(f"{self.recipe.name}  step {done}  advice: {text}")
+            line.note(f"{self.title}  step {done}  advice: {text}")
 
     def evaluate(self, segmenter: Segmenter | None) -> EvaluationResult | None:
         """Evaluate a network; None without one, or without a labelled evaluation set.
@@ -222,7 +226,10 @@ class Trainer:
                 self.selection.tidy(best)
                 if best != steps:
                     after = self._judge(segmenter)
-            write_json(self.folder / "environment.json", describe_environment(self.place.device, self.place.processes))
+            write_json(
+                self.folder / "environment.json",
+                describe_environment(self.place.device, self.place.processes),
+            )
             chosen = {
                 "selected": self.selection.describe(best),
                 "selection": self.selection.to_dict(best, metrics.scores),
@@ -247,18 +254,13 @@ class Trainer:
             "target_labelled": self.data.describe("target_labelled"),
             "evaluated_on": self.domains.describe("evaluation"),
             **chosen,
-            "uses_target_labels": self.recipe.uses_target_labels or self._started_with_target_labels,
+            "uses_target_labels": self.uses_target_labels,
             "seconds_of_last_session": round(seconds, 1),
             "evaluation": None if after is None else after.to_dict(),
             "confusion": None if after is None else after.confusion.tolist(),
             "fingerprint": recipe_fingerprint(self.recipe),
             "evaluation_settings": self.recipe.evaluation.model_dump(mode="json"),
         }
-
-    @property
-    def _started_with_target_labels(self) -> bool:
-        start = self.recipe.init_from
-        return start is not None and saw_target_labels(start) is True
 
     def _save(self, step: int, fingerprint: str) -> None:
         self._average_buffers()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segshift.data.decoder import LabelDecoder
 from segshift.data.images import read_label
 from segshift.data.labels import IGNORE, ClassSet, class_mapping, class_set, class_set_names
 from segshift.data.spec import Split
@@ -33,10 +34,14 @@ class _Reader:
     split: Split
 
     def read(self, path: Path) -> NDArray[np.int64]:
+        decoder = self.split.decoder
         if self.ids == LABEL_IDS:
-            values: NDArray[Any] = self.split.decoder.read(path)
+            raw = (
+                decoder.read_raw(path) if decoder.kind == "rgb" else _read_ids(path, decoder, decoder.channel)
+            )
+            values: NDArray[Any] = decoder.decode(raw, str(path))
         else:
-            values = _read_ids(path)
+            values = _read_ids(path, decoder)
             wrong = values[(values >= self.classes.count) & (values != IGNORE)]
             if wrong.size:
                 raise InputError(
@@ -145,7 +150,7 @@ def guess_ids(files: Sequence[Path], split: Split) -> str:
         return TRAIN_IDS
     seen = np.zeros(2**16, bool)
     for path in files:
-        seen[np.unique(_read_ids(path, decoder.channel))] = True
+        seen[np.unique(_read_ids(path, decoder, decoder.channel))] = True
     values = set(np.flatnonzero(seen).tolist()) - {IGNORE}
     beyond = sorted(value for value in values if value >= classes.count)
     evaluated = {value: train_id for value, train_id in decoder.values.items() if train_id != IGNORE}
@@ -164,15 +169,15 @@ def guess_ids(files: Sequence[Path], split: Split) -> str:
     return TRAIN_IDS
 
 
-def _read_ids(path: Path, channel: int | None = None) -> NDArray[Any]:
-    """A prediction's values, (H, W). Raises InputError, for colors in words that are about predictions."""
+def _read_ids(path: Path, decoder: LabelDecoder, channel: int | None = None) -> NDArray[Any]:
+    """A prediction's ids, (H, W). Raises InputError, for colors in words that are about predictions."""
     try:
         return read_label(path, TRAIN_IDS, channel)
     except InputError:
         with suppress(OSError), Image.open(path) as image:
             if len(image.getbands()) > 1 and image.format == "PNG":
-                raise InputError(
-                    f"{path}: has {len(image.getbands())} channels ({image.mode}), like a picture of "
-                    f"colors; a prediction is a PNG of one channel with the ids"
-                ) from None
+                remedy = "give the PNGs of one channel that hold the ids (segshift predict: NAME_label.png)"
+                if decoder.kind == "rgb":
+                    remedy += f", or say --prediction-ids {LABEL_IDS} if its colors are those of the labels"
+                raise InputError(f"{path}: is a color image ({image.mode}), not ids; {remedy}") from None
         raise

@@ -140,8 +140,12 @@ def protocol_lines(protocol: dict[str, Any]) -> list[str]:
             first += ", mirrored too"
         if several:
             first += f", mean of {protocol['networks']} networks"
-    second = f"mean over {len(protocol['scored_classes'])} of {len(protocol['classes'])} classes, "
-    return [first, f"{second}{protocol['images']} images, label {protocol['ignore']} ignored"]
+    left_out = protocol["classes_without_iou"]
+    counted = len(protocol["scored_classes"]) - len(left_out)
+    second = f"mean over {counted} of {len(protocol['classes'])} classes"
+    if left_out:
+        second += f" (in no label and no prediction: {', '.join(left_out)})"
+    return [first, f"{second}, {protocol['images']} images, label {protocol['ignore']} ignored"]
 
 
 def _size(size: Sequence[int] | None) -> str:

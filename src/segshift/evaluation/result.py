@@ -73,6 +73,12 @@ class EvaluationResult:
         return iou(self.confusion)
 
     @property
+    def without_iou(self) -> tuple[str, ...]:
+        """The scored classes that are neither in the truth nor predicted, which no mean counts."""
+        scores = self.iou
+        return tuple(name for name in self.scored_names if np.isnan(scores[self._id(name)]))
+
+    @property
     def miou(self) -> float:
         """Mean over the scored classes that have an IoU, in [0, 1]."""
         return self.miou_over(self.scored_names)
@@ -165,6 +171,7 @@ class EvaluationResult:
                 **self.protocol,
                 "classes": list(self.class_names),
                 "scored_classes": list(self.scored_names),
+                "classes_without_iou": list(self.without_iou),
             }
         return data
 

@@ -100,7 +100,7 @@ class Align(Method):
             losses = {}
             for term in terms:
                 losses |= _named(term, term.on_target(look))
-        yield Update("segmenter", losses)
+        yield Update("segmenter", losses, observed=look.observed)
         # The discriminators train on what the segmenter predicted before it moved, as in the public codes.
         look = look.detached()
         del losses

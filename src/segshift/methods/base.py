@@ -1,7 +1,7 @@
 """What a method is: networks, and a training step written as a generator of updates."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -77,11 +77,14 @@ class Update:
         losses: named scalars, already weighted; their sum is minimised, and only the parameters of `nets`
             receive gradients. Logged as "nets/name".
         step: False accumulates the gradients (and frees that graph) for a later update of the same nets.
+        observed: named scalars that are logged as "nets/name" and are nothing to minimise, such as the share
+            of the pixels that got a pseudo label.
     """
 
     nets: str | tuple[str, ...]
     losses: dict[str, Tensor]
     step: bool = True
+    observed: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

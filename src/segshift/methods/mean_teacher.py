@@ -10,7 +10,7 @@ from torchvision.transforms import v2
 
 from segshift.data.labels import IGNORE
 from segshift.losses import weighted_cross_entropy
-from segshift.methods.term import Look, Prediction, Term, TermConfig
+from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
 from segshift.models.segmenter import Segmenter
 
 
@@ -42,6 +42,8 @@ class MeanTeacherConfig(TermConfig):
 class MeanTeacher(Term):
     """The teacher labels the target; the student learns from target images with source objects pasted in.
 
+    Logs `accepted_share` in [0, 1], the share of the target's pixels of which the teacher is confident.
+
     Source: Tranheden et al., DACS, WACV 2021, sections 3.1 and 3.2; class mix from Olsson et al. 2021.
     """
 
@@ -61,6 +63,7 @@ class MeanTeacher(Term):
             # The student may have trained while the term slept. A function of the step, not a memory.
             self.teacher.load_state_dict(look.segmenter.state_dict())
         pseudo_labels, certainty = self._pseudo_label(batch.target_images)
+        look.observe(self, ACCEPTED_SHARE, certainty.mean())
         images, labels, weights = batch.target_images, pseudo_labels, certainty
         if self.config.class_mix:
             images, labels, weights = class_mix(

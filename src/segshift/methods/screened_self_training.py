@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segshift.data.labels import IGNORE
 from segshift.losses import Domain, cross_entropy, domain_loss, weighted_domain_loss
-from segshift.methods.term import Look, Prediction, Term, TermConfig
+from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
 from segshift.models.discriminators import FullyConvolutionalDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
@@ -68,6 +68,7 @@ class ScreenedSelfTraining(Term):
         losses = {"adversarial": self.config.weight * domain_loss(judged, "source")}
         if look.batch.step >= self.config.self_training_start_step:
             labels = self._screened(prediction, judged)
+            look.observe(self, ACCEPTED_SHARE, (labels != IGNORE).float().mean())
             losses["self_training"] = self.config.self_training_weight * cross_entropy(
                 prediction.logits, labels
             )

@@ -1,6 +1,6 @@
 """What a paper usually adds to supervised training: a term, which looks at predictions and returns losses."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -14,6 +14,8 @@ from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter, SegmenterOutput
 
 Level = Literal["main", "auxiliary"]
+ACCEPTED_SHARE = "accepted_share"
+"""What terms that label target pixels observe: the share of the pixels whose label counts, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,18 @@ class Look:
         source: its prediction on the source; with its graph in `on_source`, detached later.
         target: its prediction on the target; with its graph in `on_target`, detached later. None before,
             and when no active term uses it.
+        observed: what `observe` has collected, for the log.
     """
 
     batch: Batch
     segmenter: Segmenter
     source: Prediction
     target: Prediction | None = None
+    observed: dict[str, Tensor] = field(default_factory=dict)
+
+    def observe(self, term: "Term", name: str, value: Tensor) -> None:
+        """Log a scalar that is no loss beside the segmenter's; to be called in `on_source` or `on_target`."""
+        self.observed[f"{term.name}_{name}"] = value.detach()
 
     def with_target(self, target: Prediction) -> "Look":
         """The look after the source's graph was freed and the target was predicted."""

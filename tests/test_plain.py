@@ -1,0 +1,23 @@
+"""Numbers as people read them."""
+
+import pytest
+
+from segshift.plain import size_in_words
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (49_999, "50.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (12_345_678, "12.3 MB"),
+        (57_000_000_000, "57.0 GB"),
+        (3_200_000_000_000_000, "3200.0 TB"),
+    ],
+)
+def test_sizes_keep_a_digit_before_the_point(size_bytes: int, words: str) -> None:
+    assert size_in_words(size_bytes) == words
