@@ -62,6 +62,25 @@ def test_a_sampler_keeps_a_bounded_uniform_sample() -> None:
     assert counts.sum() == 240 and counts.min() > 20 and counts.max() < 60
 
 
+def test_every_point_keeps_the_name_of_its_image() -> None:
+    sampler, seen = PointSampler(limit=4, patch_cells=2, seed=3), {}
+    for seed in range(8):
+        one = look(seed)
+        sampler.add(one, seed % 2, f"image {seed}")
+        flat, ids = one.features.reshape(6, -1), one.labels.reshape(-1)
+        seen[f"image {seed}"] = [
+            patch_features(one, 2)[0],
+            np.array([flat[:, ids == train_id].mean(axis=1) for train_id in range(3)]),
+            one.descriptor[None],
+        ]
+    for place, level in enumerate(LEVELS):
+        points = sampler.points(level)
+        assert len(points.images) == len(points.features) and len(set(points.images)) > 4
+        for features, name, domain in zip(points.features, points.images, points.domains, strict=True):
+            assert np.isclose(seen[name][place], features, atol=1e-5).all(axis=1).any(), (level, name)
+            assert int(name[-1]) % 2 == domain
+
+
 def test_equal_seeds_give_equal_samples_and_planes() -> None:
     samplers = [PointSampler(limit=3, seed=seed) for seed in (7, 7, 8)]
     for sampler in samplers:

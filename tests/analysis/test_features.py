@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from segshift.analysis.analyze import evenly, known_items
 from segshift.analysis.features import label_cells, looks
+from segshift.analysis.measure import evenly, known_items
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
 from segshift.errors import InputError

@@ -36,6 +36,7 @@ def test_train_prints_a_table_and_where_things_are(segshift: Segshift, recipe: P
     outcome = segshift("train", recipe, "--out", tmp_path / "run")
     assert outcome.status == 0
     assert str(tmp_path / "run" / "model.safetensors") in outcome.out and "ground" in outcome.out
+    assert outcome.out.endswith(f"report     segshift report {tmp_path / 'run'}\n")
     again = segshift("train", recipe, "--out", tmp_path / "run")
     assert again.status == 0 and "finished before" in again.err and again.out == outcome.out
 

@@ -1,25 +1,19 @@
 """All analyses of one or more models on a source and a target: numbers in one document, and pictures."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from segshift.analysis import draw
-from segshift.analysis.class_centres import SOURCE, TARGET, ClassCenters, clan_distance
-from segshift.analysis.embedding import PointSampler, embed
-from segshift.analysis.features import looks
-from segshift.analysis.retrieval import cross_domain_retrieval, split_queries
+from segshift.analysis.embedding import embed
+from segshift.analysis.measure import Observed, evenly, known_items, observe, spread_evenly, stems
 from segshift.analysis.strips import show
 from segshift.config import did_you_mean
-from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.evaluation import EvaluationResult, evaluate, labelled_items
+from segshift.evaluation import EvaluationResult, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
 
@@ -52,18 +46,6 @@ class AnalysisSettings:
     input_size: tuple[int, int] | None = None
     seed: int = 0
     device: str = "cpu"
-
-
-@dataclass
-class _Observed:
-    """What one network's features of both domains leave behind."""
-
-    sampler: PointSampler
-    centers: tuple[ClassCenters, ClassCenters]
-    descriptors: tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]] = field(
-        default_factory=lambda: ([], [])
-    )
-    entropy: tuple[list[float], list[float]] = field(default_factory=lambda: ([], []))
 
 
 def analyze(
@@ -124,13 +106,24 @@ def analyze(
             analyses["confusion"] = charts.confusion(results)
     if set(_OF_FEATURES) & set(chosen):
         observed = {
-            name: _observe(segmenter, source_items, target_items, name, settings, progress)
+            name: observe(
+                segmenter,
+                source_items,
+                target_items,
+                (stems(source), stems(target)),
+                points=settings.points,
+                input_size=settings.input_size,
+                seed=settings.seed,
+                progress=lambda done, total, name=name: progress(f"features of {name}", done, total),  # type: ignore[misc]
+            )
             for name, segmenter in models.items()
         }
         if "centres" in chosen:
             analyses["centres"] = _centers(observed, charts)
         if "retrieval" in chosen:
-            analyses["retrieval"] = _retrieval(observed, charts, settings.seed)
+            analyses["retrieval"] = charts.retrieval(
+                {name: one.retrieval(settings.seed) for name, one in observed.items()}
+            )
         if "embedding" in chosen:
             found = {}
             for index, (name, one) in enumerate(observed.items()):
@@ -140,10 +133,9 @@ def analyze(
     if {"entropy", "strips"} & set(chosen):
         progress("pictures", 0, settings.pictures)
         places = evenly(len(target.samples), settings.pictures)
-        names = [sample.stem for sample in target.samples]
-        shown = show(models, target_items, places, names, input_size=settings.input_size)
+        shown = show(models, target_items, places, stems(target), input_size=settings.input_size)
         if "entropy" in chosen:
-            means = {name: one.entropy for name, one in observed.items()}
+            means = {name: one.mean_entropy() for name, one in observed.items()}
             analyses["entropy"] = charts.entropy(shown, means)
         if "strips" in chosen:
             analyses["strips"] = charts.strips(shown)
@@ -195,38 +187,6 @@ def _impossible(
     return reasons
 
 
-def known_items(split: Split, classes: ClassSet) -> tuple[LabelledItems, tuple[str, ...]]:
-    """A split's images with labels in the train ids of `classes`, and the classes among them that it has.
-
-    An unlabelled split gives images alone, and all classes.
-
-    Raises:
-        InputError: a labelled split that has none of the classes.
-    """
-    if not split.labelled:
-        return SegmentationDataset(split, split.classes, with_labels=False), classes.names
-    try:
-        return labelled_items(split, classes), classes.names
-    except InputError:
-        common = tuple(name for name in classes.names if name in split.classes.names)
-        if not common:
-            raise
-        return labelled_items(split, classes, common), common
-
-
-def evenly(count: int, limit: int) -> list[int]:
-    """At most `limit` places among `count`, spread evenly, in order."""
-    if count <= limit:
-        return list(range(count))
-    places: list[int] = (np.arange(limit) * count // limit).tolist()
-    return places
-
-
-def spread_evenly(split: Split, limit: int) -> Split:
-    """The split with at most `limit` of its images, spread evenly."""
-    return replace(split, samples=tuple(split.samples[i] for i in evenly(len(split.samples), limit)))
-
-
 def _title(split: Split) -> str:
     return f"{split.dataset} {split.name} ({len(split.samples)} images)"
 
@@ -254,52 +214,11 @@ def _evaluated(
     }
 
 
-def _observe(
-    segmenter: Segmenter,
-    source: LabelledItems,
-    target: LabelledItems,
-    name: str,
-    settings: AnalysisSettings,
-    progress: Progress,
-) -> _Observed:
-    count = segmenter.classes.count
-    observed = _Observed(
-        PointSampler(settings.points, seed=settings.seed), (ClassCenters(count), ClassCenters(count))
-    )
-    done, total = 0, len(source) + len(target)
-    for domain, items in ((SOURCE, source), (TARGET, target)):
-        for look in looks(segmenter, items, input_size=settings.input_size):
-            observed.centers[domain].add(look.features, look.labels)
-            observed.descriptors[domain].append(look.descriptor)
-            observed.entropy[domain].append(look.mean_entropy)
-            observed.sampler.add(look, domain)
-            done += 1
-            progress(f"features of {name}", done, total)
-    return observed
-
-
-def _centers(observed: Mapping[str, _Observed], charts: draw.Charts) -> dict[str, Any]:
-    distances = {name: clan_distance(*one.centers) for name, one in observed.items()}
+def _centers(observed: Mapping[str, Observed], charts: draw.Charts) -> dict[str, Any]:
+    distances = {name: one.clan_distance() for name, one in observed.items()}
     reference = next(iter(distances.values()))
-    of_both = {name: one.centers[SOURCE].merged(one.centers[TARGET]) for name, one in observed.items()}
     return charts.centers(
-        fada={name: centers.fada_distance() for name, centers in of_both.items()},
+        fada={name: one.fada_distance() for name, one in observed.items()},
         clan=distances,
-        clan_normalized={name: clan_distance(*one.centers, reference) for name, one in observed.items()},
+        clan_normalized={name: one.clan_distance(reference) for name, one in observed.items()},
     )
-
-
-def _retrieval(observed: Mapping[str, _Observed], charts: draw.Charts, seed: int) -> dict[str, Any]:
-    found = {}
-    for name, one in observed.items():
-        source, target = (np.stack(descriptors) for descriptors in one.descriptors)
-        source_pool, source_queries = split_queries(len(source), seed)
-        target_pool, target_queries = split_queries(len(target), seed + 1)
-        found[name] = cross_domain_retrieval(
-            source[source_pool],
-            target[target_pool],
-            source[source_queries],
-            target[target_queries],
-            seed=seed,
-        )
-    return charts.retrieval(found)

@@ -1,6 +1,5 @@
 """The pictures of `analyze`, and the numbers that stand in them as JSON."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segshift.analysis.bar_charts import draw_class_bars
-from segshift.analysis.chart_style import DOMAINS, SUFFIXES, model_colors
+from segshift.analysis.chart_style import SUFFIXES, model_colors
 from segshift.analysis.confusion_chart import draw_confusion
+from segshift.analysis.embedding import points_table
 from segshift.analysis.embedding_chart import Embedded, draw_embedding
 from segshift.analysis.line_charts import draw_retrieval
 from segshift.analysis.retrieval import Retrieval
@@ -69,7 +69,7 @@ class Charts:
             "gain": {
                 name: {
                     "miou": one.miou - first.miou,
-                    "classes": _by_class(first.class_names, gains[name]),
+                    "classes": by_class(first.class_names, gains[name]),
                 }
                 for name, one in others
             },
@@ -122,12 +122,12 @@ class Charts:
         names = self.classes.names
         return {
             name: {
-                "fada": {"mean": means[name], "classes": _by_class(names, fada[name])},
+                "fada": {"mean": means[name], "classes": by_class(names, fada[name])},
                 "clan": {
-                    "classes": _by_class(names, clan[name]),
+                    "classes": by_class(names, clan[name]),
                     "normalized_by": reference,
                     "normalized_mean": mean_of_known(clan_normalized[name]),
-                    "normalized": _by_class(names, clan_normalized[name]),
+                    "normalized": by_class(names, clan_normalized[name]),
                 },
             }
             for name in fada
@@ -156,26 +156,19 @@ class Charts:
         )
         return {
             name: {
-                level: {
-                    "x": [round(float(x), 4) for x in plane[:, 0]],
-                    "y": [round(float(y), 4) for y in plane[:, 1]],
-                    "class": [self.classes.names[c] if c >= 0 else None for c in points.classes],
-                    "domain": [DOMAINS[domain] for domain in points.domains],
-                }
+                level: points_table(plane, points.classes, points.domains, points.images, self.classes.names)
                 for level, (points, plane) in embedded.items()
             }
             for name, embedded in found.items()
         }
 
-    def entropy(
-        self, shown: Sequence[Shown], means: Mapping[str, tuple[list[float], list[float]]]
-    ) -> dict[str, Any]:
+    def entropy(self, shown: Sequence[Shown], means: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
         """Entropy maps side by side; the mean entropy of both domains."""
         draw_entropy(self._picture("entropy"), shown)
         return {
             name: {
-                "source": math.fsum(of_source) / len(of_source),
-                "target": math.fsum(of_target) / len(of_target),
+                "source": of_source,
+                "target": of_target,
                 "pictured": {one.name: float(one.entropy[name].mean()) for one in shown},
             }
             for name, (of_source, of_target) in means.items()
@@ -214,9 +207,10 @@ class Charts:
         return self.folder / f"{name}.png"
 
 
-def _by_class(names: Sequence[str], values: Values) -> dict[str, float]:
+def by_class(names: Sequence[str], values: Values) -> dict[str, float]:
+    """The values of all classes by name, for JSON."""
     return dict(zip(names, values.tolist(), strict=True))
 
 
 def _scores(result: EvaluationResult) -> dict[str, Any]:
-    return {"miou": result.miou, "classes": _by_class(result.class_names, result.iou)}
+    return {"miou": result.miou, "classes": by_class(result.class_names, result.iou)}

@@ -1,12 +1,13 @@
 """Features of both domains in the plane: which points are taken, and their t-SNE."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segshift.analysis.chart_style import DOMAINS
 from segshift.analysis.features import Look
 from segshift.errors import InputError
 
@@ -25,11 +26,50 @@ class Points:
         features: (P, F) float32.
         classes: (P,) int64 train ids; -1 for whole images.
         domains: (P,) int64, 0 = source, 1 = target.
+        images: P names of the images that they come from.
     """
 
     features: NDArray[np.float32]
     classes: NDArray[np.int64]
     domains: NDArray[np.int64]
+    images: tuple[str, ...]
+
+
+def points_table(
+    plane: NDArray[np.float32],
+    classes: NDArray[np.int64],
+    domains: NDArray[np.int64],
+    images: Sequence[str],
+    class_names: Sequence[str],
+) -> dict[str, Any]:
+    """Points in the plane, (P, 2), for JSON: columns of places, classes, domains and images."""
+    return {
+        "x": [round(float(x), 4) for x in plane[:, 0]],
+        "y": [round(float(y), 4) for y in plane[:, 1]],
+        "class": [class_names[c] if c != NO_CLASS else None for c in classes],
+        "domain": [DOMAINS[domain] for domain in domains],
+        "image": list(images),
+    }
+
+
+class _Kept(NamedTuple):
+    """The points of one level, class and domain: random keys, features, and image names."""
+
+    keys: NDArray[np.float64]
+    features: NDArray[np.float32]
+    images: NDArray[np.str_]
+
+    def joined(self, other: "_Kept") -> "_Kept":
+        return _Kept(
+            np.concatenate([self.keys, other.keys]),
+            np.concatenate([self.features, other.features]),
+            np.concatenate([self.images, other.images]),
+        )
+
+    def first(self, limit: int) -> "_Kept":
+        """Those with the smallest keys."""
+        chosen = np.argsort(self.keys, kind="stable")[:limit]
+        return _Kept(self.keys[chosen], self.features[chosen], self.images[chosen])
 
 
 class PointSampler:
@@ -50,20 +90,25 @@ class PointSampler:
             raise InputError(f"limit = {limit}, patch_cells = {patch_cells}: both must be at least 1")
         self.limit, self.patch_cells = limit, patch_cells
         self._generator = np.random.default_rng(seed)
-        self._kept: dict[tuple[Level, int, int], tuple[NDArray[np.float64], NDArray[np.float32]]] = {}
+        self._kept: dict[tuple[Level, int, int], _Kept] = {}
 
-    def add(self, look: Look, domain: int) -> None:
-        """Take in an image of the source (domain 0) or of the target (1)."""
+    def add(self, look: Look, domain: int, image: str = "") -> None:
+        """Take in an image of the source (domain 0) or of the target (1), and its name."""
         patches, classes = patch_features(look, self.patch_cells)
-        self._keep("patch", domain, classes, patches)
+        self._keep("patch", domain, classes, patches, image)
         flat, ids = look.features.reshape(len(look.features), -1), look.labels.reshape(-1)
         present = [int(train_id) for train_id in np.unique(ids) if train_id != 255]
         means = np.array([flat[:, ids == train_id].mean(axis=1) for train_id in present], np.float32)
-        self._keep("class", domain, np.array(present, np.int64), means)
-        self._keep("image", domain, np.array([NO_CLASS]), look.descriptor[None])
+        self._keep("class", domain, np.array(present, np.int64), means, image)
+        self._keep("image", domain, np.array([NO_CLASS]), look.descriptor[None], image)
 
     def _keep(
-        self, level: Level, domain: int, classes: NDArray[np.int64], features: NDArray[np.float32]
+        self,
+        level: Level,
+        domain: int,
+        classes: NDArray[np.int64],
+        features: NDArray[np.float32],
+        image: str,
     ) -> None:
         keys = self._generator.random(len(classes))
         # Images have one heap for all classes: as many points as the classes together would be too many.
@@ -71,23 +116,21 @@ class PointSampler:
         for train_id in np.unique(classes):
             own = classes == train_id
             place = (level, int(train_id), domain)
-            new_keys, new_features = keys[own], features[own]
-            if place in self._kept:
-                new_keys = np.concatenate([self._kept[place][0], new_keys])
-                new_features = np.concatenate([self._kept[place][1], new_features])
-            smallest = np.argsort(new_keys, kind="stable")[:limit]
-            self._kept[place] = new_keys[smallest], new_features[smallest]
+            kept = _Kept(keys[own], features[own], np.full(int(own.sum()), image))
+            before = self._kept.get(place)
+            self._kept[place] = (kept if before is None else before.joined(kept)).first(limit)
 
     def points(self, level: Level) -> Points:
         """The sample of one level. Raises InputError when it is empty."""
         places = sorted(place for place in self._kept if place[0] == level)
         if not places:
             raise InputError(f"embedding: no {level} has a class; give labelled images")
-        sizes = [len(self._kept[place][0]) for place in places]
+        sizes = [len(self._kept[place].keys) for place in places]
         return Points(
-            np.concatenate([self._kept[place][1] for place in places]),
+            np.concatenate([self._kept[place].features for place in places]),
             np.repeat([place[1] for place in places], sizes),
             np.repeat([place[2] for place in places], sizes),
+            tuple(str(image) for place in places for image in self._kept[place].images),
         )
 
 

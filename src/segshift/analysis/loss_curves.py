@@ -12,14 +12,15 @@ from segshift.errors import InputError
 from segshift.pictures import INK
 
 Record = Mapping[str, Any]
-_Curves = dict[str, list[tuple[int, float]]]
+Curves = dict[str, list[tuple[int, float]]]
 
-_OWN = ("segmenter/", "generator/", "generators/")
+# The losses of the networks that are trained for their own sake; all others play against them.
+OWN_LOSSES = ("segmenter/", "generator/", "generators/")
 _CHANCE = ((0.5 * math.log(2), "0.5 log 2"), (math.log(2), "log 2"))
 _CHANCE_OF_FOUR = (math.log(4), "log 4")
 # A network's first loss lies this near its chance level, where it has one of these.
 _STARTS_WITHIN = 0.1
-_MIOU = "mIoU (target labels, for information)"
+MIOU = "mIoU (target labels, for information)"
 _MARKS = ("o", "s")
 # The running mean that is drawn over the single lines of the log.
 _SMOOTHED_LINES = 5
@@ -45,20 +46,21 @@ def draw_loss_curves(path: Path, runs: Mapping[str, Sequence[Record]]) -> None:
     subtitle = "as logged, and the running mean over 5 lines of the log"
     with chart(path, size, "Training curves", subtitle, len(runs), 3) as (_, grid):
         for (name, records), (own, others, scores) in zip(runs.items(), grid, strict=True):
-            losses = _curves(records, "losses")
-            _draw(own, {key: line for key, line in losses.items() if key.startswith(_OWN)}, smooth=True)
+            losses = curves(records, "losses")
+            _draw(own, {key: line for key, line in losses.items() if key.startswith(OWN_LOSSES)}, smooth=True)
             own.set_title(f"{shorten(name)}: losses")
-            networks = {key: line for key, line in losses.items() if not key.startswith(_OWN)}
+            networks = {key: line for key, line in losses.items() if not key.startswith(OWN_LOSSES)}
             _draw(others, networks, smooth=True)
             _chance_lines(others, networks)
             others.set_title("discriminators")
-            _draw(scores, _scores(records), smooth=False)
+            _draw(scores, score_curves(records), smooth=False)
             scores.set_title("scores on the target")
             scores.set(ylim=(0, 1.02), xlim=own.get_xlim())
 
 
-def _curves(records: Sequence[Record], key: str) -> _Curves:
-    found: _Curves = {}
+def curves(records: Sequence[Record], key: str) -> Curves:
+    """(step, value) of everything that the lines of a log hold under `key`, by name; null is left out."""
+    found: Curves = {}
     for record in records:
         for name, value in (record.get(key) or {}).items():
             if value is not None:
@@ -66,10 +68,10 @@ def _curves(records: Sequence[Record], key: str) -> _Curves:
     return found
 
 
-def _scores(records: Sequence[Record]) -> _Curves:
+def score_curves(records: Sequence[Record]) -> Curves:
     """The label-free scores, one that is no share as a share of its largest value, and the true mIoU."""
-    found: _Curves = {}
-    for name, line in _curves(records, "unsupervised").items():
+    found: Curves = {}
+    for name, line in curves(records, "unsupervised").items():
         largest = max(value for _, value in line)
         if largest > 1:
             name, line = f"{name} / {largest:.2f}", [(step, value / largest) for step, value in line]
@@ -77,16 +79,16 @@ def _scores(records: Sequence[Record]) -> _Curves:
     return found | _target_miou(records)
 
 
-def _target_miou(records: Sequence[Record]) -> _Curves:
+def _target_miou(records: Sequence[Record]) -> Curves:
     line = [
         (int(record["step"]), float(record["evaluation"]["miou"]))
         for record in records
         if record.get("evaluation") and record["evaluation"].get("miou") is not None
     ]
-    return {_MIOU: line} if line else {}
+    return {MIOU: line} if line else {}
 
 
-def _draw(axes: Axes, lines: _Curves, smooth: bool) -> None:
+def _draw(axes: Axes, lines: Curves, smooth: bool) -> None:
     if not lines:
         axes.text(0.5, 0.5, "none", ha="center", va="center", color=MUTED, transform=axes.transAxes)
         axes.set_axis_off()
@@ -94,7 +96,7 @@ def _draw(axes: Axes, lines: _Curves, smooth: bool) -> None:
     for number, (name, line) in enumerate(lines.items()):
         steps, values = [step for step, _ in line], [value for _, value in line]
         round_, place = divmod(number, len(MODEL_COLORS) - 1)
-        color = hex_color(INK) if name == _MIOU else MODEL_COLORS[1 + place]
+        color = hex_color(INK) if name == MIOU else MODEL_COLORS[1 + place]
         if smooth:
             axes.plot(steps, values, color=color, alpha=0.3, linewidth=1)
             values = _running_mean(values)
@@ -115,14 +117,25 @@ def _running_mean(values: Sequence[float]) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-def _chance_lines(axes: Axes, lines: _Curves) -> None:
-    """The levels at which discriminators start, where they do."""
-    pictures = any(name.endswith(("_real", "_fake")) for name in lines)
-    first = [line[0][1] for line in lines.values()]
-    for level, name in (_CHANCE_OF_FOUR,) if pictures else _CHANCE:
-        if any(abs(value / level - 1) < _STARTS_WITHIN or pictures for value in first):
-            axes.axhline(level, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-            axes.annotate(
-                name, (1, level), xycoords=("axes fraction", "data"), color=MUTED, fontsize=7,
-                ha="right", va="bottom",
-            )  # fmt: skip
+def chance_levels(first: Mapping[str, float]) -> list[tuple[float, str]]:
+    """The losses of discriminators that cannot tell the domains apart, and their names, where they apply.
+
+    Args:
+        first: by the loss's name its first value; a level belongs to networks that start near it.
+    """
+    if any(name.endswith(("_real", "_fake")) for name in first):
+        return [_CHANCE_OF_FOUR]
+    return [
+        (level, name)
+        for level, name in _CHANCE
+        if any(abs(value / level - 1) < _STARTS_WITHIN for value in first.values())
+    ]
+
+
+def _chance_lines(axes: Axes, lines: Curves) -> None:
+    for level, name in chance_levels({key: line[0][1] for key, line in lines.items()}):
+        axes.axhline(level, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            name, (1, level), xycoords=("axes fraction", "data"), color=MUTED, fontsize=7,
+            ha="right", va="bottom",
+        )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from typing import Any
 
 import jinja2
@@ -10,16 +11,32 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def render_template(name: str, **values: Any) -> str:
-    """A template of this folder as text; a value that is missing is an error, text is escaped."""
+def render_template(name: str, *, package: str = "analysis", **values: Any) -> str:
+    """A template as text; a value that is missing is an error, text is escaped.
+
+    Args:
+        name: of the file.
+        package: of segshift that has it; what it includes may also lie in `analysis`.
+        values: by name in the template.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("segshift", "analysis"),
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader("segshift", folder) for folder in dict.fromkeys((package, "analysis"))]
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return environment.get_template(name).render(**values)
+
+
+def script_json(value: Any) -> str:
+    """Compact, strict JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def data_uri(picture: Image.Image, kind: str, **options: Any) -> str:

@@ -19,7 +19,7 @@ from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter, SegmenterOutput, network_input
 from segshift.pictures import FAINT, INK, PAPER, Palette, Pixels, colorize, legend, present_ids, strip
 
-_ENTROPY_COLORS = "magma"
+ENTROPY_COLORS = "magma"
 _CELL_PX = 360
 
 
@@ -93,7 +93,7 @@ def draw_strips(path: Path, shown: Sequence[Shown], classes: Palette) -> None:
 
 def draw_entropy(path: Path, shown: Sequence[Shown]) -> None:
     """Rows of image and entropy maps, with each map's mean in its caption, above the scale; one PNG."""
-    colors = matplotlib.colormaps[_ENTROPY_COLORS]
+    colors = matplotlib.colormaps[ENTROPY_COLORS]
     rows = []
     for one in shown:
         row: list[tuple[str, Pixels | Image.Image]] = [(shorten(one.name), one.image)]
@@ -113,7 +113,7 @@ def _scale(width: int) -> Image.Image:
     """The colors of the entropy from 0 to 1."""
     margin, height, font = 20, 18, ImageFont.load_default(size=16)
     length = min(420, width - 2 * margin)
-    colors = matplotlib.colormaps[_ENTROPY_COLORS](np.linspace(0, 1, length))[..., :3]
+    colors = matplotlib.colormaps[ENTROPY_COLORS](np.linspace(0, 1, length))[..., :3]
     bar = np.repeat(np.round(255 * colors).astype(np.uint8)[None], height, axis=0)
     canvas = Image.new("RGB", (width, 84), PAPER)
     draw = ImageDraw.Draw(canvas)

@@ -11,12 +11,14 @@ from segshift.cli import (
     analyze,
     compare,
     data,
+    diagnose,
     doctor,
     evaluate,
     health,
     import_weights,
     presets,
     pseudo_label,
+    report,
     sweep,
     train,
     use,
@@ -36,7 +38,9 @@ app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
+app.command("diagnose")(diagnose.diagnose)
 app.command("analyze")(analyze.analyze)
+app.command("report")(report.report)
 app.command("predict")(use.predict)
 app.command("import-weights")(import_weights.import_weights)
 app.command("doctor")(doctor.doctor)

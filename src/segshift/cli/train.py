@@ -105,7 +105,7 @@ def _target_labels(outcome: Mapping[str, Any]) -> str:
         return f"USES TARGET LABELS of {outcome['target_labelled']}"
     if (outcome.get("selection") or {}).get("uses_target_labels"):
         return "USES TARGET LABELS: they chose the checkpoint, so this is an upper bound"
-    return "USES TARGET LABELS: an oracle, or begun with a network that had used them"
+    return "USES TARGET LABELS: an oracle, or begun with a network that had used them or with its labels"
 
 
 def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
@@ -131,3 +131,5 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
         if (folder / f"{name}.safetensors").is_file():
             say(results, f"{name:<11}{folder / f'{name}.safetensors'}")
     say(results, f"{'run':<11}{folder}")
+    if (folder / "model.safetensors").is_file():
+        say(results, f"{'report':<11}{shlex.join(['segshift', 'report', str(folder)])}")

@@ -33,7 +33,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
     )
     if recipe.init_from is not None:
-        data["init_from"] = _content(Path(recipe.init_from).expanduser())
+        data["init_from"] = start_content(Path(recipe.init_from).expanduser())
     data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
     if recipe.training.select != LAST:
         # Another choice is another model. What the score is taken on belongs to it.
@@ -46,7 +46,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _content(start: Path) -> str:
+def start_content(start: Path) -> str:
     """A hash of the model to start from: where it lies does not matter, what it is does."""
     file = start / MODEL_FILE if start.is_dir() else start
     # A missing file is named with its remedy when the network is built.

@@ -1,1 +1,1 @@
-"""`segshift report`: what runs did, measured once and shown as one HTML file that needs nothing beside itself."""
+"""`segshift report`: what runs did, measured once and shown as one HTML file that needs nothing beside it."""

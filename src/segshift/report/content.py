@@ -57,6 +57,7 @@ class ReportedRun:
         data: which data sets it saw, by role.
         curves: of the log.
         advice: what looked sick in its curves, and what to try, one line each.
+        notes: what else has to be known about its score, one line each.
     """
 
     name: str
@@ -75,6 +76,7 @@ class ReportedRun:
     data: Mapping[str, str]
     curves: tuple[Curve, ...]
     advice: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,175 @@
+"""The pictures of a diagnosis."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
+
+from segshift.analysis.chart_style import DOMAIN_COLORS, DOMAINS, MODEL_COLORS, MUTED, chart, shorten
+from segshift.analysis.diagnosis.recommendation import WHOLE
+from segshift.analysis.diagnosis.separability import Separability
+from segshift.analysis.diagnosis.statistics import CHANNELS, ColorCounts, wasserstein
+from segshift.pictures import Pixels
+
+Values = NDArray[np.float64]
+_EXAMPLES = 3
+_CHANNEL_NAMES = ("red", "green", "blue", "Lab: lightness", "Lab: green to red", "Lab: blue to yellow")
+
+
+def draw_spatial(
+    path: Path,
+    maps: tuple[Values, Values],
+    names: Sequence[str],
+    distances: Mapping[str, float],
+    subtitle: str,
+) -> None:
+    """Where classes are: probability of each class at each place, source above target.
+
+    Args:
+        path: without a suffix; written as PNG and SVG.
+        maps: (C, h, w) of source and target, of the classes to show.
+        names: C names.
+        distances: placement distance of the classes, in 0..1.
+        subtitle: what was measured on what.
+    """
+    count = len(names)
+    height, width = maps[0].shape[1:]
+    cell = 1.75
+    size = (max(5.0, count * cell + 0.9), 2 * cell * height / width + 1.5)
+    title = "Where the classes are: probability at each place"
+    with chart(path, size, title, subtitle, 2, count) as (_, axes):
+        for column, name in enumerate(names):
+            # One scale per class, so that rare classes are seen, the same for both domains.
+            top = max(1e-9, float(max(maps[0][column].max(), maps[1][column].max())))
+            for row, domain in enumerate(DOMAINS):
+                one = axes[row][column]
+                one.imshow(maps[row][column], cmap="magma", vmin=0, vmax=top, interpolation="nearest")
+                one.set_xticks([])
+                one.set_yticks([])
+                if column == 0:
+                    one.set_ylabel(domain, color=DOMAIN_COLORS[row], weight="bold")
+            axes[0][column].set_title(shorten(name, 18), fontsize=9)
+            distance = distances[name]
+            text = "n/a" if math.isnan(distance) else f"{distance:.2f}"
+            axes[1][column].set_xlabel(f"0 to {100 * top:.0f} %\nplacement {text}", fontsize=8, color=MUTED)
+
+
+def draw_colors(path: Path, colors: tuple[ColorCounts, ColorCounts], subtitle: str) -> None:
+    """Histograms of the channels of RGB and Lab of both domains, with their 1-D Wasserstein distances."""
+    with chart(path, (9.4, 5.2), "Colors", subtitle, 2, 3) as (_, axes):
+        for channel in range(len(CHANNELS)):
+            one = axes[channel // 3][channel % 3]
+            shown = [_smooth(counts.density(channel)) for counts in colors]
+            values = colors[0].values(channel)
+            for density, color, domain in zip(shown, DOMAIN_COLORS, DOMAINS, strict=True):
+                one.fill_between(values, density, color=color, alpha=0.18, linewidth=0)
+                one.plot(values, density, color=color, linewidth=1.3, label=domain)
+            one.set_title(
+                f"{_CHANNEL_NAMES[channel]}: {wasserstein(*colors, channel):.1f} apart", fontsize=9.5
+            )
+            one.set_yticks([])
+            one.set_ylim(0, None)
+            used = np.flatnonzero(shown[0] + shown[1] > 1e-5)
+            if channel >= 4 and used.size:
+                one.set_xlim(values[used[0]], values[used[-1]])
+            else:
+                one.set_xlim(values[0], values[-1])
+        axes[0][0].legend(loc="best")
+
+
+def draw_separability(
+    path: Path,
+    found: Mapping[str, Separability],
+    examples: Mapping[str, tuple[Sequence[Pixels], Sequence[Pixels]]],
+    title: str,
+    subtitle: str,
+    size_px: tuple[int, int],
+) -> None:
+    """Held-out error over iterations for every patch size, as in figure 1 of the local-alignment paper.
+
+    Bands are one standard deviation over seeds, the dashed line is chance. Beside it stand example patches.
+
+    Args:
+        path: without a suffix; written as PNG and SVG.
+        found: by patch size: px as text, small to large, and "whole".
+        examples: by patch size, some RGB pictures (h, w, 3) of source and of target.
+        title: heading.
+        subtitle: what was measured on what.
+        size_px: (width, height) of the network's input, for whole maps.
+    """
+    height = max(4.6, 0.95 * len(found) + 1.5)
+    with chart(path, (10.4, height), title, subtitle, 1, 2, width_ratios=[1.25, 1]) as (
+        _,
+        ((axes, beside),),
+    ):
+        axes.axhline(0.5, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.text(0.01, 0.507, "chance", color=MUTED, fontsize=8, ha="left", va="bottom",
+                  transform=axes.get_yaxis_transform())  # fmt: skip
+        for number, (size, one) in enumerate(reversed(list(found.items()))):
+            color = MODEL_COLORS[1 + number % (len(MODEL_COLORS) - 1)]
+            mean, std = one.errors.mean(axis=0), one.curve_std
+            low, high = one.interval
+            label = (
+                f"{_caption(size, size_px)}: {100 * one.error:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+            )
+            mark = "o" if len(one.iterations) == 1 else None
+            axes.plot(one.iterations, mean, color=color, label=label, marker=mark)
+            axes.fill_between(
+                one.iterations, mean - std, np.minimum(mean + std, 1), color=color, alpha=0.15, linewidth=0
+            )
+        axes.set_ylim(0, max(0.6, *(float(one.errors.max()) + 0.03 for one in found.values())))
+        axes.set_xlim(0, None)
+        axes.set_xlabel("iterations of the classifier")
+        axes.set_ylabel("error on held-out images")
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.grid(axis="y")
+        axes.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.13), title="final error (95 % interval)", ncols=1
+        )
+        beside.set_axis_off()
+        _draw_examples(beside, examples, size_px)
+
+
+def _draw_examples(
+    place: Axes,
+    examples: Mapping[str, tuple[Sequence[Pixels], Sequence[Pixels]]],
+    size_px: tuple[int, int],
+) -> None:
+    """A grid inside `place`: a row for each size, some patches of the source and some of the target."""
+    rows = len(examples)
+    columns = 2 * _EXAMPLES
+    step_x, step_y = 1 / (columns + 0.35), 1 / (rows + 0.25)
+    for domain, (name, color) in enumerate(zip(DOMAINS, DOMAIN_COLORS, strict=True)):
+        center = (domain * (_EXAMPLES + 0.35) + _EXAMPLES / 2) * step_x
+        place.text(center, 1.0, name, color=color, weight="bold", ha="center", va="top",
+                   transform=place.transAxes)  # fmt: skip
+    for row, (size, both) in enumerate(reversed(list(examples.items()))):
+        bottom = 1 - 0.2 * step_y - (row + 1) * step_y
+        place.text(
+            -0.01, bottom + step_y / 2, _caption(size, size_px, short=True), ha="right", va="center",
+            fontsize=8, transform=place.transAxes,
+        )  # fmt: skip
+        for domain, patches in enumerate(both):
+            for index, patch in enumerate(patches[:_EXAMPLES]):
+                left = (domain * (_EXAMPLES + 0.35) + index) * step_x
+                box = place.inset_axes((left, bottom, 0.93 * step_x, 0.86 * step_y))
+                box.imshow(patch, interpolation="nearest")
+                box.set_xticks([])
+                box.set_yticks([])
+
+
+def _caption(size: str, size_px: tuple[int, int], short: bool = False) -> str:
+    if size != WHOLE:
+        return f"{size} px"
+    return WHOLE if short else f"whole, {size_px[0]} x {size_px[1]} px"
+
+
+def _smooth(density: Values) -> Values:
+    """A histogram without the comb that stretched 8-bit values leave."""
+    kernel = np.array([1, 2, 3, 2, 1]) / 9
+    smooth: Values = np.convolve(density, kernel, mode="same")
+    return smooth

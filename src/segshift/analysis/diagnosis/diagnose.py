@@ -1,0 +1,296 @@
+"""The diagnosis of two domains: numbers in one document, pictures, and a recommendation."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segshift.analysis.diagnosis.domains import (
+    Domain,
+    Wanted,
+    common_classes,
+    read_domain,
+    refuse_shared_images,
+)
+from segshift.analysis.diagnosis.features import linear_separability
+from segshift.analysis.diagnosis.held_out import SMALLEST
+from segshift.analysis.diagnosis.recommendation import WHOLE, recommend, verdict
+from segshift.analysis.diagnosis.report import Reporter
+from segshift.analysis.diagnosis.separability import Separability, SeparabilitySettings, separability
+from segshift.analysis.measure import spread_evenly
+from segshift.config import did_you_mean
+from segshift.data.labels import ClassSet, class_mapping, class_set
+from segshift.data.spec import Split
+from segshift.errors import InputError
+from segshift.models.segmenter import Segmenter
+
+PARTS = ("frequencies", "spatial", "colours", "labels", "images", "features")
+_OF_LABELS = ("frequencies", "spatial", "labels")
+_LONGER_SIDE_CELLS = 128
+_PATCH_SHARES = (8, 4, 2)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class DiagnosisSettings:
+    """What is diagnosed, and how.
+
+    Attributes:
+        only: some of `PARTS`; None makes all that are possible and says what was left out, and why.
+        images: of each domain, spread evenly over its split; fewer where there are fewer.
+        size: (width, height) in px at which networks will see the images; patch sizes relate to it.
+        canvas: (width, height) in cells to which label maps and images are brought, and patches after they
+            are cut; None takes `size`, scaled so that the longer side is at most 128.
+        patches: sides of the square patches in px of `size`; None takes 1/8, 1/4 and 1/2 of its shorter side.
+        keep_ignored: let ignored pixels be a class instead of filling them from their surroundings.
+        experiment: how the classifiers are trained.
+    """
+
+    only: tuple[str, ...] | None = None
+    images: int = 300
+    size: tuple[int, int] = (480, 360)
+    canvas: tuple[int, int] | None = None
+    patches: tuple[int, ...] | None = None
+    keep_ignored: bool = False
+    experiment: SeparabilitySettings = field(default_factory=SeparabilitySettings)
+
+    @property
+    def canvas_cells(self) -> tuple[int, int]:
+        """(width, height) of the canvas."""
+        if self.canvas is not None:
+            return self.canvas
+        factor = min(1.0, _LONGER_SIDE_CELLS / max(self.size))
+        return max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor))
+
+    def patch_sizes(self) -> dict[str, tuple[int, int] | None]:
+        """Cells (width, height) of each patch size by its px, small to large, then None for whole maps.
+
+        Raises:
+            InputError: patches that are too large for the input, or too small for the canvas.
+        """
+        shorter = min(self.size)
+        sides = self.patches if self.patches is not None else [round(shorter / n) for n in _PATCH_SHARES]
+        width_px, height_px = self.size
+        width, height = self.canvas_cells
+        sizes: dict[str, tuple[int, int] | None] = {}
+        for side in sorted(set(sides)):
+            cells = round(side * width / width_px), round(side * height / height_px)
+            if side > shorter:
+                raise InputError(
+                    f"--patches {side}: larger than the shorter side of --size {width_px}x{height_px}; leave "
+                    "it out (whole maps are always tried) or give a larger --size"
+                )
+            if min(cells) < 2:
+                raise InputError(
+                    f"--patches {side}: less than 2 cells of the canvas of {width}x{height}; give larger "
+                    "patches or a larger --canvas"
+                )
+            sizes[str(side)] = cells
+        return {**sizes, WHOLE: None}
+
+
+def diagnose(
+    source: Split,
+    target: Split,
+    out: Path,
+    settings: DiagnosisSettings | None = None,
+    *,
+    classes: str | Sequence[str] | None = None,
+    model: Segmenter | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> dict[str, Any]:
+    """How far apart two domains are, and what follows for the choice of a method.
+
+    Every image is read once. What stays are counts, and one small label map and image.
+
+    Args:
+        source: the domain to adapt from.
+        target: the one to adapt to; with or without labels.
+        out: folder of the pictures.
+        settings: see `DiagnosisSettings`.
+        classes: the classes in which both are described; see `common_classes`. With predictions, the model's
+            own by default.
+        model: whose features are compared. If a domain has no labels, its predictions in *both* domains take
+            the place of labels.
+        progress: called with what is being done and how many of how many steps are.
+
+    Returns:
+        A document for JSON: `analyses` by name, `recommendation`, `pictures` (file names in `out`),
+        `skipped` with reasons.
+
+    Raises:
+        InputError: too few images, common images, classes that do not fit, an unknown part, or one of
+            `settings.only` that these data do not allow.
+    """
+    settings = settings or DiagnosisSettings()
+    sizes = settings.patch_sizes()
+    source, target = spread_evenly(source, settings.images), spread_evenly(target, settings.images)
+    for split in (source, target):
+        if len(split.samples) < SMALLEST:
+            raise InputError(
+                f"{split.title}: {len(split.samples)} images are too few, a diagnosis tests on images it has "
+                f"not trained on and needs {SMALLEST} of each domain; give more, or a larger --images"
+            )
+    refuse_shared_images(source, target)
+    unlabelled = [split.title for split in (source, target) if not split.labelled]
+    reasons = _impossible(unlabelled, model)
+    chosen = _chosen(settings.only, reasons)
+    from_labels = bool(set(_OF_LABELS) & set(chosen))
+    predicted = bool(unlabelled) and from_labels
+    agreed = _classes(source, target, classes, model if predicted else None, from_labels)
+    if model is not None:
+        model.to(settings.experiment.device)
+    wanted = Wanted(
+        canvas=settings.canvas_cells,
+        classes=agreed,
+        labels=from_labels,
+        colors="colours" in chosen,
+        images="images" in chosen,
+        model=model,
+        features="features" in chosen,
+        predictions=predicted,
+        keep_ignored=settings.keep_ignored,
+        input_size=None if model is None or model.config.input_size else settings.size,
+    )
+    total = len(source.samples) + len(target.samples)
+    domains = (
+        read_domain(source, wanted, lambda done, _: progress("reading images", done, total)),
+        read_domain(
+            target, wanted, lambda done, _: progress("reading images", len(source.samples) + done, total)
+        ),
+    )
+    reporter = Reporter(out, domains, agreed, settings.size, predicted)
+    analyses: dict[str, Any] = {}
+    telling: list[str] = []
+    exclusive: list[str] = []
+    if from_labels:
+        frequencies = reporter.frequencies(drawn="frequencies" in chosen)
+        telling = frequencies["most_different"]
+        exclusive = frequencies["source_only"] + frequencies["target_only"]
+        if "frequencies" in chosen:
+            analyses["frequencies"] = frequencies
+    if "spatial" in chosen:
+        analyses["spatial"] = reporter.spatial()
+    if "colours" in chosen:
+        analyses["colours"] = reporter.colors()
+    found: dict[str, dict[str, Separability]] = {}
+    for part in ("labels", "images"):
+        if part in chosen:
+            found[part] = _experiment(part, domains, sizes, agreed, settings, progress)
+            # Ignored pixels are a class of the input in the pictures, too.
+            reporter.separability(part, found[part], sizes)
+            analyses[part] = {
+                size: {**one.to_dict(), "verdict": verdict(one)} for size, one in found[part].items()
+            }
+    of_features = None
+    if "features" in chosen:
+        experiment = settings.experiment
+        of_features = linear_separability(
+            (domains[0].descriptors, domains[1].descriptors), experiment.held_out, experiment.seeds
+        )
+        analyses["features"] = {**of_features.to_dict(), "verdict": verdict(of_features)}
+    advice = recommend(found.get("labels"), found.get("images"), of_features, telling, exclusive, predicted)
+    return {
+        "source": _described(source, domains[0]),
+        "target": _described(target, domains[1]),
+        "classes": {"set": agreed.name, "names": list(agreed.names)} if from_labels else None,
+        "label_maps_from": ("predictions" if predicted else "labels") if from_labels else None,
+        "settings": _settings(settings, sizes),
+        "analyses": {name: analyses[name] for name in chosen},
+        "recommendation": advice.to_dict(),
+        "pictures": reporter.written,
+        "skipped": {} if settings.only else reasons,
+    }
+
+
+def _impossible(unlabelled: Sequence[str], model: Segmenter | None) -> dict[str, str]:
+    """The parts that cannot be made, with the reason."""
+    if model is not None:
+        return {}
+    reasons = {
+        name: f"{' and '.join(unlabelled)} without labels; give a network whose predictions take their "
+        "place in both domains (--model CKPT)"
+        for name in (_OF_LABELS if unlabelled else ())
+    }
+    return {**reasons, "features": "there is no network whose features to compare; give one (--model CKPT)"}
+
+
+def _chosen(only: Sequence[str] | None, reasons: dict[str, str]) -> list[str]:
+    for name in only or ():
+        if name not in PARTS:
+            raise InputError(f"--only {name}: no part of a diagnosis{did_you_mean(name, PARTS)}")
+        if name in reasons:
+            raise InputError(f"--only {name}: {reasons[name]}")
+    return [name for name in PARTS if name in (only or PARTS) and name not in reasons]
+
+
+def _classes(
+    source: Split,
+    target: Split,
+    classes: str | Sequence[str] | None,
+    predicting: Segmenter | None,
+    needed: bool,
+) -> ClassSet:
+    if not needed:
+        return source.classes
+    if predicting is None:
+        return common_classes(source, target, classes)
+    if classes is None:
+        return predicting.classes
+    agreed = class_set(classes)
+    class_mapping(predicting.classes, agreed)
+    return agreed
+
+
+def _experiment(
+    part: str,
+    domains: tuple[Domain, Domain],
+    sizes: dict[str, tuple[int, int] | None],
+    classes: ClassSet,
+    settings: DiagnosisSettings,
+    progress: Progress,
+) -> dict[str, Separability]:
+    """The separability experiment for every patch size, on label maps or on images."""
+    of_labels = part == "labels"
+    maps = (domains[0].labels, domains[1].labels) if of_labels else (domains[0].images, domains[1].images)
+    found = {}
+    for size, patch in sizes.items():
+        name = f"{part}, {size if patch is None else size + ' px'}"
+        found[size] = separability(
+            maps,
+            patch,
+            # Ignored pixels are one more plane, which is empty unless they are kept.
+            classes.count + 1 if of_labels else None,
+            settings.experiment,
+            lambda done, total, name=name: progress(name, done, total),  # type: ignore[misc]
+        )
+    return found
+
+
+def _described(split: Split, domain: Domain) -> dict[str, Any]:
+    return {
+        "dataset": split.dataset,
+        "split": split.name,
+        "images": len(split.samples),
+        "labelled": split.labelled,
+        "sizes": dict(domain.sizes.most_common()),
+    }
+
+
+def _settings(settings: DiagnosisSettings, sizes: dict[str, tuple[int, int] | None]) -> dict[str, Any]:
+    experiment = settings.experiment
+    return {
+        "size": list(settings.size),
+        "canvas": list(settings.canvas_cells),
+        "patches_px": [int(size) for size in sizes if size != WHOLE],
+        "ignored": "kept" if settings.keep_ignored else "filled",
+        "network": experiment.network,
+        "iterations": experiment.iterations,
+        "validate_every": experiment.validate_every,
+        "batch_size": experiment.batch_size,
+        "learning_rate": experiment.learning_rate,
+        "momentum": experiment.momentum,
+        "weight_decay": experiment.weight_decay,
+        "held_out": experiment.held_out,
+        "seeds": list(experiment.seeds),
+    }

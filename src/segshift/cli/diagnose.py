@@ -1,0 +1,252 @@
+"""`segshift diagnose`: how far apart two domains are, and which method fits, before any training."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segshift.cli.output import console, print_json, results
+from segshift.errors import InputError
+from segshift.plain import say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def diagnose(
+    source: Annotated[str, typer.Argument(help="Domain to adapt from: city:game, camvid:ROOT; or :SPLIT.")],
+    target: Annotated[str, typer.Argument(help="Domain to adapt to, with or without labels.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and diagnosis.json.")] = Path(
+        "diagnosis"
+    ),
+    only: Annotated[
+        str | None,
+        typer.Option(help="With commas: frequencies,spatial,colours,labels,images,features."),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Of each domain, spread evenly.")] = 300,
+    classes: Annotated[
+        str | None, typer.Option(help="Of both: camvid11, or names with commas; default: those in common.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Run folder or model file: features, and predictions for labels."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="WxH in px at which networks will see images; default: the presets'.")
+    ] = None,
+    patches: Annotated[
+        str | None, typer.Option(help="Sides in px of --size: 64,128; default 1/8, 1/4, 1/2 of the shorter.")
+    ] = None,
+    canvas: Annotated[
+        str | None, typer.Option(help="WxH the classifier sees; default --size down to 128 cells.")
+    ] = None,
+    keep_ignored: Annotated[
+        bool, typer.Option("--keep-ignored", help="Ignored pixels are a class; default: filled.")
+    ] = False,
+    network: Annotated[str, typer.Option(help="The classifier: small or resnet18.")] = "small",
+    iterations: Annotated[int, typer.Option(min=1, help="Of every classifier.")] = 250,
+    validate_every: Annotated[int, typer.Option(min=1, help="Iterations between points of a curve.")] = 25,
+    lr: Annotated[float, typer.Option(help="Learning rate, constant.")] = 0.02,
+    batch_size: Annotated[int, typer.Option(min=2, help="Half from each domain.")] = 16,
+    held_out: Annotated[
+        int | None, typer.Option(min=1, help="Images of each domain to test on; default a quarter.")
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="A run each, with other images held out.")] = "0,1,2",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """How far apart are two domains, and which method fits? Before any training.
+
+    Example: segshift diagnose city:game camvid:CamVid:train --out diagnosis
+    """
+    from segshift import load
+    from segshift.analysis.diagnosis import DiagnosisSettings
+    from segshift.analysis.diagnosis import diagnose as diagnose_domains
+    from segshift.cli.evaluate import usable_device
+    from segshift.cli.use import parse_size
+    from segshift.data.resolve import resolve
+    from segshift.files import write_json
+
+    preset_size, _ = _preset_sizes()
+    settings = DiagnosisSettings(
+        only=None if only is None else tuple(part.strip() for part in only.split(",")),
+        images=images,
+        size=preset_size if size is None else parse_size(size, "--size"),
+        canvas=None if canvas is None else parse_size(canvas, "--canvas"),
+        patches=None if patches is None else _whole_numbers(patches, "--patches", "64,128,256"),
+        keep_ignored=keep_ignored,
+        experiment=_experiment(
+            network, iterations, validate_every, lr, batch_size, held_out, seeds, usable_device(device)
+        ),
+    )
+    splits = (resolve(source, "train", labels="optional"), resolve(target, "train", labels="optional"))
+    with console.status("diagnosing") as status:
+        document = diagnose_domains(
+            *splits,
+            out,
+            settings,
+            classes=_classes(classes),
+            model=None if model is None else load(model),
+            progress=lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}"),
+        )
+    document = {"data": [source, target], "model": None if model is None else str(model), **document}
+    advice = document["recommendation"]
+    same = classes is None and len({frozenset(split.classes.names) for split in splits}) == 1
+    advice["set"], advice["command"] = _ready(document, source, target, own_classes=same)
+    write_json(out / "diagnosis.json", document)
+    if as_json:
+        print_json({**document, "folder": str(out)})
+        return
+    _print(document, out)
+
+
+def _experiment(
+    network: str,
+    iterations: int,
+    validate_every: int,
+    lr: float,
+    batch_size: int,
+    held_out: int | None,
+    seeds: str,
+    device: str,
+) -> Any:
+    from segshift.analysis.diagnosis import SeparabilitySettings
+    from segshift.config import did_you_mean
+
+    if network not in ("small", "resnet18"):
+        raise InputError(
+            f"--network {network}: no such classifier{did_you_mean(network, ('small', 'resnet18'))}; "
+            "use small or resnet18"
+        )
+    if not lr > 0:
+        raise InputError(f"--lr {lr}: must be positive; the paper's is 0.001")
+    if validate_every > iterations:
+        raise InputError(
+            f"--validate-every {validate_every}: more than the {iterations} iterations; make it smaller or "
+            "--iterations larger"
+        )
+    chosen = _whole_numbers(seeds, "--seeds", "0,1,2")
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"--seeds {seeds}: a seed stands twice; name every seed once")
+    return SeparabilitySettings(
+        network="small" if network == "small" else "resnet18",
+        iterations=iterations,
+        validate_every=validate_every,
+        batch_size=batch_size,
+        learning_rate=lr,
+        held_out=held_out,
+        seeds=chosen,
+        device=device,
+    )
+
+
+def _whole_numbers(text: str, option: str, example: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"{option} {text}: write whole numbers with commas, for example {example}")
+    return tuple(int(part) for part in parts)
+
+
+def _classes(text: str | None) -> str | list[str] | None:
+    if text is None or "," not in text:
+        return text
+    return [part.strip() for part in text.split(",")]
+
+
+def _preset_sizes() -> tuple[tuple[int, int], tuple[int, int]]:
+    """(width, height) to which the preset resizes images, and of its crops."""
+    from segshift.engine.presets import load_recipe
+
+    augmentation = load_recipe("local_alignment").source.augmentation
+    assert augmentation.resize is not None and augmentation.crop is not None
+    return augmentation.resize, augmentation.crop
+
+
+def _ready(
+    document: dict[str, Any], source: str, target: str, own_classes: bool
+) -> tuple[list[str], str | None]:
+    """The assignments of the recommended preset for these domains, and the whole command.
+
+    `own_classes`: both data sets have the same classes, and these are used.
+    """
+    advice = document["recommendation"]
+    if not advice["presets"]:
+        return [], None
+    resize, crop = _preset_sizes()
+    width, height = document["settings"]["size"]
+    assignments = []
+    if advice["patch_px"] is not None:
+        assignments.append(f"method.terms.0.patch_px={advice['patch_px']}")
+    if (width, height) != resize:
+        # Patches are in px of the resized image, and must fit into a crop of the same share of it.
+        share = (round(width * crop[0] / resize[0]), round(height * crop[1] / resize[1]))
+        for domain in ("source", "target"):
+            assignments.append(f"{domain}.augmentation.resize=[{width},{height}]")
+            assignments.append(f"{domain}.augmentation.crop=[{share[0]},{share[1]}]")
+    agreed = document["classes"]
+    if agreed is not None and not own_classes:
+        names = agreed["names"]
+        assignments.append(f"classes={agreed['set'] if _built_in(agreed) else '[' + ','.join(names) + ']'}")
+    words = ["segshift", "train", advice["presets"][0], "--source", source, "--target", target]
+    for assignment in assignments:
+        words += ["--set", assignment]
+    return assignments, shlex.join(words)
+
+
+def _built_in(agreed: dict[str, Any]) -> bool:
+    from segshift.data.labels import class_set, class_set_names
+
+    return agreed["set"] in class_set_names() and list(class_set(agreed["set"]).names) == agreed["names"]
+
+
+def _print(document: dict[str, Any], out: Path) -> None:
+    results.print(_summary(document))
+    for name, reason in document["skipped"].items():
+        say(console, f"left out: {name}: {reason}")
+    if document["label_maps_from"] == "predictions":
+        say(results, f"label maps of both domains are predictions of {document['model']}")
+    for sentence in document["recommendation"]["sentences"]:
+        say(results, sentence)
+    if document["recommendation"]["command"]:
+        say(results, f"try: {document['recommendation']['command']}")
+    files = [name for names in document["pictures"].values() for name in names]
+    say(results, f"{out / 'diagnosis.json'}, and in the same folder {', '.join(files)}")
+
+
+def _summary(document: dict[str, Any]) -> "Table":
+    """One row per number of a part."""
+    from rich.table import Table
+
+    found = document["analyses"]
+    table = Table(
+        title="error in %: 50 = cannot be told apart, 0 = always",
+        caption="in parentheses: 95 % interval, or the same between two halves of source / target",
+    )
+    table.add_column("what")
+    table.add_column("distance", justify="right")
+    if "frequencies" in found or "spatial" in found:
+        for name, title in (("frequencies", "class shares"), ("spatial", "class maps")):
+            if name in found:
+                one = found[name]
+                within = " / ".join(f"{value:.3f}" for value in one["within_domain_bits"].values())
+                table.add_row(f"{title}, bits", f"{one['jensen_shannon_bits']:.3f} ({within})")
+    if "colours" in found:
+        shifts = found["colours"]["wasserstein"]
+        table.add_row(
+            "colors R, G, B, 0..255", ", ".join(f"{shifts[name]:.0f}" for name in ("red", "green", "blue"))
+        )
+        table.add_row("colors L, a, b", ", ".join(f"{shifts[name]:.1f}" for name in ("L", "a", "b")))
+    for part in ("labels", "images"):
+        for size, one in found.get(part, {}).items():
+            table.add_row(f"{part}, {size if size == 'whole' else size + ' px'}: error", _percent(one))
+    if "features" in found:
+        one = found["features"]
+        table.add_row("features, linear: error", _percent(one))
+        table.add_row("features: proxy A-distance", f"{one['proxy_a_distance']:.2f}")
+    return table
+
+
+def _percent(one: dict[str, Any]) -> str:
+    low, high = one["error_interval_95"]
+    return f"{100 * one['error']:.1f} ({100 * low:.0f} to {100 * high:.0f})"

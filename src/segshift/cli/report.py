@@ -1,0 +1,168 @@
+"""`segshift report`: one HTML file about one or more runs."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from segshift.cli.output import console, print_json, results
+from segshift.errors import InputError
+from segshift.plain import say
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from segshift.report.content import Report, ReportedRun
+
+_IMAGES, _PICTURES, _POINTS = 200, 6, 40
+_OUT = Path("report.html")
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders, the reference first; or a comparison's folder."),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The page.")] = _OUT,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Labelled; default: the first run's own.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Default: what the runs were evaluated on.")
+    ] = None,
+    images: Annotated[
+        int, typer.Option(min=2, help="Of each domain in the analyses; scores are those of all images.")
+    ] = _IMAGES,
+    pictures: Annotated[int, typer.Option(min=1, help="Images that are shown.")] = _PICTURES,
+    points: Annotated[int, typer.Option(min=1, help="Of each class and domain in the t-SNE.")] = _POINTS,
+    size: Annotated[
+        str | None, typer.Option(help="WxH at which all networks see images; default: each run's own.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Heading; default: the domains.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="With commas: centres, retrieval, embedding, entropy, strips.")
+    ] = None,
+    without: Annotated[str | None, typer.Option(help="The same analyses, to be left out.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """See in one HTML file whether adaptation helped, where, and how sure that is.
+
+    Example: segshift report runs/source_only runs/advent --out report.html
+    """
+    _check_out(out)
+    from segshift.cli.evaluate import captions, usable_device
+    from segshift.cli.use import parse_size
+    from segshift.data.resolve import resolve
+    from segshift.report.build import build_report, to_dict
+    from segshift.report.evidence import ReportSettings
+    from segshift.report.page import write_report
+    from segshift.report.runs import expand
+
+    settings = ReportSettings(
+        only=_names(only),
+        without=_names(without) or (),
+        images=images,
+        pictures=pictures,
+        points=points,
+        input_size=None if size is None else parse_size(size, "--size"),
+        seed=seed,
+        device=usable_device(device),
+    )
+    folders = expand(runs)
+    command = _command(
+        runs,
+        {
+            "--out": (out, _OUT),
+            "--source": (source, None),
+            "--target": (target, None),
+            "--images": (images, _IMAGES),
+            "--pictures": (pictures, _PICTURES),
+            "--points": (points, _POINTS),
+            "--size": (size, None),
+            "--title": (title, None),
+            "--only": (only, None),
+            "--without": (without, None),
+            "--seed": (seed, 0),
+        },
+    )
+    with console.status("reading the runs") as status:
+        made = build_report(
+            dict(zip(captions(folders), folders, strict=True)),
+            settings,
+            source=None if source is None else resolve(source, "train"),
+            target=None if target is None else resolve(target, "val", labels="optional"),
+            title=title,
+            command=command,
+            progress=lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}"),
+        )
+        status.update("writing the page")
+        write_report(out, made)
+    written = out.stat().st_size
+    for run in made.runs:
+        for note in run.notes:
+            say(console, f"{run.name}: {note}")
+    if as_json:
+        print_json({**to_dict(made), "seed": seed, "page": str(out), "bytes": written})
+        return
+    results.print(_table(made))
+    for run in made.runs:
+        for reason in run.unfair if run.gain is not None else ():
+            say(results, f"{run.name}: {reason}")
+    for name, reason in made.evidence.skipped.items():
+        say(console, f"left out: {name}: {reason}")
+    say(results, f"page  {out} ({written / 1e6:.1f} MB)")
+
+
+def _check_out(out: Path) -> None:
+    if out.is_dir():
+        raise InputError(f"--out {out}: is a folder; give the page a file name, for example {out / _OUT}")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out {out}: the report is a page; name the file something.html")
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _command(runs: list[Path], options: dict[str, tuple[Any, Any]]) -> str:
+    """The call that makes this report again: the options that are not at their defaults."""
+    given = [
+        part for name, (value, usual) in options.items() if value != usual for part in (name, str(value))
+    ]
+    return shlex.join(["segshift", "report", *map(str, runs), *given])
+
+
+def _table(made: "Report") -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
+    from segshift.evaluation import percent
+
+    table = Table(title=escape(f"mIoU in % on {made.target}"))
+    table.add_column("run", overflow="fold")
+    table.add_column("mIoU", justify="right")
+    if len(made.runs) > 1:
+        table.add_column("gain", justify="right")
+        table.add_column("95 % interval", justify="right")
+        table.add_column("verdict", overflow="fold")
+    for run in made.runs:
+        cells = [
+            escape(run.name) + (" (uses target labels)" if run.uses_target_labels else ""),
+            "n/a" if run.result is None else percent(run.result.miou),
+        ]
+        table.add_row(*cells, *(_gain(run) if len(made.runs) > 1 else ()))
+    return table
+
+
+def _gain(run: "ReportedRun") -> tuple[str, str, str]:
+    if run.gain is None:
+        return "", "", "" if run.result is None else "reference"
+    low, high = run.gain.interval
+    ahead = "better" if run.gain.difference > 0 else "worse"
+    verdict = ahead if run.gain.decided else "not decided"
+    if run.unfair:
+        verdict += ", not like for like"
+    return f"{100 * run.gain.difference:+.2f}", f"{100 * low:+.2f} to {100 * high:+.2f}", verdict

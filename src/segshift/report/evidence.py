@@ -1,0 +1,283 @@
+"""What a report measures: every run's score on all images, and the papers' analyses on some of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from segshift.analysis.class_centres import ClassCenters, clan_distance
+from segshift.analysis.embedding import Level, embed
+from segshift.analysis.measure import Observed, Values, evenly, known_items, observe, spread_evenly, stems
+from segshift.analysis.retrieval import Retrieval
+from segshift.analysis.strips import Shown, show
+from segshift.config import did_you_mean
+from segshift.data.labels import ClassSet
+from segshift.data.spec import Split
+from segshift.errors import InputError
+from segshift.evaluation import EvaluationResult, evaluate
+from segshift.evaluation.evaluate import LabelledItems
+from segshift.models.segmenter import Segmenter, load
+from segshift.report.content import EmbeddedPoints, Evidence
+from segshift.report.runs import Run
+
+ANALYSES = ("centres", "retrieval", "embedding", "entropy", "strips")
+_OF_FEATURES = ("centres", "retrieval", "embedding", "entropy")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What a report measures, and with how many images.
+
+    Attributes:
+        only: some of `ANALYSES`; None makes all that the data allow.
+        without: those of them that are left out.
+        images: of each domain in the analyses, spread evenly; scores are always those of all images.
+        pictures: that are shown.
+        points: of every class and domain in the t-SNE of patches and of classes; images: 5 times as many of
+            every domain.
+        input_size: (width, height) in px at which all networks see images, for scores, too; None takes the
+            size at which each run was judged.
+        seed: of everything random.
+        device: where the networks run.
+    """
+
+    only: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
+    images: int = 200
+    pictures: int = 6
+    points: int = 40
+    input_size: tuple[int, int] | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for option, names in (("--only", self.only or ()), ("--without", self.without)):
+            for name in names:
+                if name not in ANALYSES:
+                    hint = did_you_mean(name, ANALYSES)
+                    raise InputError(
+                        f"{option} {name}: no analysis of a report{hint}; there are {', '.join(ANALYSES)}"
+                    )
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The analyses that are asked for."""
+        wanted = ANALYSES if self.only is None else self.only
+        return tuple(name for name in ANALYSES if name in wanted and name not in self.without)
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether any of them looks at the source."""
+        return bool(set(_OF_FEATURES) & set(self.chosen))
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        results: by run, on all images of the target; empty for an unlabelled one.
+        evidence: the analyses.
+        shown: some of the target's images.
+    """
+
+    results: Mapping[str, EvaluationResult]
+    evidence: Evidence
+    shown: tuple[Shown, ...]
+
+
+@dataclass(eq=False)
+class _Gathered:
+    """What grows run by run; no network stays."""
+
+    results: dict[str, EvaluationResult] = field(default_factory=dict)
+    centers: dict[str, tuple[ClassCenters, ClassCenters]] = field(default_factory=dict)
+    fada: dict[str, Values] = field(default_factory=dict)
+    retrieval: dict[str, Retrieval] = field(default_factory=dict)
+    embedding: dict[str, Mapping[Level, EmbeddedPoints]] = field(default_factory=dict)
+    entropy: dict[str, tuple[float, float]] = field(default_factory=dict)
+    shown: dict[str, Shown] = field(default_factory=dict)
+
+
+def common_classes(runs: Sequence[Run]) -> ClassSet:
+    """The classes of all runs' models.
+
+    Raises:
+        InputError: they differ, or a model cannot be read.
+    """
+    first, *others = runs
+    classes = load(first.folder).classes
+    for run in others:
+        names = load(run.folder).class_names
+        if names != classes.names:
+            raise InputError(
+                f"report: {first.name} has the classes {', '.join(classes.names)}, {run.name} has "
+                f"{', '.join(names)}; report on runs for the same classes together"
+            )
+    return classes
+
+
+def measure(
+    runs: Sequence[Run],
+    classes: ClassSet,
+    source: Split | None,
+    target: Split,
+    settings: ReportSettings,
+    progress: Progress = lambda what, done, total: None,
+) -> Measured:
+    """Measure runs side by side; the first is the reference that CLAN's distances relate to.
+
+    One network is in memory at a time, and the features of one image. Scores are taken as each run was
+    judged: window, scales and flips are those of its recipe.
+
+    Args:
+        runs: for the same classes.
+        classes: of their models.
+        source: labelled; None where no chosen analysis looks at it.
+        target: labelled, or not: then there are no scores, and the classes of its features are each network's
+            own predictions.
+        settings: see `ReportSettings`.
+        progress: called with what is being done and how many of how many images are.
+
+    Raises:
+        InputError: a source without labels, or data that lack all of the classes.
+    """
+    some = spread_evenly(target, settings.images)
+    domains = None
+    if source is not None and settings.needs_source:
+        if not source.labelled:
+            raise InputError(f"{source.title} has no labels; the source of a report needs them")
+        domains = spread_evenly(source, settings.images), some
+    skipped = _skipped(runs, domains, target, settings)
+    chosen = [name for name in settings.chosen if name not in skipped]
+    items, scored = known_items(target, classes)
+    some_items, _ = known_items(some, classes)
+    source_items = None if domains is None else known_items(domains[0], classes)[0]
+    found = _Gathered()
+    for run in runs:
+        segmenter = load(run.folder, settings.device)
+        if target.labelled:
+            found.results[run.name] = _score(run, segmenter, items, scored, settings, progress)
+        if domains is not None and source_items is not None and set(_OF_FEATURES) & set(chosen):
+            observed = observe(
+                segmenter,
+                source_items,
+                some_items,
+                (stems(domains[0]), stems(domains[1])),
+                points=settings.points,
+                input_size=settings.input_size,
+                seed=settings.seed,
+                progress=lambda done, total, name=run.name: progress(f"features of {name}", done, total),  # type: ignore[misc]
+            )
+            _analyze(run.name, observed, chosen, found, skipped, settings, progress)
+        if "strips" in chosen:
+            progress(f"pictures of {run.name}", 0, settings.pictures)
+            places = evenly(len(some.samples), settings.pictures)
+            shown = show(
+                {run.name: segmenter}, some_items, places, stems(some), input_size=settings.input_size
+            )
+            _join(found.shown, shown, with_entropy="entropy" in chosen)
+    evidence = Evidence(
+        fada_distance=found.fada,
+        clan_distance=_clan(found.centers),
+        retrieval=found.retrieval,
+        embedding=found.embedding,
+        entropy=found.entropy,
+        skipped=skipped,
+    )
+    return Measured(found.results, evidence, tuple(found.shown.values()))
+
+
+def _skipped(
+    runs: Sequence[Run], domains: tuple[Split, Split] | None, target: Split, settings: ReportSettings
+) -> dict[str, str]:
+    """What is left out from the start, and why."""
+    reasons = {}
+    if len(runs) < 2:
+        reasons["gains"] = "a gain is over a reference; give two or more runs, the reference first"
+        reasons["clan_distance"] = "CLAN's distance is over a reference's; give two or more runs"
+    if not target.labelled:
+        for name in ("gains", "confusion"):
+            reasons[name] = f"{target.title} has no labels to compare with; give a labelled --target"
+    if domains is not None and min(len(split.samples) for split in domains) < 2:
+        reasons["retrieval"] = "retrieval takes two or more images of each domain, a pool and queries"
+    for name in ANALYSES:
+        if name not in settings.chosen:
+            option = "with --without" if name in settings.without else "by --only"
+            reasons[name] = f"left out {option}"
+    return reasons
+
+
+def _score(
+    run: Run,
+    segmenter: Segmenter,
+    items: LabelledItems,
+    scored: Sequence[str],
+    settings: ReportSettings,
+    progress: Progress,
+) -> EvaluationResult:
+    """A run's score on all images, taken as its recipe says."""
+    judging = run.final.evaluation
+    return evaluate(
+        segmenter,
+        items,
+        mode=judging.mode,
+        input_size=settings.input_size or run.final.inference_size(),
+        window=judging.window,
+        scales=judging.scales,
+        flip=judging.flip,
+        batch_size=judging.batch_size,
+        progress=lambda done, total: progress(f"score of {run.name}", done, total),
+    ).scored(scored)
+
+
+def _analyze(
+    name: str,
+    observed: Observed,
+    chosen: Sequence[str],
+    found: _Gathered,
+    skipped: dict[str, str],
+    settings: ReportSettings,
+    progress: Progress,
+) -> None:
+    if "centres" in chosen:
+        found.centers[name] = observed.centers
+        found.fada[name] = observed.fada_distance()
+    if "retrieval" in chosen:
+        found.retrieval[name] = observed.retrieval(settings.seed)
+    if "entropy" in chosen:
+        found.entropy[name] = observed.mean_entropy()
+    if "embedding" in chosen:
+        progress(f"t-SNE of {name}", 0, 1)
+        try:
+            embedded = embed(observed.sampler, seed=settings.seed)
+        except InputError as error:
+            # A network that has diverged has no such picture; the rest of the report tells why.
+            skipped[f"embedding of {name}"] = str(error)
+            return
+        if not embedded:
+            skipped[f"embedding of {name}"] = "too few points; give more --images"
+            return
+        found.embedding[name] = {
+            level: EmbeddedPoints(plane, points.classes, points.domains, points.images)
+            for level, (points, plane) in embedded.items()
+        }
+
+
+def _clan(centers: Mapping[str, tuple[ClassCenters, ClassCenters]]) -> dict[str, Values]:
+    """By run its distances over the reference's, which are 1 and therefore left out."""
+    if not centers:
+        return {}
+    (_, first), *others = centers.items()
+    reference = clan_distance(*first)
+    return {name: clan_distance(*one, reference) for name, one in others}
+
+
+def _join(shown: dict[str, Shown], of_run: Sequence[Shown], with_entropy: bool) -> None:
+    """Add one run's pictures to those of the runs before it."""
+    for one in of_run:
+        before = shown.get(one.name, replace(one, predicted={}, entropy={}))
+        shown[one.name] = replace(
+            before,
+            predicted=before.predicted | one.predicted,
+            entropy=before.entropy | (one.entropy if with_entropy else {}),
+        )

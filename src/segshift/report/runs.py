@@ -1,0 +1,244 @@
+"""Run folders as a report reads them: recipe, results, log, and which runs stand behind a folder."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from segshift.analysis.loss_curves import OWN_LOSSES, Curves, curves, score_curves
+from segshift.engine.comparison import CONTROL, START
+from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
+from segshift.engine.presets import load_recipe, stage_recipe
+from segshift.engine.pseudo_label_folder import SUMMARY
+from segshift.engine.recipe import Recipe
+from segshift.engine.target_labels import saw_target_labels
+from segshift.errors import InputError
+from segshift.methods import needs_segmenter
+from segshift.models import MODEL_FILE
+from segshift.report.content import Curve, CurveGroup
+
+_CONFIG, _RESULTS, _METRICS, _ENVIRONMENT = "config.yaml", "results.json", "metrics.jsonl", "environment.json"
+_ROLES = {
+    "source": "source",
+    "target": "target",
+    "pseudo_labelled": "pseudo-labelled",
+    "target_labelled": "target, labelled",
+    "evaluated_on": "evaluated on",
+}
+_KINDS = {"translate": "translated images", "pseudo_label": "pseudo labels"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run that trained a segmenter.
+
+    Attributes:
+        name: short and unique in the report.
+        folder: of the run.
+        recipe: all of it, stages included.
+        final: of the stage whose model the run stands for; `recipe` itself without stages.
+        results: its results.json.
+    """
+
+    name: str
+    folder: Path
+    recipe: Recipe
+    final: Recipe
+    results: Mapping[str, Any]
+
+    @property
+    def recipe_text(self) -> str:
+        """The resolved recipe, as YAML."""
+        return (self.folder / _CONFIG).read_text(encoding="utf-8")
+
+    @property
+    def environment(self) -> Mapping[str, Any]:
+        """Versions and device of the training; empty where none was recorded."""
+        path = self.folder / _ENVIRONMENT
+        return _read_json(path) if path.is_file() else {}
+
+    @property
+    def uses_target_labels(self) -> bool | None:
+        """Whether labels of the target took part; None where nobody knows."""
+        return saw_target_labels(self.folder)
+
+    @property
+    def data(self) -> dict[str, str]:
+        """Which data sets the run saw, by role."""
+        return {words: str(self.results[key]) for key, words in _ROLES.items() if self.results.get(key)}
+
+    @property
+    def method(self) -> str:
+        """What was trained, in a few words: `align: advent, mean_teacher`."""
+        if not self.recipe.stages:
+            return method_words(self.recipe)
+        parts = [
+            method_words(stage_recipe(self.recipe, index)) if stage.kind == "train" else _KINDS[stage.kind]
+            for index, stage in enumerate(self.recipe.stages)
+        ]
+        return ", then ".join(parts)
+
+    @cached_property
+    def curves(self) -> tuple[Curve, ...]:
+        """The lines of the log; the curves of a run with stages begin with the stage's name."""
+        return tuple(
+            curve
+            for prefix, folder in self._stages()
+            if (folder / _METRICS).is_file()
+            for curve in log_curves(read_records(folder / _METRICS), prefix)
+        )
+
+    @cached_property
+    def advice(self) -> tuple[str, ...]:
+        """What looked sick in the log and in the pseudo labels of its stages, and what to try."""
+        found = []
+        for prefix, folder in self._stages():
+            if (folder / _METRICS).is_file():
+                replayed = replay(read_records(folder / _METRICS))
+                found += [f"{prefix}from step {step} on: {one.line}" for step, one in replayed]
+            if (folder / SUMMARY).is_file():
+                found += [prefix + one.line for one in pseudo_label_advice(read_summary(folder / SUMMARY))]
+        return tuple(found)
+
+    def _stages(self) -> list[tuple[str, Path]]:
+        """The folders with logs, each with what its curves' names begin with."""
+        if not self.recipe.stages:
+            return [("", self.folder)]
+        return [
+            (f"{stage.name}: ", _stage_folder(self.folder, index, stage.name))
+            for index, stage in enumerate(self.recipe.stages)
+        ]
+
+
+def method_words(recipe: Recipe) -> str:
+    """A stage's method and terms, with `oracle` where it trains on the target's labels."""
+    # A user's own is FILE.py:CLASS, with a long path before it.
+    name = Path(str(recipe.method.get("name", "align"))).name
+    terms = list(dict.fromkeys(Path(str(one.get("term"))).name for one in recipe.method.get("terms", [])))
+    words = "source only" if name == "align" and not terms else name
+    if recipe.oracle:
+        words = "oracle" if words == "source only" else f"oracle, {words}"
+    return f"{words}: {', '.join(terms)}" if terms else words
+
+
+def expand(folders: Sequence[Path]) -> list[Path]:
+    """The run folders that are meant: the folder of a comparison stands for the arms of its first seed.
+
+    The control comes first, the common start (which has trained less) not at all.
+
+    Raises:
+        InputError: what is no run folder: a model file, a translator's run, an unfinished one, none at all.
+    """
+    found = []
+    for folder in folders:
+        arms = [] if (folder / _CONFIG).is_file() else _arms(folder)
+        for run in arms or [folder]:
+            _check_run(run)
+            found.append(run)
+    twice = sorted({str(run) for run in found if found.count(run) > 1})
+    if twice:
+        raise InputError(f"report: {twice[0]} stands twice; name every run once")
+    return found
+
+
+def read_run(folder: Path, name: str) -> Run:
+    """Read a folder that `expand` has let through. Raises InputError for a broken config or results file."""
+    recipe = load_recipe(folder / _CONFIG)
+    results = _read_json(folder / _RESULTS)
+    return Run(name, folder, recipe, final_recipe(recipe, folder), results)
+
+
+def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe of the stage whose model a run folder holds: the last that trains a segmenter."""
+    trained = [
+        index
+        for index, stage in enumerate(recipe.stages)
+        if stage.kind == "train" and needs_segmenter(stage_recipe(recipe, index).method)
+    ]
+    if not trained:
+        return recipe
+    config = _stage_folder(folder, trained[-1], recipe.stages[trained[-1]].name) / _CONFIG
+    # Only the stage's own file knows what it started from; without it the rest is still known.
+    return load_recipe(config) if config.is_file() else stage_recipe(recipe, trained[-1])
+
+
+def recipe_of_model(model: str) -> Recipe | None:
+    """The final recipe of the run that a model file or run folder comes from; None where none lies by it."""
+    path = Path(model).expanduser()
+    folder = path if path.is_dir() else path.parent
+    if not (folder / _CONFIG).is_file() or not (folder / MODEL_FILE).is_file():
+        return None
+    return final_recipe(load_recipe(folder / _CONFIG), folder)
+
+
+def log_curves(records: Sequence[Mapping[str, Any]], prefix: str = "") -> list[Curve]:
+    """The lines of a metrics.jsonl by chart: losses, discriminators, scores, learning rates."""
+    losses = curves(records, "losses")
+    groups: dict[CurveGroup, Curves] = {
+        "loss": {name: line for name, line in losses.items() if name.startswith(OWN_LOSSES)},
+        "discriminator": {name: line for name, line in losses.items() if not name.startswith(OWN_LOSSES)},
+        "score": score_curves(records),
+        "learning_rate": curves(records, "lr"),
+    }
+    return [
+        Curve(group, prefix + name, *zip(*line, strict=True))
+        for group, lines in groups.items()
+        for name, line in lines.items()
+    ]
+
+
+def _stage_folder(folder: Path, index: int, name: str) -> Path:
+    return folder / f"{index + 1}_{name}"
+
+
+def _arms(folder: Path) -> list[Path]:
+    """The arms of a comparison's first seed, the control first; none if the folder is no comparison."""
+    seeds = sorted(
+        (int(path.name.removeprefix("seed_")), path)
+        for path in folder.glob("seed_*")
+        if path.name.removeprefix("seed_").isdecimal() and (path / CONTROL / _CONFIG).is_file()
+    )
+    if not seeds:
+        return []
+    arms = {path.parent.name: path.parent for path in sorted(seeds[0][1].glob(f"*/{_CONFIG}"))}
+    table = folder / "comparison.json"
+    listed = [str(row["arm"]) for row in _read_json(table)["rows"]] if table.is_file() else []
+    order = dict.fromkeys([CONTROL, *(name for name in listed if name in arms), *arms])
+    return [arms[name] for name in order if name != START]
+
+
+def _check_run(folder: Path) -> None:
+    if folder.is_file():
+        raise InputError(
+            f"{folder}: is a file; a report needs the run folder with its config.yaml and metrics.jsonl "
+            "(for a model alone: segshift analyze)"
+        )
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of a finished run")
+    if not (folder / _CONFIG).is_file():
+        below = sorted({path.parent for path in folder.glob(f"**/{_CONFIG}")})
+        hint = f", for example {below[0]}" if below else ""
+        raise InputError(f"{folder}: holds no {_CONFIG}, so it is no run folder; give one{hint}")
+    if not (folder / MODEL_FILE).is_file() and (folder / "translator.safetensors").is_file():
+        raise InputError(
+            f"{folder}: trained a translator and no segmenter, so there is nothing to score; report on the "
+            "run that trains with the translated images"
+        )
+    for name in (_RESULTS, MODEL_FILE):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder}: has no {name}, the run is not finished; to go on: "
+                f"segshift train {folder / _CONFIG} --out {folder} --resume"
+            )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: is no JSON document of segshift; train or compare again")
+    return value

@@ -1,0 +1,173 @@
+"""`segshift diagnose`: every part on toy data, a target without labels, and bad requests."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from segshift.analysis.diagnosis import PARTS
+from tests.cli.conftest import Segshift
+from tests.conftest import write_toy_dataset
+
+FAST = ("--size", "64x48", "--canvas", "32x24", "--patches", "8,24", "--iterations", 8, "--validate-every", 2,
+        "--seeds", "0,1")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def domains(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two toy data sets of other size and content."""
+    folders = [tmp_path_factory.mktemp(name) for name in ("source", "target")]
+    return (
+        write_toy_dataset(folders[0], count=10),
+        write_toy_dataset(folders[1], count=12, size=(56, 40), seed=1),
+    )
+
+
+def numbers(value: Any) -> list[float]:
+    if isinstance(value, dict):
+        return [x for part in value.values() for x in numbers(part)]
+    if isinstance(value, list):
+        return [x for part in value for x in numbers(part)]
+    return [float(value)] if isinstance(value, int | float) else []
+
+
+def test_all_parts(segshift: Segshift, domains: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "diagnosis"
+    document = segshift("diagnose", *domains, "--model", trained, "--out", out, *FAST, "--json").json()
+    assert {**json.loads((out / "diagnosis.json").read_text()), "folder": str(out)} == document
+    assert list(document["analyses"]) == list(PARTS) and document["skipped"] == {}
+    assert document["label_maps_from"] == "labels" and document["classes"]["names"] == [
+        "sky",
+        "ground",
+        "box",
+    ]
+    assert document["source"]["sizes"] == {"48x32": 10} and document["target"]["images"] == 12
+    named = {name for names in document["pictures"].values() for name in names}
+    assert named == {path.name for path in out.iterdir()} - {"diagnosis.json"}
+    for name in named:
+        if name.endswith(".png"):
+            with Image.open(out / name) as picture:
+                assert min(picture.size) > 150 and len(picture.convert("RGB").getcolors(1 << 24)) > 5
+    analyses = document["analyses"]
+    labels = [np.asarray(Image.open(path)) for path in sorted(domains[0].parent.glob("labels/train/*.png"))]
+    counted = np.sum([np.bincount(label.ravel(), minlength=256)[:3] for label in labels], axis=0)
+    shares = analyses["frequencies"]["pixels"]["source"]
+    assert list(shares.values()) == pytest.approx(counted / counted.sum())
+    assert analyses["frequencies"]["ignored"]["source"] == pytest.approx(4 / (48 * 32))
+    assert analyses["frequencies"]["images"]["source"] == {"sky": 1, "ground": 1, "box": 1}
+    assert analyses["frequencies"]["source_only"] == analyses["frequencies"]["target_only"] == []
+    images = [np.asarray(Image.open(path)) for path in sorted(domains[0].parent.glob("images/train/*.png"))]
+    reds = np.concatenate([image[..., 0].ravel() for image in images])
+    assert analyses["colours"]["source"]["red"]["mean"] == pytest.approx(reds.mean())
+    for part in ("labels", "images"):
+        assert list(analyses[part]) == ["8", "24", "whole"]
+        assert analyses[part]["whole"]["curve"]["iterations"] == [2, 4, 6, 8]
+    assert analyses["labels"]["whole"]["held_out_images"] == 2 * 2 * 2
+    assert 0 <= analyses["features"]["error"] <= 1
+    assert document["recommendation"]["thresholds"]["alike_from_error"] == 0.4
+    assert all(math.isfinite(x) for x in numbers(analyses))
+
+
+def test_the_terminal_and_the_ready_command(
+    segshift: Segshift, domains: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome = segshift("diagnose", *domains, "--out", tmp_path / "d", *FAST, "--only", "labels,colours")
+    assert outcome.status == 0, outcome.err
+    assert "labels, whole: error" in outcome.out and "colors R, G, B" in outcome.out
+    document = json.loads((tmp_path / "d" / "diagnosis.json").read_text())
+    assert list(document["analyses"]) == ["colours", "labels"]
+    for sentence in document["recommendation"]["sentences"]:
+        assert sentence in outcome.out
+    files = {path.name for path in (tmp_path / "d").iterdir()}
+    assert "frequencies.png" not in files and "separability_labels.svg" in files
+
+    from segshift.cli import diagnose
+
+    made = {
+        "recommendation": {"presets": ["local_alignment"], "patch_px": 64},
+        "settings": {"size": [960, 480]},
+        "classes": {"set": "camvid11", "names": ["a"]},
+    }
+    assignments, command = diagnose._ready(made, "a b", "c", own_classes=False)
+    assert assignments[0] == "method.terms.0.patch_px=64" and assignments[-1] == "classes=[a]"
+    assert command is not None and command.startswith("segshift train local_alignment --source 'a b'")
+    from segshift.engine.presets import load_recipe
+
+    for preset in ("advent", "adaptsegnet", "adabn_training", "mean_teacher", "cyclegan_adapt"):
+        assert load_recipe(preset, assignments[1:-1]).training.steps > 0
+    recipe = load_recipe("local_alignment", assignments[:-1])
+    assert recipe.method["terms"][0]["patch_px"] == 64
+    assert recipe.target.augmentation.resize == (960, 480) == recipe.source.augmentation.resize
+    assert recipe.target.augmentation.crop == (640, 320)
+
+
+def test_a_target_without_labels(
+    segshift: Segshift, domains: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
+    target = f"{domains[1]}:unlabelled"
+    outcome = segshift("diagnose", domains[0], target, "--out", tmp_path / "a", *FAST)
+    assert outcome.status == 0, outcome.err
+    document = json.loads((tmp_path / "a" / "diagnosis.json").read_text())
+    assert set(document["skipped"]) == {"frequencies", "spatial", "labels", "features"}
+    assert list(document["analyses"]) == ["colours", "images"] and document["label_maps_from"] is None
+    assert "left out: labels: toy:unlabelled without labels; give a network" in " ".join(outcome.err.split())
+    assert "by style or by content is not known" in outcome.out
+
+    outcome = segshift(
+        "diagnose", domains[0], target, "--out", tmp_path / "b", *FAST, "--model", trained,
+        "--only", "frequencies,labels",
+    )  # fmt: skip
+    assert outcome.status == 0, outcome.err
+    assert "label maps of both domains are predictions of" in outcome.out
+    document = json.loads((tmp_path / "b" / "diagnosis.json").read_text())
+    assert document["label_maps_from"] == "predictions"
+    # Predictions in the source, too: they have no ignored pixels.
+    assert document["analyses"]["frequencies"]["ignored"] == {"source": 0, "target": 0}
+    assert "predictions of the network" in (tmp_path / "b" / "separability_labels.svg").read_text()
+
+
+def test_ignored_pixels_can_be_kept(segshift: Segshift, tmp_path: Path) -> None:
+    """An ignored corner in one domain only gives it away, unless it is filled."""
+    paths = [
+        write_toy_dataset(tmp_path / name, count=40, seed=seed, ignored_px=ignored)
+        for name, seed, ignored in (("a", 0, 0), ("b", 1, 12))
+    ]
+    errors = {}
+    for keep in (False, True):
+        document = segshift(
+            "diagnose", *paths, "--out", tmp_path / f"{keep}", "--only", "labels", *FAST[:4], "--patches", 24,
+            "--iterations", 40, "--validate-every", 5, "--json", *(["--keep-ignored"] if keep else []),
+        ).json()  # fmt: skip
+        errors[keep] = document["analyses"]["labels"]["whole"]["error"]
+    assert errors[True] < 0.1 and errors[False] > 0.3
+
+
+def test_bad_input_is_one_line(
+    segshift: Segshift, domains: tuple[Path, Path], trained: Path, tmp_path: Path
+) -> None:
+    def refused(*options: object, source: object = domains[0], target: object = domains[1]) -> str:
+        out = tmp_path / "out"
+        refusal = segshift("diagnose", source, target, "--out", out, *FAST, *options).refusal()
+        assert not out.exists()
+        return refusal
+
+    assert "did you mean `labels`?" in refused("--only", "lables")
+    assert "give one (--model CKPT)" in refused("--only", "features")
+    unlabelled = f"{domains[1]}:unlabelled"
+    assert "give a network whose predictions" in refused("--only", "spatial", target=unlabelled)
+    assert "in the source and in the target" in refused(target=domains[0])
+    assert "needs 8 of each domain" in refused("--images", 7)
+    assert "write whole numbers" in refused("--patches", "a,b")
+    assert "larger than the shorter side" in refused("--patches", "64")
+    assert "less than 2 cells" in refused("--patches", "2")
+    assert "stands twice" in refused("--seeds", "1,1")
+    assert "--network vgg: no such classifier" in refused("--network", "vgg")
+    assert "must be positive" in refused("--lr", "0")
+    assert "more than the 8 iterations" in refused("--validate-every", 9)
+    assert "nothing for" in refused("--classes", "camvid11")
+    assert "--size 9: write it as WIDTHxHEIGHT" in refused("--size", "9")
+    assert "gone.yaml" in refused(target=tmp_path / "gone.yaml")

@@ -1,0 +1,118 @@
+"""Run folders as a report reads them."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segshift.engine.recipe import Recipe
+from segshift.errors import InputError
+from segshift.report.runs import expand, log_curves, method_words
+from tests.report.runs import made_up, read, train
+
+
+def test_a_comparison_stands_for_the_arms_of_its_first_seed(tmp_path: Path) -> None:
+    for seed in ("seed_10", "seed_2"):
+        for arm in ("start", "advent", "clan", "control"):
+            made_up(tmp_path / "compared" / seed / arm)
+    alone = made_up(tmp_path / "alone")
+    here = tmp_path / "compared" / "seed_2"
+    assert expand([alone, tmp_path / "compared"]) == [
+        alone,
+        *(here / n for n in ("control", "advent", "clan")),
+    ]
+    rows = [{"arm": name} for name in ("start", "control", "clan", "gone", "advent")]
+    (tmp_path / "compared" / "comparison.json").write_text(json.dumps({"rows": rows}))
+    assert [run.name for run in expand([tmp_path / "compared"])] == ["control", "clan", "advent"]
+    with pytest.raises(InputError, match=r"advent stands twice"):
+        expand([tmp_path / "compared", here / "advent"])
+
+
+def test_what_is_no_finished_run_is_said_in_one_line(tmp_path: Path) -> None:
+    run = made_up(tmp_path / "runs" / "one")
+    translator = made_up(tmp_path / "translator")
+    (translator / "model.safetensors").rename(translator / "translator.safetensors")
+    unfinished = made_up(tmp_path / "unfinished")
+    (unfinished / "results.json").unlink()
+    (tmp_path / "empty").mkdir()
+    for path, message in (
+        (run / "model.safetensors", "is a file; a report needs the run folder"),
+        (tmp_path / "gone", "no such folder"),
+        (tmp_path / "runs", f"no run folder; give one, for example {run}"),
+        (tmp_path / "empty", "no run folder; give one$"),
+        (translator, "trained a translator and no segmenter"),
+        (unfinished, f"no results.json.*train {unfinished}/config.yaml --out {unfinished} --resume"),
+    ):
+        with pytest.raises(InputError, match=message):
+            expand([path])
+    broken = made_up(tmp_path / "broken")
+    (broken / "results.json").write_text("[1")
+    with pytest.raises(InputError, match=r"broken/results\.json: is no JSON document"):
+        read(broken)
+
+
+def test_curves_go_into_their_charts() -> None:
+    records: list[dict[str, Any]] = [
+        {"step": 10, "losses": {"segmenter/supervised": 1.0, "advent/source": 0.7}, "lr": {"advent": 1e-4}},
+        {"step": 20, "losses": {"segmenter/supervised": None, "advent/source": 0.6}, "lr": {"advent": 5e-5}},
+        {"step": 20, "advice": {"symptom": "a", "seen": "b", "remedy": "c"}},
+        {"step": 20, "evaluation": {"miou": 0.25}, "unsupervised": {"snd": 4.0, "entropy": 0.5}},
+    ]
+    found = {(one.group, one.name): (one.steps, one.values) for one in log_curves(records)}
+    assert found == {
+        ("loss", "segmenter/supervised"): ((10,), (1.0,)),
+        ("discriminator", "advent/source"): ((10, 20), (0.7, 0.6)),
+        ("learning_rate", "advent"): ((10, 20), (1e-4, 5e-5)),
+        ("score", "snd / 4.00"): ((20,), (1.0,)),
+        ("score", "entropy"): ((20,), (0.5,)),
+        ("score", "mIoU (target labels, for information)"): ((20,), (0.25,)),
+    }
+    assert log_curves(records[:1], "adapt: ")[0].name == "adapt: segmenter/supervised"
+
+
+def test_a_run_of_stages_stands_for_its_last_model(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    stages = [
+        {"name": "first", "changes": {"training": {"steps": 3}}},
+        {"name": "second", "changes": {"method": {"terms": [{"term": "minent"}]}, "training": {"steps": 2}}},
+    ]
+    folder = train(tmp_path / "run", toy_source, toy_target, stages=stages)
+    run = read(folder)
+    assert run.final.training.steps == run.results["steps"] == 2
+    assert run.final.init_from == str(folder / "1_first") and run.recipe.init_from is None
+    assert run.method == "source only, then align: minent"
+    names = {one.name for one in run.curves}
+    assert {"first: segmenter/supervised", "second: segmenter/minent_entropy", "second: segmenter"} < names
+    assert run.advice == () and run.environment["packages"]["torch"]
+    assert run.data == {
+        "source": "toy train (6 images)",
+        "target": "toy train (6 images)",
+        "evaluated on": "toy val (6 images)",
+    }
+    rows = {"sky": {"predicted_pixels": 99, "kept_share": 1.0}}
+    (folder / "1_first" / "pseudo_labels.json").write_text(json.dumps({"classes": rows}))
+    lines = [{"step": 20 * k, "losses": {"advent/source": math.log(2)}} for k in range(1, 13)]
+    (folder / "2_second" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    labels, pinned = read(folder).advice
+    assert labels.startswith("first: 100 % of the pseudo labels are sky; use rule")
+    assert pinned.startswith("second: from step 160 on: advent is pinned at log 2")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "source only"),
+        ({"method": {"name": "align", "terms": [{"term": "clan"}, {"term": "adabn"}]}}, "align: clan, adabn"),
+        ({"method": {"terms": [{"term": "advent"}, {"term": "advent"}]}}, "align: advent"),
+        ({"method": {"name": "lsd"}}, "lsd"),
+        ({"method": {"name": "/home/me/own.py:Own"}}, "own.py:Own"),
+        ({"method": {"terms": [{"term": "own.py:A"}, {"term": "clan"}]}}, "align: own.py:A, clan"),
+        ({"oracle": True}, "oracle"),
+        ({"oracle": True, "method": {"name": "lsd"}}, "oracle, lsd"),
+    ],
+)
+def test_methods_in_a_few_words(changes: dict[str, Any], words: str) -> None:
+    assert method_words(Recipe(name="x", **changes)) == words
