@@ -10,7 +10,8 @@ have been trained with `training.evaluate_every` on a labelled evaluation set. C
 - across: over all checkpoints of a pair together, so methods are ranked as well;
 - methods: over the last checkpoints of a pair's runs;
 - loss: mIoU in points that choosing a run's checkpoint by the score costs against its best one (mean).
-  The rows "last checkpoint" and "best (target labels)" are what it has to be compared with.
+  The rows "last checkpoint" and "best (target labels)" are what it has to be compared with;
+- against the last: runs in which the chosen checkpoint is better than, the same as or worse than the last.
 """
 
 import argparse
@@ -28,6 +29,10 @@ from segshift.errors import InputError
 from segshift.evaluation.unsupervised import SCORES, goodness
 
 _LEAST_CHECKPOINTS = 3
+_HEADING = (
+    "| score | within a run | across runs | last of each run | mIoU lost, points | against the last |",
+    "|---|---|---|---|---|---|",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Row:
     across: float
     methods: float
     loss: float
+    against_last: tuple[int, int, int]
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float:
@@ -109,6 +115,7 @@ def judge(runs: Runs, score: str) -> Row:
         across=_correlation([one for found in known.values() for one in found], score),
         methods=_correlation([found[-1] for found in known.values()], score),
         loss=_mean([_best(several[name]) - one.miou for name, one in chosen.items()]),
+        against_last=_outcomes([one.miou - several[name][-1].miou for name, one in chosen.items()]),
     )
 
 
@@ -124,15 +131,12 @@ def table(name: str, runs: Runs) -> str:
     lines = [
         f"### {name}: {checkpoints} checkpoints of {len(runs)} runs",
         "",
-        "| score | within a run | across runs | last of each run | mIoU lost, points |",
-        "|---|---|---|---|---|",
+        *_HEADING,
     ]
     for score, what in SCORES.items():
-        row = judge(runs, score)
-        cells = [_signed(row.within), _signed(row.across), _signed(row.methods), _points(row.loss)]
-        lines.append(f"| {what.words} (`{score}`) | {' | '.join(cells)} |")
-    lines.append(f"| last checkpoint |  |  |  | {_points(last_loss(runs))} |")
-    lines.append("| best (target labels) |  |  |  | 0.0 |")
+        lines.append(_line(f"{what.words} (`{score}`)", judge(runs, score)))
+    lines.append(f"| last checkpoint |  |  |  | {_points(last_loss(runs))} |  |")
+    lines.append("| best (target labels) |  |  |  | 0.0 |  |")
     return "\n".join(lines)
 
 
@@ -141,22 +145,33 @@ def overall(pairs: Mapping[str, Runs]) -> str:
     rows = {}
     for score in SCORES:
         judged = [judge(runs, score) for runs in pairs.values()]
+        better, same, worse = (sum(one.against_last[place] for one in judged) for place in range(3))
         rows[score] = Row(
-            *(_mean([getattr(one, key) for one in judged]) for key in ("within", "across", "methods", "loss"))
+            *(
+                _mean([getattr(one, key) for one in judged])
+                for key in ("within", "across", "methods", "loss")
+            ),
+            against_last=(better, same, worse),
         )
     order = sorted(rows, key=lambda score: -np.nan_to_num(rows[score].within, nan=-2.0))
     lines = [
         f"### mean over {len(pairs)} pairs",
         "",
-        "| score | within a run | across runs | last of each run | mIoU lost, points |",
-        "|---|---|---|---|---|",
+        *_HEADING,
     ]
-    for score in order:
-        row = rows[score]
-        cells = [_signed(row.within), _signed(row.across), _signed(row.methods), _points(row.loss)]
-        lines.append(f"| {SCORES[score].words} (`{score}`) | {' | '.join(cells)} |")
+    lines += [_line(f"{SCORES[score].words} (`{score}`)", rows[score]) for score in order]
     lost = _mean([last_loss(runs) for runs in pairs.values()])
-    return "\n".join([*lines, f"| last checkpoint |  |  |  | {_points(lost)} |"])
+    return "\n".join([*lines, f"| last checkpoint |  |  |  | {_points(lost)} |  |"])
+
+
+def _line(name: str, row: Row) -> str:
+    cells = [_signed(row.within), _signed(row.across), _signed(row.methods), _points(row.loss)]
+    return f"| {name} | {' | '.join(cells)} | {' / '.join(map(str, row.against_last))} |"
+
+
+def _outcomes(differences: Sequence[float]) -> tuple[int, int, int]:
+    """How many are above, equal to and below 0."""
+    return sum(d > 0 for d in differences), sum(d == 0 for d in differences), sum(d < 0 for d in differences)
 
 
 def _correlation(checkpoints: Sequence[Checkpoint], score: str) -> float:

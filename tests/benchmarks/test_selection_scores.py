@@ -85,10 +85,13 @@ def test_the_tables(script: ModuleType, pair: Path) -> None:
     runs = script.read_runs(pair)
     lines = script.table("toys", runs).splitlines()
     assert lines[0] == "### toys: 6 checkpoints of 2 runs"
-    assert "| mean entropy (`entropy`) | +1.00 | +1.00 | +1.00 | 0.0 |" in lines
-    assert "| last checkpoint |  |  |  | 2.0 |" in lines
+    assert "| mean entropy (`entropy`) | +1.00 | +1.00 | +1.00 | 0.0 | 2 / 0 / 0 |" in lines
+    # The wrong way round means the first checkpoint, which is worse than the last.
+    assert any("`snd`" in line and line.endswith("| 5.0 | 0 / 0 / 2 |") for line in lines)
+    assert "| last checkpoint |  |  |  | 2.0 |  |" in lines
     means = script.overall({"one": runs, "two": runs}).splitlines()
     assert means[0] == "### mean over 2 pairs" and "`entropy`" in means[4]
+    assert means[4].endswith("| 4 / 0 / 0 |")
 
 
 @pytest.mark.process
