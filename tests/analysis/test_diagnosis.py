@@ -15,7 +15,7 @@ from segshift.analysis.diagnosis import DiagnosisSettings
 from segshift.analysis.diagnosis.domains import common_classes
 from segshift.analysis.diagnosis.held_out import effective_count, hold_out, proxy_a_distance, wilson
 from segshift.analysis.diagnosis.maps import class_areas, shrink_image, vote
-from segshift.analysis.diagnosis.recommendation import recommend, verdict
+from segshift.analysis.diagnosis.recommendation import Placement, recommend, verdict
 from segshift.analysis.diagnosis.separability import Separability
 from segshift.analysis.diagnosis.statistics import (
     ClassCounts,
@@ -23,6 +23,7 @@ from segshift.analysis.diagnosis.statistics import (
     divergence_by_class,
     half_of,
     jensen_shannon_bits,
+    layout_distance,
     placement_distance,
     spatial_distance,
     wasserstein,
@@ -118,6 +119,24 @@ def test_placement_does_not_depend_on_frequency() -> None:
     assert placement_distance(a, a / 10) == pytest.approx(0)
     assert placement_distance(a, a[::-1]) == pytest.approx(1)
     assert np.isnan(placement_distance(a, np.zeros((4, 4))))
+
+
+def test_layouts_are_compared_whatever_the_shares() -> None:
+    a = np.zeros((3, 4, 4))
+    a[0, :2], a[1, 2:] = 1, 1
+    assert layout_distance(a, a[:, ::-1]) == pytest.approx(1)
+    rare = a.copy()
+    rare[0, :2], rare[2, :2] = 0.4, 0.6
+    assert layout_distance(a, rare) == pytest.approx(0)
+    # The second class is half a map, and half of it lies elsewhere; the first has 3 of 4 quarters.
+    b = np.zeros((3, 4, 4))
+    b[0, :2], b[0, 2:, :2], b[1, 2:, 2:] = 1, 1, 1
+    expected = (20 * (1 / 3) + 12 * 0.5) / 32
+    assert layout_distance(a, b) == pytest.approx(expected)
+    # What one domain leaves unlabelled says nothing about places.
+    b[:, 2:, :2] = 0
+    assert layout_distance(a, b) == pytest.approx(0)
+    assert np.isnan(layout_distance(a, np.roll(a, 1, axis=0)[[0, 0, 0]]))
 
 
 def test_counts_of_classes() -> None:
@@ -236,6 +255,9 @@ def test_verdicts() -> None:
         (errors(0.5, 0.51, 0.49, 0.48), "global", None, "advent"),
         (errors(0.3, 0.2, 0.1, 0.0), "risky", None, "adabn_training"),
         (errors(0.1, 0.3, 0.45, 0.45), "risky", None, "adabn_training"),
+        # A patch of 180 px holds those of 45 px, which are told apart: it cannot be safe.
+        (errors(0.1, 0.3, 0.45, 0.1), "risky", None, "adabn_training"),
+        (errors(0.45, 0.3, 0.45, 0.1), "local", 45, "local_alignment"),
         (errors(0.5, 0.5, 0.4, 0.35, images=16), "unclear", None, None),
         (None, "unknown", None, None),
     ],
@@ -250,6 +272,22 @@ def test_advice(
         assert f"error {100 * labels['whole'].error:.1f} %" in advice.sentences[0]
 
 
+def test_small_patches_that_hide_a_difference_do_not_make_it_a_layout() -> None:
+    """Smaller objects, or a class that is missing: small patches show too little of either."""
+    told = errors(0.46, 0.36, 0.12, 0.02)
+    layout = recommend(told, None, None, ["car"], [], False, Placement(0.22, 0.12))
+    assert (layout.alignment, layout.patch_px) == ("local", 45)
+    same = recommend(told, None, None, ["car"], [], False, Placement(0.08, 0.09))
+    text = words(same.sentences)
+    assert (same.alignment, same.patch_px) == ("risky", None)
+    assert "not the layout. The classes lie in the same places (placement 0.08, between halves" in text
+    assert "only patches up to 45 px hide it" in text and "shares of car differ most" in text
+    unknown = recommend(told, None, None, [], [], False, Placement(float("nan"), 0.1))
+    assert unknown.alignment == "local"
+    alike = recommend(errors(0.5, 0.5, 0.5, 0.5), None, None, [], [], False, Placement(0.1, 0.2))
+    assert alike.alignment == "global"
+
+
 def words(advice_of: Sequence[str]) -> str:
     return " ".join(advice_of)
 
@@ -261,17 +299,32 @@ def test_advice_on_style_classes_and_predictions() -> None:
     assert "whole images are told apart (error 1.0 %" in words(style.sentences)
     none = recommend(same, same, None, [], [], False)
     assert none.style_gap is False and "little to adapt" in words(none.sentences)
+    assert none.alignment == "global" and not none.presets and "preset source_only" in words(none.sentences)
+    chance = errors(0.5, 0.5, 0.5, 0.48, images=12)
+    luck = recommend(chance, chance, None, [], [], False)
+    assert not luck.presets and "as far as so few images show" in words(luck.sentences)
+    assert "Nothing here" not in words(luck.sentences) and "So few images leave" in words(luck.sentences)
+    few = recommend(same, errors(0.4, 0.4, 0.4, 0.3, images=16), None, [], [], False)
+    assert few.style_gap is None and few.presets[0] == "advent"
+    assert "Images are too few to judge" in words(few.sentences)
+    assert "so are the label maps" not in words(few.sentences)
+    both = recommend(errors(0.1, 0.1, 0.1, 0.0), errors(0.1, 0.1, 0.1, 0.0), None, [], [], False)
+    assert both.style_gap is None and "not separated" in words(both.sentences)
     mixed = recommend(errors(0.5, 0.4, 0.1, 0.0), errors(0.1, 0.1, 0.0, 0.0), None, [], [], False)
     assert mixed.alignment == "local" and mixed.style_gap is True
     assert "patches of 90 px of the images" in words(mixed.sentences)
     told = recommend(errors(0.1, 0.1, 0.1, 0.0), same, found(0.1), ["car", "sky"], ["train"], True)
     text = words(told.sentences)
-    assert "The shares of car and sky differ most" in text and "Only one domain has train" in text
+    assert "The shares of car and sky differ most" in text
+    assert "Only one domain has train in the predictions: that can" in text
     assert "predictions of the network in both domains" in text and "features are told apart" in text
     unknown = recommend(None, errors(0.1, 0.1, 0.0, 0.0), None, [], [], False)
     assert unknown.style_gap is None and "style or by content is not known" in words(unknown.sentences)
     few = recommend(errors(0.42, 0.2, 0.1, 0.0, images=20), None, None, [], [], False)
     assert few.patch_px == 45 and "So few images" in words(few.sentences)
     assert "So few images" not in words(mixed.sentences)
+    assert "features are too few to judge (error" in words(
+        recommend(None, None, found(0.35, images=16), [], [], False).sentences
+    )
     small = recommend({"20": found(0.5), "whole": found(0.0)}, None, None, [], [], False)
     assert small.patch_px == 20 and "1.6 times as large" in words(small.sentences)

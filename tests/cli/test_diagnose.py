@@ -10,6 +10,10 @@ import pytest
 from PIL import Image
 
 from segshift.analysis.diagnosis import PARTS
+from segshift.cli import diagnose
+from segshift.data.resolve import resolve
+from segshift.data.spec import Split
+from segshift.engine.presets import load_recipe
 from tests.cli.conftest import Segshift
 from tests.conftest import write_toy_dataset
 
@@ -60,6 +64,8 @@ def test_all_parts(segshift: Segshift, domains: tuple[Path, Path], trained: Path
     assert analyses["frequencies"]["ignored"]["source"] == pytest.approx(4 / (48 * 32))
     assert analyses["frequencies"]["images"]["source"] == {"sky": 1, "ground": 1, "box": 1}
     assert analyses["frequencies"]["source_only"] == analyses["frequencies"]["target_only"] == []
+    placement = analyses["spatial"]["placement"]
+    assert 0 <= placement["mean_by_share"] <= 1 and set(placement["within_domain"]) == {"source", "target"}
     images = [np.asarray(Image.open(path)) for path in sorted(domains[0].parent.glob("images/train/*.png"))]
     reds = np.concatenate([image[..., 0].ravel() for image in images])
     assert analyses["colours"]["source"]["red"]["mean"] == pytest.approx(reds.mean())
@@ -85,24 +91,54 @@ def test_the_terminal_and_the_ready_command(
     files = {path.name for path in (tmp_path / "d").iterdir()}
     assert "frequencies.png" not in files and "separability_labels.svg" in files
 
-    from segshift.cli import diagnose
 
+def ready(
+    patch_px: int | None, size: tuple[int, int], splits: tuple[Split, Split], names: list[str]
+) -> tuple[list[str], str | None]:
     made = {
-        "recommendation": {"presets": ["local_alignment"], "patch_px": 64},
-        "settings": {"size": [960, 480]},
-        "classes": {"set": "camvid11", "names": ["a"]},
+        "recommendation": {"presets": ["local_alignment" if patch_px else "advent"], "patch_px": patch_px},
+        "settings": {"size": list(size)},
+        "classes": {"set": "camvid11", "names": names},
     }
-    assignments, command = diagnose._ready(made, "a b", "c", own_classes=False)
-    assert assignments[0] == "method.terms.0.patch_px=64" and assignments[-1] == "classes=[a]"
-    assert command is not None and command.startswith("segshift train local_alignment --source 'a b'")
-    from segshift.engine.presets import load_recipe
+    return diagnose._ready(made, "a b", "c", splits)
 
-    for preset in ("advent", "adaptsegnet", "adabn_training", "mean_teacher", "cyclegan_adapt"):
-        assert load_recipe(preset, assignments[1:-1]).training.steps > 0
-    recipe = load_recipe("local_alignment", assignments[:-1])
-    assert recipe.method["terms"][0]["patch_px"] == 64
-    assert recipe.target.augmentation.resize == (960, 480) == recipe.source.augmentation.resize
-    assert recipe.target.augmentation.crop == (640, 320)
+
+@pytest.mark.parametrize(
+    ("patch_px", "size", "trained_px", "resize", "crop"),
+    [
+        (64, (960, 480), 64, (960, 480), (640, 320)),
+        (90, (480, 360), 90, (480, 360), (320, 240)),
+        # Larger than the preset's crops.
+        (300, (480, 360), 300, (480, 360), (320, 300)),
+        # Smaller than the discriminator takes: the same share of larger images.
+        (16, (160, 120), 32, (320, 240), (213, 160)),
+        (22, (240, 180), 32, (350, 262), (233, 175)),
+        (None, (48, 36), None, (48, 36), (32, 32)),
+    ],
+)
+def test_the_ready_command_trains(
+    domains: tuple[Path, Path],
+    patch_px: int | None,
+    size: tuple[int, int],
+    trained_px: int | None,
+    resize: tuple[int, int],
+    crop: tuple[int, int],
+) -> None:
+    splits = resolve(str(domains[0])), resolve(str(domains[1]))
+    assignments, command = ready(patch_px, size, splits, ["sky", "ground"])
+    preset = "local_alignment" if patch_px else "advent"
+    assert command is not None and command.startswith(f"segshift train {preset} --source 'a b'")
+    assert assignments[-1] == "classes=[sky, ground]"
+    recipe = load_recipe(preset, assignments)
+    assert recipe.method["terms"][0].get("patch_px") == trained_px
+    assert recipe.target.augmentation.resize == resize == recipe.source.augmentation.resize
+    assert recipe.target.augmentation.crop == crop == recipe.source.augmentation.crop
+    for other in ("adaptsegnet", "adabn_training", "mean_teacher", "cyclegan_adapt"):
+        assert load_recipe(other, assignments[1 if patch_px else 0 :]).training.steps > 0
+    # What could not be trained is not recommended.
+    assert ready(patch_px, size, splits, ["sky", "bus"]) == ([], None)
+    without = resolve(f"{domains[0]}:unlabelled", labels="optional"), splits[1]
+    assert ready(patch_px, size, without, ["sky", "ground"]) == ([], None)
 
 
 def test_a_target_without_labels(
@@ -170,4 +206,17 @@ def test_bad_input_is_one_line(
     assert "more than the 8 iterations" in refused("--validate-every", 9)
     assert "nothing for" in refused("--classes", "camvid11")
     assert "--size 9: write it as WIDTHxHEIGHT" in refused("--size", "9")
+    assert "sky is their only class in common" in refused("--classes", "sky,")
     assert "gone.yaml" in refused(target=tmp_path / "gone.yaml")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
+    segshift: Segshift, domains: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for out in (file, file / "deeper"):
+        assert f"{file} is a file" in segshift("diagnose", *domains, "--out", out).refusal()
+    # The superuser may write everywhere.
+    monkeypatch.setattr("segshift.cli.diagnose.os.access", lambda *_: False)
+    assert "no permission to write" in segshift("diagnose", *domains, "--out", tmp_path / "a" / "b").refusal()

@@ -78,7 +78,12 @@ def test_unknown_set_suggests_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("names", "part"),
-    [([], "empty"), (["road", "road"], "'road' stands twice"), ([str(i) for i in range(256)], "256")],
+    [
+        ([], "empty"),
+        (["road", "road"], "'road' stands twice"),
+        (["road", " "], "a name is empty"),
+        ([str(i) for i in range(256)], "256"),
+    ],
 )
 def test_impossible_lists_are_refused(names: list[str], part: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -9,7 +9,7 @@ import pytest
 
 from segshift.data.labels import class_set
 from segshift.evaluation import format_results
-from segshift.report.content import Report
+from segshift.report.content import Curve, Report
 from segshift.report.page import write_report
 from tests.report.make import NASTY, make_report
 
@@ -181,16 +181,16 @@ def test_the_table_sorts_both_ways_and_what_has_no_number_stays_last(opened: Ope
     mious = [f"{100 * run.result.miou:.1f}" for run in report.runs if run.result is not None]
     for expected, direction in ((sorted(mious, reverse=True), "descending"), (sorted(mious), "ascending")):
         page.get_by_role("button", name="mIoU", exact=True).click()
-        assert column(12) == expected
-        assert heads.nth(12).get_attribute("aria-sort") == direction
+        assert column(1) == expected
+        assert heads.nth(1).get_attribute("aria-sort") == direction
     # By keyboard; the reference has no gain.
     page.get_by_role("button", name="gain", exact=True).focus()
     for _ in range(2):
         page.keyboard.press("Enter")
-        assert column(13)[-1] == "–"
-    assert heads.nth(13).get_attribute("aria-sort") == "ascending"
-    assert heads.nth(12).get_attribute("aria-sort") is None
-    gains = [float(text.split()[0].replace("−", "-")) for text in column(13)[:-1]]
+        assert column(2)[-1] == "–"
+    assert heads.nth(2).get_attribute("aria-sort") == "ascending"
+    assert heads.nth(1).get_attribute("aria-sort") is None
+    gains = [float(text.split()[0].replace("−", "-")) for text in column(2)[:-1]]
     assert gains == sorted(gains) and len(set(gains)) == 2
     page.get_by_role("button", name="Run", exact=True).click()
     assert heads.nth(0).get_attribute("aria-sort") == "ascending"
@@ -247,6 +247,47 @@ def test_switches_change_scale_level_and_grouping(opened: Open) -> None:
     assert page.locator("#chart-curves-0-loss").is_hidden()
 
 
+@pytest.mark.parametrize("level", ["patches", "whole images"])
+def test_a_point_of_the_embedding_says_its_class_domain_and_image(
+    opened: Open, report: Report, level: str
+) -> None:
+    page = opened()
+    see(page, "embedding-0")
+    page.get_by_role("radio", name=level).check()
+    settle(page)
+    box = page.locator("#chart-embedding-0 .scatterlayer .trace:last-child .point").last.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("#chart-embedding-0 .hovertext").first.wait_for()
+    lines = page.locator("#chart-embedding-0 .hovertext tspan.line").all_text_contents()
+    domains = {"source", "target"}
+    named = {f"{name}, {domain}" for name in report.classes.names for domain in domains}
+    assert lines[0] in (named if level == "patches" else domains)
+    assert lines[1].startswith("image_") and len(lines) == 2
+
+
+def test_a_hidden_run_of_a_chart_comes_back(opened: Open) -> None:
+    page = opened()
+    bars = see(page, "gains").locator(".bars .point path")
+    assert bars.count() == 22
+    for state in ("detached", "attached"):
+        page.locator("#chart-gains .legendtoggle").first.click()
+        bars.nth(11).wait_for(state=state)
+    assert bars.count() == 22
+    # Plotly's hint about double clicks would lie over the page.
+    assert page.locator(".plotly-notifier").count() == 0
+
+
+def test_a_long_legend_is_seen_whole(opened: Open, tmp_path: Path) -> None:
+    names = [f"score {number} of a long name" for number in range(16)]
+    scores = tuple(Curve("score", name, (1, 2), (0.1, 0.2)) for name in names)
+    full = make_report(("one",), pictures=0)
+    write_report(tmp_path / "long.html", replace(full, runs=(replace(full.runs[0], curves=scores),)))
+    page = opened((tmp_path / "long.html").as_uri(), viewport={"width": 360, "height": 740})
+    chart = see(page, "curves-0-score")
+    assert chart.locator(".legendtext").count() == 16
+    assert chart.locator(".scrollbar").first.get_attribute("height") == "0"
+
+
 def test_dark_mode_changes_the_colors_of_page_and_charts_at_once(opened: Open) -> None:
     page = opened(color_scheme="light")
     see(page, "gains")
@@ -278,9 +319,12 @@ def test_a_phone_needs_no_sideways_scrolling(opened: Open) -> None:
         see(page, chart)
     assert page.evaluate("document.documentElement.scrollWidth") == 360
     assert page.evaluate("innerWidth") == 360
-    # The table is wider, and scrolls in its own place.
+    # The table is wider, and scrolls in its own place; mIoU and gain are seen without scrolling.
     table = page.locator("#results-table")
     assert table.bounding_box()["width"] > 360
+    for column in (2, 3):
+        box = table.locator(f"thead th:nth-child({column})").bounding_box()
+        assert box["x"] + box["width"] < 344
     assert (
         page.evaluate("getComputedStyle(document.getElementById('results-table').parentElement).overflowX")
         == "auto"

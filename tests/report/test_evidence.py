@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,9 @@ def test_the_analyses_are_those_of_analyze(
             assert list(points.images) == theirs["image"]
     clan = found["centres"]["arm"]["clan"]["normalized"]
     assert evidence.clan_distance["arm"].tolist() == list(clan.values())
+    # What has the same name in both documents is the same.
+    ours = to_dict(report)["analyses"]["centres"]["arm"]["clan"]
+    assert ours == {key: found["centres"]["arm"]["clan"][key] for key in ours} and len(ours) == 3
     assert [one.name for one in report.shown] == found["strips"]["images"] == ["000", "003"]
     for one in report.shown:
         assert list(one.predicted) == list(one.entropy) == ["control", "arm"] and one.label is not None
@@ -130,7 +134,7 @@ def test_equal_calls_give_equal_documents(report: Report, runs: dict[str, Path])
     numbers = to_dict(report)
     json.dumps(numbers, allow_nan=False)
     assert set(numbers["analyses"]) == set(ANALYSES)
-    assert numbers["analyses"]["centres"]["arm"]["clan"]["classes"].keys() == {"sky", "ground", "box"}
+    assert numbers["analyses"]["centres"]["arm"]["clan"]["normalized"].keys() == {"sky", "ground", "box"}
 
 
 def test_one_run_alone(runs: dict[str, Path]) -> None:
@@ -191,6 +195,19 @@ def test_data_that_have_changed_are_noticed(tmp_path: Path, toy_source: Path) ->
     before = stored(folder)["evaluation"]["miou"]
     assert note.startswith(f"its results.json has {100 * before:.4f} % mIoU") and "have changed" in note
     assert report.runs[0].result is not None and report.runs[0].result.miou != pytest.approx(before)
+
+
+@pytest.mark.parametrize(("apart", "notes"), [(2e-5, 0), (5e-4, 1)])
+def test_a_few_pixels_are_no_change_of_the_data(
+    tmp_path: Path, runs: dict[str, Path], apart: float, notes: int
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs["control"], folder)
+    results = stored(folder)
+    results["evaluation"]["miou"] += apart
+    (folder / "results.json").write_text(json.dumps(results))
+    report = build_report({"run": folder}, replace(SMALL, only=("strips",)))
+    assert len(report.runs[0].notes) == notes
 
 
 def test_runs_that_cannot_be_compared_are_refused(

@@ -53,6 +53,20 @@ def test_another_start(tmp_path: Path, control: Path, start: Path) -> None:
     assert unfair(read(circle), read(circle)) == ()
 
 
+def test_a_start_that_was_moved_with_the_run_is_still_known(tmp_path: Path) -> None:
+    was = tmp_path / "was"
+    start = made_up(was / "start", "start's weights", training={"steps": 500})
+    made_up(was / "control", init_from=str(start))
+    made_up(was / "longer", init_from=str(was / "control"))
+    # A start of the same name somewhere else is another one.
+    made_up(was / "stranger", init_from=str(tmp_path / "elsewhere" / "stranger"))
+    was.rename(tmp_path / "now")
+    control, longer, stranger = (read(tmp_path / "now" / name) for name in ("control", "longer", "stranger"))
+    assert unfair(longer, control) == ("200 steps since their common start, control 100",)
+    (other,) = unfair(stranger, control)
+    assert other.startswith(f"starts from {tmp_path}/elsewhere/stranger, control from {tmp_path}/now/start")
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

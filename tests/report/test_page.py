@@ -237,18 +237,18 @@ def test_points_are_signed(difference: float, text: str) -> None:
 # Table
 
 
-def test_the_table_has_the_papers_columns_and_marks_the_best() -> None:
+def test_the_table_has_means_gain_and_classes_and_marks_the_best() -> None:
     report, found = usual()
     rows = found.rows["results"]
     assert [" ".join(row[0].split()) for row in rows] == ["source only reference", "advent", "clan"]
     for run, row in zip(report.runs, rows, strict=True):
         assert run.result is not None
         expected = ["n/a" if math.isnan(value) else f"{100 * value:.1f}" for value in run.result.iou]
-        assert row[1:-2] == expected and row[-2] == f"{100 * run.result.miou:.1f}"
-        assert row[-1] == ("–" if run.gain is None else points(run.gain.difference))
+        assert row[3:] == expected and row[1] == f"{100 * run.result.miou:.1f}"
+        assert row[2] == ("–" if run.gain is None else points(run.gain.difference))
     table = found.html[found.html.index("<tbody>") : found.html.index("</tbody>")]
     best = re.findall(r"<b>([\d.]+)</b>", table)
-    columns = [[float(row[index]) for row in rows if row[index] != "n/a"] for index in range(1, 13)]
+    columns = [[float(row[index]) for row in rows if row[index] != "n/a"] for index in (1, *range(3, 14))]
     assert len(best) == sum(
         column.count(max(column)) for column in columns if column and max(column) > min(column)
     )
@@ -426,6 +426,25 @@ def test_curves_stand_by_run_and_by_name() -> None:
     assert [shape["y0"] for shape in chance] == [pytest.approx(math.log(2))]
 
 
+def test_scores_share_an_axis_in_a_run_and_keep_their_numbers_beside_other_runs() -> None:
+    snd = [Curve("score", "snd", (1, 2), values) for values in ((2.0, 4.0), (5.0, 1.0))]
+    share = Curve("score", "entropy", (1, 2), (0.5, 0.25))
+    runs = tuple(make_run(name, place, curves=(snd[place], share)) for place, name in enumerate("ab"))
+    found = shown(make_report(("a", "b"), pictures=0, runs=runs))
+    first = {one["name"]: one["y"] for one in found.figure("curves-0-score")["curves"]["data"]}
+    assert first == {"snd / 4.00": [0.5, 1.0], "entropy": [0.5, 0.25]}
+    assert [one["y"] for one in found.figure("curve-score-0")["curves"]["data"]] == [[2.0, 4.0], [5.0, 1.0]]
+
+
+def test_a_chart_grows_with_its_legend_so_that_no_name_is_out_of_sight() -> None:
+    curves = [Curve("score", f"score {number}", (1, 2), (0.1, 0.2)) for number in range(12)]
+    few, many = (make_run(name, 0, curves=tuple(curves[:count])) for name, count in (("a", 4), ("b", 12)))
+    found = shown(make_report(("a", "b"), pictures=0, runs=(few, many)))
+    low, high = (found.figure(f"curves-{place}-score")["curves"]["layout"]["height"] for place in (0, 1))
+    assert low == 290 and high >= 2 * 12 * 19 and 'id="chart-curves-1-score"' in found.html
+    assert f"height:{high}px" in found.html
+
+
 def test_the_embedding_has_open_marks_for_the_target_and_names_of_images() -> None:
     report, found = usual()
     views = found.figure("embedding-1")
@@ -434,7 +453,7 @@ def test_the_embedding_has_open_marks_for_the_target_and_names_of_images() -> No
     assert sum(len(trace["x"]) for trace in traces) == len(points_.images)
     for trace in traces:
         assert (trace["marker"]["symbol"] == "circle-open") == trace["name"].endswith("target")
-        assert trace["text"] == trace["name"]
+        assert trace["hovertemplate"].startswith("%{fullData.name}<br>")
     assert {name for trace in traces for name in trace["customdata"]} == set(points_.images)
     assert {trace["marker"]["color"] for trace in views["image"]["data"]} == {
         "var(--source)",
@@ -516,6 +535,11 @@ def test_without_target_labels_nothing_pretends_to_be_a_score() -> None:
     assert "No scores" in found.said("")
     for section in ("results", "gains", "confusion"):
         assert "Left out" in found.said(section)
+    assert "sorts" not in found.said("results")
+    reason = "the target has no labels"
+    evidence = Evidence(skipped={"gains": reason, "confusion": reason})
+    twice = shown(make_report(labelled=False, pictures=0, evidence=evidence))
+    assert twice.said("results").count(reason) == 1, "one reason is told once"
     assert "no score" in found.said("summary") and "Classes on the target are predictions" in found.said(
         "embedding"
     )

@@ -9,6 +9,8 @@ import pytest
 
 from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
+from segshift.report.build import build_report
+from segshift.report.evidence import ReportSettings
 from segshift.report.runs import expand, log_curves, method_words
 from tests.report.runs import made_up, read, train
 
@@ -28,6 +30,12 @@ def test_a_comparison_stands_for_the_arms_of_its_first_seed(tmp_path: Path) -> N
     assert [run.name for run in expand([tmp_path / "compared"])] == ["control", "clan", "advent"]
     with pytest.raises(InputError, match=r"advent stands twice"):
         expand([tmp_path / "compared", here / "advent"])
+    with pytest.raises(InputError, match=r"alone stands twice"):
+        expand([alone, alone / ".." / "alone"])
+    for broken in ("{}", '{"rows": 5}', '{"rows": [{}]}'):
+        (tmp_path / "compared" / "comparison.json").write_text(broken)
+        with pytest.raises(InputError, match=r"comparison\.json: names no arms in `rows`"):
+            expand([tmp_path / "compared"])
 
 
 def test_what_is_no_finished_run_is_said_in_one_line(tmp_path: Path) -> None:
@@ -53,10 +61,41 @@ def test_what_is_no_finished_run_is_said_in_one_line(tmp_path: Path) -> None:
         read(broken)
 
 
+def test_the_command_for_an_unfinished_run_can_be_pasted(tmp_path: Path) -> None:
+    unfinished = made_up(tmp_path / "my run")
+    (unfinished / "results.json").unlink()
+    with pytest.raises(InputError, match=rf"train '{unfinished}/config.yaml' --out '{unfinished}' --resume"):
+        expand([unfinished])
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        (b"\xff\xfe", r"metrics\.jsonl: is no text"),
+        (b"[1]\n", r"metrics\.jsonl, line 1: has no `step`"),
+        (b'{"step": 3, "losses": {"a": "x"}}\n', r"step 3: `losses` holds what is no number"),
+        (b'{"step": 3, "lr": [1]}\n', r"step 3: `lr` holds what is no number"),
+    ],
+)
+def test_a_broken_log_is_told_before_anything_is_measured(tmp_path: Path, log: bytes, message: str) -> None:
+    folder = made_up(tmp_path / "run")
+    (folder / "metrics.jsonl").write_bytes(log)
+    # The model cannot be read either: the log comes first.
+    with pytest.raises(InputError, match=message):
+        build_report({"run": folder}, ReportSettings())
+    (folder / "metrics.jsonl").write_text('{"step": 1, "losses": {"a": NaN}}\n{"step": 2, "lo')
+    assert [one.name for one in read(folder).curves] == ["a"]
+
+
 def test_curves_go_into_their_charts() -> None:
     records: list[dict[str, Any]] = [
         {"step": 10, "losses": {"segmenter/supervised": 1.0, "advent/source": 0.7}, "lr": {"advent": 1e-4}},
-        {"step": 20, "losses": {"segmenter/supervised": None, "advent/source": 0.6}, "lr": {"advent": 5e-5}},
+        {
+            "step": 20,
+            "losses": {"segmenter/supervised": None, "advent/source": 0.6},
+            "observed": {"mean_teacher/accepted_share": 0.75},
+            "lr": {"advent": 5e-5},
+        },
         {"step": 20, "advice": {"symptom": "a", "seen": "b", "remedy": "c"}},
         {"step": 20, "evaluation": {"miou": 0.25}, "unsupervised": {"snd": 4.0, "entropy": 0.5}},
     ]
@@ -65,7 +104,8 @@ def test_curves_go_into_their_charts() -> None:
         ("loss", "segmenter/supervised"): ((10,), (1.0,)),
         ("discriminator", "advent/source"): ((10, 20), (0.7, 0.6)),
         ("learning_rate", "advent"): ((10, 20), (1e-4, 5e-5)),
-        ("score", "snd / 4.00"): ((20,), (1.0,)),
+        ("score", "snd"): ((20,), (4.0,)),
+        ("observed", "mean_teacher/accepted_share"): ((20,), (0.75,)),
         ("score", "entropy"): ((20,), (0.5,)),
         ("score", "mIoU (target labels, for information)"): ((20,), (0.25,)),
     }
@@ -112,6 +152,12 @@ def test_a_run_of_stages_stands_for_its_last_model(
         ({"method": {"terms": [{"term": "own.py:A"}, {"term": "clan"}]}}, "align: own.py:A, clan"),
         ({"oracle": True}, "oracle"),
         ({"oracle": True, "method": {"name": "lsd"}}, "oracle, lsd"),
+        ({"pseudo_labelled": {"dataset": "x"}}, "pseudo-labelled target"),
+        (
+            {"pseudo_labelled": {"dataset": "x"}, "method": {"terms": [{"term": "clan"}]}},
+            "pseudo-labelled target, align: clan",
+        ),
+        ({"target_labelled": {"dataset": "x"}}, "labelled target"),
     ],
 )
 def test_methods_in_a_few_words(changes: dict[str, Any], words: str) -> None:

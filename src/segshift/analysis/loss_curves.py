@@ -71,12 +71,22 @@ def curves(records: Sequence[Record], key: str) -> Curves:
 def score_curves(records: Sequence[Record]) -> Curves:
     """The label-free scores, one that is no share as a share of its largest value, and the true mIoU."""
     found: Curves = {}
-    for name, line in curves(records, "unsupervised").items():
-        largest = max(value for _, value in line)
-        if largest > 1:
-            name, line = f"{name} / {largest:.2f}", [(step, value / largest) for step, value in line]
+    for name, line in logged_scores(records).items():
+        divisor = share_divisor([value for _, value in line])
+        if divisor != 1:
+            name, line = f"{name} / {divisor:.2f}", [(step, value / divisor) for step, value in line]
         found[name] = line
-    return found | _target_miou(records)
+    return found
+
+
+def logged_scores(records: Sequence[Record]) -> Curves:
+    """The label-free scores as they were logged, and the true mIoU."""
+    return curves(records, "unsupervised") | _target_miou(records)
+
+
+def share_divisor(values: Sequence[float]) -> float:
+    """What a score that is no share is divided by to stand beside shares: its largest value; else 1."""
+    return max([1.0, *(value for value in values if math.isfinite(value))])
 
 
 def _target_miou(records: Sequence[Record]) -> Curves:

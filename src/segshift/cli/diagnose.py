@@ -1,6 +1,8 @@
 """`segshift diagnose`: how far apart two domains are, and which method fits, before any training."""
 
+import os
 import shlex
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,8 @@ from segshift.plain import say
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from segshift.data.spec import Split
 
 
 def diagnose(
@@ -81,6 +85,7 @@ def diagnose(
         ),
     )
     splits = (resolve(source, "train", labels="optional"), resolve(target, "train", labels="optional"))
+    _check_writable(out)
     with console.status("diagnosing") as status:
         document = diagnose_domains(
             *splits,
@@ -92,8 +97,7 @@ def diagnose(
         )
     document = {"data": [source, target], "model": None if model is None else str(model), **document}
     advice = document["recommendation"]
-    same = classes is None and len({frozenset(split.classes.names) for split in splits}) == 1
-    advice["set"], advice["command"] = _ready(document, source, target, own_classes=same)
+    advice["set"], advice["command"] = _ready(document, source, target, splits)
     write_json(out / "diagnosis.json", document)
     if as_json:
         print_json({**document, "folder": str(out)})
@@ -151,7 +155,7 @@ def _whole_numbers(text: str, option: str, example: str) -> tuple[int, ...]:
 def _classes(text: str | None) -> str | list[str] | None:
     if text is None or "," not in text:
         return text
-    return [part.strip() for part in text.split(",")]
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _preset_sizes() -> tuple[tuple[int, int], tuple[int, int]]:
@@ -164,34 +168,63 @@ def _preset_sizes() -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 def _ready(
-    document: dict[str, Any], source: str, target: str, own_classes: bool
+    document: dict[str, Any], source: str, target: str, splits: "tuple[Split, Split]"
 ) -> tuple[list[str], str | None]:
     """The assignments of the recommended preset for these domains, and the whole command.
 
-    `own_classes`: both data sets have the same classes, and these are used.
+    Nothing where nothing is recommended, or where the two could not be trained on: a source without labels,
+    or classes of a network that the data sets cannot supply.
     """
-    advice = document["recommendation"]
-    if not advice["presets"]:
+    import yaml
+
+    from segshift.analysis.diagnosis.recommendation import LEAST_PATCH_PX
+    from segshift.data.resolve import agree
+
+    advice, agreed = document["recommendation"], document["classes"]
+    if not advice["presets"] or not splits[0].labelled:
         return [], None
     resize, crop = _preset_sizes()
     width, height = document["settings"]["size"]
     assignments = []
-    if advice["patch_px"] is not None:
-        assignments.append(f"method.terms.0.patch_px={advice['patch_px']}")
-    if (width, height) != resize:
-        # Patches are in px of the resized image, and must fit into a crop of the same share of it.
-        share = (round(width * crop[0] / resize[0]), round(height * crop[1] / resize[1]))
-        for domain in ("source", "target"):
+    patch = advice["patch_px"] or 0
+    if patch:
+        if patch < LEAST_PATCH_PX:
+            # The same share of larger images.
+            width, height = (ceil(side * LEAST_PATCH_PX / patch) for side in (width, height))
+            patch = LEAST_PATCH_PX
+        assignments.append(f"method.terms.0.patch_px={patch}")
+    # Crops are the same share of the resized image as the preset's; patches, in px of it, must fit into them.
+    share = (
+        max(patch, LEAST_PATCH_PX, round(width * crop[0] / resize[0])),
+        max(patch, LEAST_PATCH_PX, round(height * crop[1] / resize[1])),
+    )
+    for domain in ("source", "target"):
+        if (width, height) != resize:
             assignments.append(f"{domain}.augmentation.resize=[{width},{height}]")
+        if share != crop:
             assignments.append(f"{domain}.augmentation.crop=[{share[0]},{share[1]}]")
-    agreed = document["classes"]
-    if agreed is not None and not own_classes:
-        names = agreed["names"]
-        assignments.append(f"classes={agreed['set'] if _built_in(agreed) else '[' + ','.join(names) + ']'}")
+    if agreed is not None and any(set(split.classes.names) != set(agreed["names"]) for split in splits):
+        common = agreed["set"] if _built_in(agreed) else agreed["names"]
+        try:
+            agree(*splits, common)
+        except InputError:
+            return [], None
+        # Quoted where YAML needs it: a class may be called `on`.
+        listed = yaml.safe_dump(common, default_flow_style=True, width=10**6).splitlines()[0]
+        assignments.append(f"classes={listed}")
     words = ["segshift", "train", advice["presets"][0], "--source", source, "--target", target]
     for assignment in assignments:
         words += ["--set", assignment]
     return assignments, shlex.join(words)
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises InputError before minutes of work rather than after them."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not there.is_dir():
+        raise InputError(f"--out {folder}: {there} is a file; give a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"--out {folder}: no permission to write into {there}; give another folder")
 
 
 def _built_in(agreed: dict[str, Any]) -> bool:

@@ -1,6 +1,10 @@
 """`segshift report`: one HTML file about one or more runs."""
 
+import errno
 import shlex
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,7 +103,8 @@ def report(
             progress=lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}"),
         )
         status.update("writing the page")
-        write_report(out, made)
+        with _writing(out):
+            write_report(out, made)
     written = out.stat().st_size
     for run in made.runs:
         for note in run.notes:
@@ -107,6 +112,7 @@ def report(
     if as_json:
         print_json({**to_dict(made), "seed": seed, "page": str(out), "bytes": written})
         return
+    say(results, f"mIoU in % on {made.target}")
     results.print(_table(made))
     for run in made.runs:
         for reason in run.unfair if run.gain is not None else ():
@@ -117,10 +123,25 @@ def report(
 
 
 def _check_out(out: Path) -> None:
-    if out.is_dir():
-        raise InputError(f"--out {out}: is a folder; give the page a file name, for example {out / _OUT}")
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"--out {out}: the report is a page; name the file something.html")
+    """Said now rather than after the measurements: no page, or a place where nobody may write."""
+    with _writing(out):
+        if out.is_dir():
+            raise InputError(f"--out {out}: is a folder; give the page a file name, for example {out / _OUT}")
+        if out.suffix.lower() not in (".html", ".htm"):
+            raise InputError(f"--out {out}: the report is a page; name the file something.html")
+        with tempfile.TemporaryFile(dir=next(one for one in out.absolute().parents if one.exists())):
+            pass
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # A full disk has a line of its own.
+        if error.errno == errno.ENOSPC:
+            raise
+        raise InputError(f"--out {out}: cannot be written ({error.strerror}); choose another --out") from None
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -141,7 +162,7 @@ def _table(made: "Report") -> "Table":
 
     from segshift.evaluation import percent
 
-    table = Table(title=escape(f"mIoU in % on {made.target}"))
+    table = Table()
     table.add_column("run", overflow="fold")
     table.add_column("mIoU", justify="right")
     if len(made.runs) > 1:

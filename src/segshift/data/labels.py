@@ -33,6 +33,8 @@ class ClassSet:
             raise InputError(
                 f"classes {self.name}: {len(self.names)} classes, but train ids end at {IGNORE - 1}"
             )
+        if not all(name.strip() for name in self.names):
+            raise InputError(f"classes {self.name}: a name is empty; give every class one")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise InputError(f"classes {self.name}: {twice[0]!r} stands twice; name every class once")

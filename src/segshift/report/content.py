@@ -15,7 +15,7 @@ from segshift.evaluation import EvaluationResult
 from segshift.evaluation.paired import PairedComparison
 
 Values = NDArray[np.float64]
-CurveGroup = Literal["loss", "discriminator", "score", "learning_rate"]
+CurveGroup = Literal["loss", "discriminator", "score", "observed", "learning_rate"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ReportedRun:
         source_images_per_step: labelled source images in each of them.
         uses_target_labels: whether labels of the target domain took part; None where nobody knows.
         selected: which checkpoint it stands for, in words.
-        unfair: why a gain over the reference is none of the method's alone (other steps, batch size, network
+        unfair: why a gain over the reference is not the method's alone (other steps, batch size, network
             or start); empty for a fair comparison.
         result: on the evaluation set; None without target labels.
         gain: over the reference on the same images; None for the reference itself and without target labels.

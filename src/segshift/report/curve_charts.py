@@ -1,11 +1,12 @@
 """The report's training curves: all curves of a run, or one curve of all runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
 
-from segshift.analysis.loss_curves import chance_levels
+from segshift.analysis.loss_curves import chance_levels, share_divisor
 from segshift.report.content import Curve, CurveGroup, ReportedRun
 from segshift.report.figures import DASHES, MOST_RUNS, Chart, axis, layout, rounded, run_color, safe
 
@@ -13,12 +14,15 @@ GROUPS: dict[CurveGroup, str] = {
     "loss": "losses",
     "discriminator": "discriminators",
     "score": "scores",
+    "observed": "observed values",
     "learning_rate": "learning rates",
 }
 MOST_POINTS = 400
 """Longer curves are thinned to about so many points."""
 
 _HEIGHT_PX = 290
+# A legend may be as tall as half of its chart; what is longer would scroll out of sight.
+_LEGEND_ROW_PX, _LEGEND_RIM_PX = 19, 15
 
 
 def curves_by_run(runs: Sequence[ReportedRun]) -> list[tuple[str, list[Chart]]]:
@@ -29,7 +33,8 @@ def curves_by_run(runs: Sequence[ReportedRun]) -> list[tuple[str, list[Chart]]]:
         for group, title in GROUPS.items():
             curves = [curve for curve in run.curves if curve.group == group]
             if _is_line(curves):
-                lines = [(curve.name, place, curve) for place, curve in enumerate(curves)]
+                shares = [_as_share(curve) for curve in curves]
+                lines = [(name, place, curve) for place, (name, curve) in enumerate(shares)]
                 charts.append(_chart(f"curves-{index}-{group.replace('_', '-')}", title, lines, by_run=False))
         if charts:
             found.append((run.name, charts))
@@ -54,6 +59,15 @@ def curves_by_name(runs: Sequence[ReportedRun]) -> list[tuple[str, list[Chart]]]
         if charts:
             found.append((title, charts))
     return found
+
+
+def _as_share(curve: Curve) -> tuple[str, Curve]:
+    """A score that is no share as a share of its largest value, so that one axis serves all of a run's."""
+    divisor = share_divisor(curve.values) if curve.group == "score" else 1.0
+    if divisor == 1:
+        return curve.name, curve
+    values = tuple(value / divisor for value in curve.values)
+    return f"{curve.name} / {divisor:.2f}", replace(curve, values=values)
 
 
 def _is_line(curves: Sequence[Curve]) -> bool:
@@ -108,9 +122,10 @@ def _chart(key: str, title: str, lines: Sequence[tuple[str, int, Curve]], by_run
                 annotation={"text": f"chance, {name}", "font": {"size": 11, "color": "var(--soft)"}},
                 annotation_position="top right",
             )
+    height = max(_HEIGHT_PX, 2 * (_LEGEND_ROW_PX * len(lines) + _LEGEND_RIM_PX))
     figure.update_layout(
         layout(
-            _HEIGHT_PX,
+            height,
             xaxis=axis("step", nticks=5, tickangle=0),
             yaxis=axis("", exponentformat="power"),
             legend={
@@ -120,4 +135,4 @@ def _chart(key: str, title: str, lines: Sequence[tuple[str, int, Curve]], by_run
             margin={"l": 52, "r": 14, "t": 12, "b": 44},
         )
     )  # fmt: skip
-    return Chart(key, title, f"Curves over the steps: {title}", _HEIGHT_PX, {"curves": figure})
+    return Chart(key, title, f"Curves over the steps: {title}", height, {"curves": figure})

@@ -70,8 +70,7 @@ def _scatter(points: EmbeddedPoints, report: Report) -> go.Figure:
                     "line": {"width": 1.6 if domain else 0.5, "color": color if domain else "var(--rim)"},
                 },
                 customdata=[safe(points.images[place], 60) for place in own],
-                text=f"{what}{domain_name}",
-                hovertemplate="%{text}<br>%{customdata}<extra></extra>",
+                hovertemplate="%{fullData.name}<br>%{customdata}<extra></extra>",
             )
     figure.update_layout(_style())
     return figure

@@ -54,9 +54,7 @@ class ReportSettings:
             for name in names:
                 if name not in ANALYSES:
                     hint = did_you_mean(name, ANALYSES)
-                    raise InputError(
-                        f"{option} {name}: no analysis of a report{hint}; there are {', '.join(ANALYSES)}"
-                    )
+                    raise InputError(f"{option} {name or 'without a name'}: no analysis of a report{hint}")
 
     @property
     def chosen(self) -> tuple[str, ...]:

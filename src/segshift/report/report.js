@@ -8,7 +8,7 @@
   const figures = new Map();
   const drawn = new Map();
   const touch = matchMedia("(pointer: coarse)").matches;
-  const config = { displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], displayModeBar: touch ? false : "hover" };
+  const config = { displaylogo: false, showTips: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"], displayModeBar: touch ? false : "hover" };
   const printedPx = { whole: 660, half: 318 };
   let printing = false;
 

@@ -1,13 +1,14 @@
 """Run folders as a report reads them: recipe, results, log, and which runs stand behind a folder."""
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from segshift.analysis.loss_curves import OWN_LOSSES, Curves, curves, score_curves
+from segshift.analysis.loss_curves import OWN_LOSSES, Curves, Record, curves, logged_scores
 from segshift.engine.comparison import CONTROL, START
 from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
 from segshift.engine.presets import load_recipe, stage_recipe
@@ -20,6 +21,7 @@ from segshift.models import MODEL_FILE
 from segshift.report.content import Curve, CurveGroup
 
 _CONFIG, _RESULTS, _METRICS, _ENVIRONMENT = "config.yaml", "results.json", "metrics.jsonl", "environment.json"
+_LOGGED = ("losses", "lr", "unsupervised", "observed")
 _ROLES = {
     "source": "source",
     "target": "target",
@@ -53,7 +55,7 @@ class Run:
         """The resolved recipe, as YAML."""
         return (self.folder / _CONFIG).read_text(encoding="utf-8")
 
-    @property
+    @cached_property
     def environment(self) -> Mapping[str, Any]:
         """Versions and device of the training; empty where none was recorded."""
         path = self.folder / _ENVIRONMENT
@@ -87,7 +89,7 @@ class Run:
             curve
             for prefix, folder in self._stages()
             if (folder / _METRICS).is_file()
-            for curve in log_curves(read_records(folder / _METRICS), prefix)
+            for curve in log_curves(_read_log(folder / _METRICS), prefix)
         )
 
     @cached_property
@@ -96,11 +98,19 @@ class Run:
         found = []
         for prefix, folder in self._stages():
             if (folder / _METRICS).is_file():
-                replayed = replay(read_records(folder / _METRICS))
+                replayed = replay(_read_log(folder / _METRICS))
                 found += [f"{prefix}from step {step} on: {one.line}" for step, one in replayed]
             if (folder / SUMMARY).is_file():
                 found += [prefix + one.line for one in pseudo_label_advice(read_summary(folder / SUMMARY))]
         return tuple(found)
+
+    def check_files(self) -> None:
+        """Read what lies beside the model, so that a broken file is told before the measurements, not after.
+
+        Raises:
+            InputError: a log, a summary of pseudo labels or an environment that segshift has not written.
+        """
+        _ = self.curves, self.advice, self.environment
 
     def _stages(self) -> list[tuple[str, Path]]:
         """The folders with logs, each with what its curves' names begin with."""
@@ -113,14 +123,18 @@ class Run:
 
 
 def method_words(recipe: Recipe) -> str:
-    """A stage's method and terms, with `oracle` where it trains on the target's labels."""
+    """A stage's method and terms, and which labels beside the source's it trains on."""
     # A user's own is FILE.py:CLASS, with a long path before it.
     name = Path(str(recipe.method.get("name", "align"))).name
     terms = list(dict.fromkeys(Path(str(one.get("term"))).name for one in recipe.method.get("terms", [])))
-    words = "source only" if name == "align" and not terms else name
-    if recipe.oracle:
-        words = "oracle" if words == "source only" else f"oracle, {words}"
-    return f"{words}: {', '.join(terms)}" if terms else words
+    labels = [
+        *(["oracle"] if recipe.oracle else []),
+        *(["pseudo-labelled target"] if recipe.pseudo_labelled is not None else []),
+        *(["labelled target"] if recipe.target_labelled is not None else []),
+    ]
+    if name == "align" and not terms:
+        return ", ".join(labels) or "source only"
+    return ", ".join([*labels, f"{name}: {', '.join(terms)}" if terms else name])
 
 
 def expand(folders: Sequence[Path]) -> list[Path]:
@@ -137,15 +151,16 @@ def expand(folders: Sequence[Path]) -> list[Path]:
         for run in arms or [folder]:
             _check_run(run)
             found.append(run)
-    twice = sorted({str(run) for run in found if found.count(run) > 1})
-    if twice:
-        raise InputError(f"report: {twice[0]} stands twice; name every run once")
+    places = [run.resolve() for run in found]
+    twice = next((run for run, place in zip(found, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise InputError(f"report: {twice} stands twice; name every run once")
     return found
 
 
 def read_run(folder: Path, name: str) -> Run:
     """Read a folder that `expand` has let through. Raises InputError for a broken config or results file."""
-    recipe = load_recipe(folder / _CONFIG)
+    recipe = _load(folder)
     results = _read_json(folder / _RESULTS)
     return Run(name, folder, recipe, final_recipe(recipe, folder), results)
 
@@ -159,9 +174,9 @@ def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
     ]
     if not trained:
         return recipe
-    config = _stage_folder(folder, trained[-1], recipe.stages[trained[-1]].name) / _CONFIG
+    stage = _stage_folder(folder, trained[-1], recipe.stages[trained[-1]].name)
     # Only the stage's own file knows what it started from; without it the rest is still known.
-    return load_recipe(config) if config.is_file() else stage_recipe(recipe, trained[-1])
+    return _load(stage) if (stage / _CONFIG).is_file() else stage_recipe(recipe, trained[-1])
 
 
 def recipe_of_model(model: str) -> Recipe | None:
@@ -170,16 +185,27 @@ def recipe_of_model(model: str) -> Recipe | None:
     folder = path if path.is_dir() else path.parent
     if not (folder / _CONFIG).is_file() or not (folder / MODEL_FILE).is_file():
         return None
-    return final_recipe(load_recipe(folder / _CONFIG), folder)
+    return final_recipe(_load(folder), folder)
+
+
+def _load(folder: Path) -> Recipe:
+    """A folder's recipe. A start that has been moved together with the folder is found beside it."""
+    recipe = load_recipe(folder / _CONFIG)
+    if recipe.init_from is None or Path(recipe.init_from).expanduser().exists():
+        return recipe
+    beside = folder.parent / Path(recipe.init_from).name
+    moved = beside.name != folder.name and (beside / MODEL_FILE).is_file()
+    return recipe.model_copy(update={"init_from": str(beside)}) if moved else recipe
 
 
 def log_curves(records: Sequence[Mapping[str, Any]], prefix: str = "") -> list[Curve]:
-    """The lines of a metrics.jsonl by chart: losses, discriminators, scores, learning rates."""
+    """The lines of a metrics.jsonl by chart: losses, discriminators, scores, observed, learning rates."""
     losses = curves(records, "losses")
     groups: dict[CurveGroup, Curves] = {
         "loss": {name: line for name, line in losses.items() if name.startswith(OWN_LOSSES)},
         "discriminator": {name: line for name, line in losses.items() if not name.startswith(OWN_LOSSES)},
-        "score": score_curves(records),
+        "score": logged_scores(records),
+        "observed": curves(records, "observed"),
         "learning_rate": curves(records, "lr"),
     }
     return [
@@ -204,9 +230,17 @@ def _arms(folder: Path) -> list[Path]:
         return []
     arms = {path.parent.name: path.parent for path in sorted(seeds[0][1].glob(f"*/{_CONFIG}"))}
     table = folder / "comparison.json"
-    listed = [str(row["arm"]) for row in _read_json(table)["rows"]] if table.is_file() else []
+    listed = _listed_arms(table) if table.is_file() else []
     order = dict.fromkeys([CONTROL, *(name for name in listed if name in arms), *arms])
     return [arms[name] for name in order if name != START]
+
+
+def _listed_arms(table: Path) -> list[str]:
+    """The arms in the order of a comparison.json."""
+    try:
+        return [str(row["arm"]) for row in _read_json(table)["rows"]]
+    except (KeyError, TypeError):
+        raise InputError(f"{table}: names no arms in `rows`; compare again, or name the arms") from None
 
 
 def _check_run(folder: Path) -> None:
@@ -228,10 +262,29 @@ def _check_run(folder: Path) -> None:
         )
     for name in (_RESULTS, MODEL_FILE):
         if not (folder / name).is_file():
+            command = ["segshift", "train", str(folder / _CONFIG), "--out", str(folder), "--resume"]
             raise InputError(
-                f"{folder}: has no {name}, the run is not finished; to go on: "
-                f"segshift train {folder / _CONFIG} --out {folder} --resume"
+                f"{folder}: has no {name}, the run is not finished; to go on: {shlex.join(command)}"
             )
+
+
+def _read_log(path: Path) -> list[Record]:
+    """A metrics.jsonl whose values are numbers, or null where they were not finite."""
+    try:
+        records = read_records(path)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no text; this is no metrics.jsonl of segshift") from None
+    for record in records:
+        for key in _LOGGED:
+            values = record.get(key) or {}
+            if not isinstance(values, dict) or not all(
+                value is None or isinstance(value, int | float) for value in values.values()
+            ):
+                raise InputError(
+                    f"{path}, step {record['step']}: `{key}` holds what is no number; this is no "
+                    "metrics.jsonl of segshift"
+                )
+    return records
 
 
 def _read_json(path: Path) -> dict[str, Any]:

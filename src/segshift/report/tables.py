@@ -22,17 +22,21 @@ _NONE = {"text": NOTHING, "value": "", "best": False}
 
 
 def results_table(runs: Sequence[ReportedRun]) -> dict[str, Any] | None:
-    """A row per scored run and a column per class, then mIoU and gain; None without any score."""
+    """A row per scored run; mIoU and gain first, then a column per class. None without any score.
+
+    The papers have the means last, and so do the copies; on a page they would be out of sight.
+    """
     scored = [(run, run.result) for run in runs if run.result is not None]
     if not scored:
         return None
     first = scored[0][1]
     starred = first.miou_star is not None
-    columns = [*class_captions(first), "mIoU", *(["mIoU*"] if starred else [])]
+    means = ["mIoU", *(["mIoU*"] if starred else [])]
+    columns = [*means, *class_captions(first)]
     rows = []
     for number, (run, result) in enumerate(scored):
         star = [result.miou_star if result.miou_star is not None else math.nan] if starred else []
-        values = [*class_scores(result), result.miou, *star]
+        values = [result.miou, *star, *class_scores(result)]
         rows.append(
             {
                 "name": run.name,
@@ -47,7 +51,7 @@ def results_table(runs: Sequence[ReportedRun]) -> dict[str, Any] | None:
     _mark_best(rows, len(columns))
     return {
         "columns": columns,
-        "classes": len(columns) - 1 - starred,
+        "means": len(means),
         "rows": rows,
         "has_gain": any(run.gain is not None for run, _ in scored),
         "has_unfair": any(run.gain is not None and run.unfair for run, _ in scored),

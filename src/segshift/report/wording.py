@@ -63,7 +63,7 @@ def warnings(run: ReportedRun) -> list[str]:
     elif run.uses_target_labels is None:
         found.append("Whether it used labels of the target domain is not known.")
     if run.gain is not None and run.unfair:
-        found.append(f"The gain is none of the method's alone: {'; '.join(run.unfair)}.")
+        found.append(f"The gain is not the method's alone: {'; '.join(run.unfair)}.")
     if run.gain is not None and run.gain.few_images:
         found.append(f"Only {run.gain.images} images: the interval is too narrow.")
     return [*found, *run.notes]
@@ -81,8 +81,9 @@ _NAMES_OF_SECTIONS: Mapping[str, tuple[str, ...]] = {
 
 
 def reasons(report: Report, section: str) -> list[str]:
-    """Why a section, or a part of it, was left out."""
-    return [reason for what, reason in report.evidence.skipped.items() if _section_of(what) == section]
+    """Why a section, or a part of it, was left out; a reason for several parts once."""
+    found = (reason for what, reason in report.evidence.skipped.items() if _section_of(what) == section)
+    return list(dict.fromkeys(found))
 
 
 def other_reasons(report: Report) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from segshift.analysis.chart_style import DOMAIN_COLORS, DOMAINS, MODEL_COLORS, MUTED, chart, shorten
@@ -123,6 +123,7 @@ def draw_separability(
             )
         axes.set_ylim(0, max(0.6, *(float(one.errors.max()) + 0.03 for one in found.values())))
         axes.set_xlim(0, None)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("iterations of the classifier")
         axes.set_ylabel("error on held-out images")
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

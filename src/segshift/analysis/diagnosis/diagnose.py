@@ -14,7 +14,7 @@ from segshift.analysis.diagnosis.domains import (
 )
 from segshift.analysis.diagnosis.features import linear_separability
 from segshift.analysis.diagnosis.held_out import SMALLEST
-from segshift.analysis.diagnosis.recommendation import WHOLE, recommend, verdict
+from segshift.analysis.diagnosis.recommendation import WHOLE, Placement, recommend, verdict
 from segshift.analysis.diagnosis.report import Reporter
 from segshift.analysis.diagnosis.separability import Separability, SeparabilitySettings, separability
 from segshift.analysis.measure import spread_evenly
@@ -163,14 +163,19 @@ def diagnose(
     analyses: dict[str, Any] = {}
     telling: list[str] = []
     exclusive: list[str] = []
+    placement = None
     if from_labels:
         frequencies = reporter.frequencies(drawn="frequencies" in chosen)
         telling = frequencies["most_different"]
         exclusive = frequencies["source_only"] + frequencies["target_only"]
         if "frequencies" in chosen:
             analyses["frequencies"] = frequencies
-    if "spatial" in chosen:
-        analyses["spatial"] = reporter.spatial()
+        spatial = reporter.spatial(drawn="spatial" in chosen)
+        placement = Placement(
+            spatial["placement"]["mean_by_share"], max(spatial["placement"]["within_domain"].values())
+        )
+        if "spatial" in chosen:
+            analyses["spatial"] = spatial
     if "colours" in chosen:
         analyses["colours"] = reporter.colors()
     found: dict[str, dict[str, Separability]] = {}
@@ -189,7 +194,9 @@ def diagnose(
             (domains[0].descriptors, domains[1].descriptors), experiment.held_out, experiment.seeds
         )
         analyses["features"] = {**of_features.to_dict(), "verdict": verdict(of_features)}
-    advice = recommend(found.get("labels"), found.get("images"), of_features, telling, exclusive, predicted)
+    advice = recommend(
+        found.get("labels"), found.get("images"), of_features, telling, exclusive, predicted, placement
+    )
     return {
         "source": _described(source, domains[0]),
         "target": _described(target, domains[1]),
@@ -234,11 +241,16 @@ def _classes(
     if not needed:
         return source.classes
     if predicting is None:
-        return common_classes(source, target, classes)
-    if classes is None:
-        return predicting.classes
-    agreed = class_set(classes)
-    class_mapping(predicting.classes, agreed)
+        agreed = common_classes(source, target, classes)
+    else:
+        agreed = predicting.classes if classes is None else class_set(classes)
+        class_mapping(predicting.classes, agreed)
+    if agreed.count < 2:
+        raise InputError(
+            f"{source.title} and {target.title}: {agreed.names[0]} is their only class in common, and maps "
+            "of one class are all the same; call equal classes the same in both data sets' YAML files, or "
+            "give --only colours,images"
+        )
     return agreed
 
 

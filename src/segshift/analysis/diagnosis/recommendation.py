@@ -15,7 +15,8 @@ Verdict = Literal["apart", "partly", "alike", "unclear"]
 Kind = Literal["local", "global", "risky", "unclear", "unknown"]
 
 WHOLE = "whole"
-_LEAST_PATCH_PX = 32
+LEAST_PATCH_PX = 32
+"""The discriminator of local alignment takes no smaller patches."""
 _WORDS: dict[str, str] = {
     "apart": "are told apart",
     "partly": "are told apart in part",
@@ -34,7 +35,8 @@ class Recommendation:
             (too few images) or "unknown" (no label maps).
         patch_px: for local alignment, in px of the network's input.
         presets: to try first, best first.
-        style_gap: images are told apart where label maps are not; None where that was not measured.
+        style_gap: images are told apart where label maps are not; False if images are alike, None where it
+            was not measured or style cannot be separated from content.
         sentences: the same in words and numbers.
     """
 
@@ -54,6 +56,27 @@ class Recommendation:
             "sentences": self.sentences,
             "thresholds": {"alike_from_error": ALIKE_FROM, "apart_up_to_error": APART_UP_TO},
         }
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How differently the classes are placed, see `statistics.layout_distance`.
+
+    Attributes:
+        between: of the two domains.
+        within: of two halves of one domain, the larger of the two.
+    """
+
+    between: float
+    within: float
+
+    @property
+    def same(self) -> bool:
+        """The domains differ no more than halves of one, though halves are smaller and thus noisier."""
+        return self.between <= self.within
+
+    def __str__(self) -> str:
+        return f"placement {self.between:.2f}, between halves of one domain {self.within:.2f}"
 
 
 def verdict(found: Separability) -> Verdict:
@@ -76,6 +99,7 @@ def recommend(
     telling_classes: Sequence[str],
     exclusive_classes: Sequence[str],
     predicted: bool,
+    placement: Placement | None = None,
 ) -> Recommendation:
     """Advice in words and numbers.
 
@@ -86,11 +110,12 @@ def recommend(
         telling_classes: those whose shares differ most, for a sentence.
         exclusive_classes: those that occur in one domain only.
         predicted: label maps were a network's predictions.
+        placement: where the classes lie, to tell layouts from anything else that small patches hide.
     """
-    advice = Recommendation("unknown") if labels is None else _alignment(labels, telling_classes)
+    advice = Recommendation("unknown") if labels is None else _alignment(labels, telling_classes, placement)
     if labels is not None and advice.alignment in ("local", "global"):
         relied_on = labels[WHOLE if advice.patch_px is None else str(advice.patch_px)]
-        if relied_on.interval[0] < APART_UP_TO:
+        if _too_few(relied_on):
             advice.sentences.append(
                 f"So few images leave room for more difference: the interval starts at "
                 f"{100 * relied_on.interval[0]:.0f} %. Take more (--images, longer splits) to be sure."
@@ -102,24 +127,29 @@ def recommend(
         )
     if exclusive_classes:
         advice.sentences.append(
-            f"Only one domain has {_listed(exclusive_classes)}: that gives it away, and no alignment "
-            "can make up for it; merge or drop such classes (--classes)."
+            f"Only one domain has {_listed(exclusive_classes)}{' in the predictions' if predicted else ''}: "
+            "that can give it away, and no alignment can make up for it; merge or drop such classes "
+            "(--classes)."
         )
     if images is not None:
         _style(advice, labels, images)
     if features is not None:
-        word = _WORDS[verdict(features)]
-        advice.sentences.append(f"The network's features {word} by a linear classifier ({_error(features)}).")
+        judged = verdict(features)
+        how = "" if judged == "unclear" else " by a linear classifier"
+        advice.sentences.append(f"The network's features {_WORDS[judged]}{how} ({_error(features)}).")
     return advice
 
 
-def _alignment(labels: Mapping[str, Separability], telling: Sequence[str]) -> Recommendation:
+def _alignment(
+    labels: Mapping[str, Separability], telling: Sequence[str], placement: Placement | None
+) -> Recommendation:
     whole = labels[WHOLE]
     patches = {int(size): one for size, one in labels.items() if size != WHOLE}
     judged = {size: verdict(one) for size, one in patches.items()}
     of_whole = verdict(whole)
     told = [size for size, word in judged.items() if word in ("apart", "partly")]
-    alike = [size for size, word in judged.items() if word == "alike"]
+    # A patch holds smaller ones: if those are told apart, a larger one that is not was only harder to learn.
+    alike = [size for size, word in judged.items() if word == "alike" and size < min(told, default=size + 1)]
     start = f"Whole label maps {_WORDS[of_whole]} ({_error(whole)})"
     if of_whole == "unclear":
         return Recommendation("unclear", sentences=[f"{start}.", _MORE_IMAGES])
@@ -143,7 +173,8 @@ def _alignment(labels: Mapping[str, Separability], telling: Sequence[str]) -> Re
                 "far as layouts go, and local alignment has little to add."
             ],
         )
-    if alike:
+    same_layout = placement is not None and placement.same
+    if alike and not same_layout:
         return _local(start, max(alike), patches[max(alike)])
     if not patches:
         return Recommendation("unclear", sentences=[f"{start}; no patches were tried (--patches)."])
@@ -151,14 +182,25 @@ def _alignment(labels: Mapping[str, Separability], telling: Sequence[str]) -> Re
     if judged[best] == "unclear":
         return Recommendation("unclear", sentences=[f"{start}.", _MORE_IMAGES])
     classes = f" The shares of {_listed(telling)} differ most." if telling else ""
+    if same_layout:
+        classes = f" The classes lie in the same places ({placement}).{classes}"
+    instead = "smaller patches (--patches)"
+    if alike:
+        small = f"only patches up to {max(alike)} px hide it ({_error(patches[max(alike)])})"
+        instead = f"patches of at most {max(alike)} px"
+    elif judged[best] == "alike":
+        size = min(told)
+        small = f"so are patches of {size} px ({_error(patches[size])}), though not those of {best} px"
+    else:
+        small = f"so are patches of every size (best hidden at {best} px: {_error(patches[best])})"
     return Recommendation(
         "risky",
         presets=["adabn_training", "mean_teacher"],
         sentences=[
-            f"{start}, and so are patches of every size (best hidden at {best} px: "
-            f"{_error(patches[best])}): classes or local structure differ, not only the layout.{classes}",
+            f"{start}, {'' if alike else 'and '}{small}: classes or local structure differ, "
+            f"not {'' if same_layout else 'only '}the layout.{classes}",
             "Aligning outputs, globally or locally, is risky: it makes the target look like a source that "
-            "it is not. Try methods that do not align outputs, or smaller patches (--patches).",
+            f"it is not. Try methods that do not align outputs, or {instead}.",
         ],
     )
 
@@ -169,10 +211,10 @@ def _local(start: str, size: int, found: Separability) -> Recommendation:
         f"structure agrees. Align locally (preset local_alignment), with patch_px = {size}; aligning whole "
         "maps would push the source's layout onto the target."
     ]
-    if size < _LEAST_PATCH_PX:
+    if size < LEAST_PATCH_PX:
         sentences.append(
-            f"The discriminator needs patches of {_LEAST_PATCH_PX} px: train on images that are "
-            f"{_LEAST_PATCH_PX / size:.1f} times as large (--size), with patches of that size."
+            f"The discriminator needs patches of {LEAST_PATCH_PX} px: train on images that are "
+            f"{LEAST_PATCH_PX / size:.1f} times as large (--size), with patches of that size."
         )
     return Recommendation("local", size, ["local_alignment"], sentences=sentences)
 
@@ -184,13 +226,14 @@ def _style(
 ) -> None:
     word = verdict(images[WHOLE])
     start = f"Images {_WORDS[word]} ({_error(images[WHOLE])})"
-    told = [size for size, one in images.items() if verdict(one) in ("apart", "partly")]
+    judged = {size: verdict(one) for size, one in images.items()}
+    told = [size for size, one in judged.items() if one in ("apart", "partly")]
     if labels is None:
         advice.sentences.append(f"{start}; without label maps, by style or by content is not known.")
         return
     hidden = [size for size in told if size in labels and verdict(labels[size]) == "alike"]
-    advice.style_gap = bool(hidden)
     if hidden:
+        advice.style_gap = True
         size = WHOLE if WHOLE in hidden else hidden[-1]
         what = "whole images" if size == WHOLE else f"patches of {size} px of the images"
         same = "the label maps" if size == WHOLE else "those of the label maps"
@@ -202,10 +245,34 @@ def _style(
         )
         if advice.alignment == "global":
             advice.presets = ["adabn_training", "cyclegan_adapt", *advice.presets]
-    elif word == "alike":
-        advice.sentences.append(f"{start}: little to adapt in style.")
+    elif told:
+        size = told[-1]
+        what = "Images" if size == WHOLE else f"Patches of {size} px of the images"
+        why = (
+            "the label maps are too few to say whether by style or by content"
+            if verdict(labels[size]) == "unclear"
+            else "so are the label maps: style and content are not separated"
+        )
+        advice.sentences.append(f"{what} {_WORDS[judged[size]]} ({_error(images[size])}), but {why}.")
+    elif "unclear" in judged.values():
+        advice.sentences.append(f"{start}: take more to see whether their style differs (--images).")
     else:
-        advice.sentences.append(f"{start}, but so are the label maps: style and content are not separated.")
+        advice.style_gap = False
+        few = _too_few(images[WHOLE]) or _too_few(labels[WHOLE])
+        limit = ", as far as so few images show" if few else ""
+        advice.sentences.append(f"{start}: little to adapt in style{limit}.")
+        if advice.alignment == "global":
+            advice.presets = []
+            if not few:
+                advice.sentences.append(
+                    "Nothing here calls for adaptation: train on the source alone (preset source_only) and "
+                    "measure it on the target."
+                )
+
+
+def _too_few(found: Separability) -> bool:
+    """Domains that look alike could as well be apart."""
+    return found.interval[0] < APART_UP_TO
 
 
 def _error(found: Separability) -> str:

@@ -18,6 +18,7 @@ from segshift.analysis.diagnosis.statistics import (
     ClassCounts,
     divergence_by_class,
     jensen_shannon_bits,
+    layout_distance,
     placement_distance,
     spatial_distance,
     wasserstein,
@@ -92,7 +93,7 @@ class Reporter:
             "target_only": [name for i, name in enumerate(names) if occurs[1][i] and not occurs[0][i]],
         }
 
-    def spatial(self) -> dict[str, Any]:
+    def spatial(self, drawn: bool = True) -> dict[str, Any]:
         """Where the classes are."""
         counts = self._counts()
         maps = (counts[0].maps(), counts[1].maps())
@@ -100,13 +101,14 @@ class Reporter:
         placements = {name: placement_distance(maps[0][i], maps[1][i]) for i, name in enumerate(names)}
         common = counts[0].shares() + counts[1].shares()
         shown = [i for i in np.argsort(-common, kind="stable").tolist() if common[i] > 0][:_MAPPED_CLASSES]
-        draw_spatial(
-            self._chart("spatial"),
-            (maps[0][shown], maps[1][shown]),
-            [names[i] for i in shown],
-            placements,
-            self._subtitle(),
-        )
+        if drawn:
+            draw_spatial(
+                self._chart("spatial"),
+                (maps[0][shown], maps[1][shown]),
+                [names[i] for i in shown],
+                placements,
+                self._subtitle(),
+            )
         return {
             "grid": list(counts[0].grid),
             "jensen_shannon_bits": spatial_distance(*maps),
@@ -114,7 +116,15 @@ class Reporter:
                 domain: spatial_distance(one.maps(0), one.maps(1))
                 for domain, one in zip(DOMAINS, counts, strict=True)
             },
-            "placement": {"mean": mean_of_known(np.array(list(placements.values()))), "classes": placements},
+            "placement": {
+                "mean": mean_of_known(np.array(list(placements.values()))),
+                "mean_by_share": layout_distance(*maps),
+                "within_domain": {
+                    domain: layout_distance(one.maps(0), one.maps(1))
+                    for domain, one in zip(DOMAINS, counts, strict=True)
+                },
+                "classes": placements,
+            },
             "mean_difference": _by(names, np.abs(maps[0] - maps[1]).mean(axis=(1, 2))),
         }
 

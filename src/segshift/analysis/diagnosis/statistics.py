@@ -179,12 +179,31 @@ def placement_distance(a: Values, b: Values) -> float:
     How frequent the class is does not matter. NaN where a domain has none of it.
 
     Args:
-        a: (h, w) probability of the class at each place.
+        a: probability of the class at each place, (h, w) or some of the places.
         b: likewise.
     """
     if a.sum() <= 0 or b.sum() <= 0:
         return float("nan")
     return float(np.abs(a / a.sum() - b / b.sum()).sum() / 2)
+
+
+def layout_distance(a: Values, b: Values) -> float:
+    """The mean `placement_distance` of the classes that both domains have, weighted by their shares, in 0..1.
+
+    Args:
+        a: (C, h, w) as `ClassCounts.maps` gives them; places without a label in either are left out.
+        b: likewise.
+
+    Returns:
+        0 for classes in the same places, however frequent they are; NaN without a common class.
+    """
+    known = (a.sum(axis=0) > 0) & (b.sum(axis=0) > 0)
+    distances = np.array([placement_distance(x[known], y[known]) for x, y in zip(a, b, strict=True)])
+    common = ~np.isnan(distances)
+    if not common.any():
+        return float("nan")
+    shares = (a + b)[:, known].sum(axis=1)[common]
+    return float((shares * distances[common]).sum() / shares.sum())
 
 
 def _normalized(counts: Values) -> Values:
