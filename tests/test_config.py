@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segshift.config import Strict, apply_overrides, merge, parse, parse_yaml, read_yaml
 from segshift.errors import InputError
@@ -86,6 +86,25 @@ def test_a_bad_value_is_shown_in_one_line(data: Any, parts: list[str]) -> None:
     message = refusal(Tree, data)
     assert all(part in message for part in parts), message
     assert len(message) < 250
+
+
+def test_a_section_that_is_refused_as_a_whole_is_not_printed() -> None:
+    class Section(Strict):
+        a: int
+        b: int
+
+        @model_validator(mode="after")
+        def _check(self) -> "Section":
+            if self.a > self.b:
+                raise ValueError("a: must not be above b")
+            return self
+
+    class File(Strict):
+        section: Section
+
+    with pytest.raises(InputError) as caught:
+        parse(File, {"section": {"a": 2, "b": 1}}, "x.yaml")
+    assert str(caught.value) == "x.yaml: `section`: a: must not be above b"
 
 
 def test_exponents_without_a_dot_are_numbers() -> None:

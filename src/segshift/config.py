@@ -98,8 +98,11 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
         return f"the key `{key}` is missing; add it{more}"
     value = repr(problem["input"])
     value = value if len(value) <= 80 else value[:77] + "..."
+    # What judges a section as a whole names the key itself; the whole section would only bury that.
+    of_section = problem["type"] == "value_error" and isinstance(problem["input"], dict)
+    shown = "" if of_section else f" = {value}"
     message = problem["msg"].removeprefix("Value error, ").splitlines()[0]
-    return f"{f'`{key}`' if key else 'the file'} = {value}: {message}{more}"
+    return f"{f'`{key}`' if key else 'the file'}{shown}: {message}{more}"
 
 
 def _is_union_tag(part: int | str) -> bool:
