@@ -106,9 +106,8 @@ def _card(index: int, run: ReportedRun, reference: ReportedRun, reach: float) ->
         "is_reference": run is reference,
         "method": run.method,
         "miou": None if run.result is None else percent(run.result.miou),
-        "training": f"{run.steps:,} steps, {run.source_images_per_step} source images in each".replace(
-            ",", " ", run.steps >= 1000
-        ),
+        "training": f"{f'{run.steps:,}'.replace(',', ' ')} steps, "
+        f"{run.source_images_per_step} source images in each",
         "selected": run.selected,
         "folder": run.folder,
         "uses_target_labels": run.uses_target_labels is True,
