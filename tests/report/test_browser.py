@@ -1,11 +1,14 @@
 """The report in a real browser: what readers click, drag, copy, print, and what must not happen meanwhile."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from segshift.data.labels import class_set
 from segshift.evaluation import format_results
@@ -386,3 +389,14 @@ def test_markup_in_names_is_shown_as_text(opened: Open, report: Report, tmp_path
     page.locator("#chart-gains .hovertext").first.wait_for()
     assert "%{x} <b>" in page.locator("#chart-gains .hovertext").first.text_content()
     assert page.locator("img[onerror]").count() == 0
+
+
+def test_the_picture_for_the_docs(chromium: str, address: str, tmp_path: Path) -> None:
+    tool = Path(__file__).resolve().parents[2] / "tools" / "report_picture.py"
+    report = address.removeprefix("file://")
+    choice = ["--image", "1", "--left", "truth", "--right", "advent: prediction"]
+    subprocess.run([sys.executable, tool, report, tmp_path / "report.png", *choice], check=True)
+    with Image.open(tmp_path / "report.png") as picture:
+        assert picture.width == 1280 and picture.height > 700
+        # More than paper: the table and the pictures are on it.
+        assert len(picture.convert("RGB").getcolors(2**24) or []) > 200
