@@ -1,10 +1,12 @@
-"""The browser for the report's tests."""
+"""The browser for the report's tests, and a small script in place of plotly."""
 
 import importlib
 import os
 import shutil
 
 import pytest
+
+from segshift.report import page
 
 _REQUIRED = os.environ.get("SEGSHIFT_BROWSER_TESTS") == "required"
 _COMMANDS = ("chromium", "chromium-browser", "google-chrome")
@@ -24,3 +26,9 @@ def chromium() -> str:
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+@pytest.fixture
+def small_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five megabytes of script would only make the tests slow; one test looks at the real one."""
+    monkeypatch.setattr(page.plotly.offline, "get_plotlyjs", lambda: "PLOTLY('</script>')")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.output import console, print_json, results
+from segshift.cli.arguments import split_names
+from segshift.cli.output import console, counting, print_json, results
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -53,7 +54,7 @@ def analyze(
     if len({str(path) for path in checkpoints}) < len(checkpoints):
         raise InputError("analyze: a checkpoint stands twice; name every model once")
     settings = AnalysisSettings(
-        only=None if only is None else tuple(part.strip() for part in only.split(",")),
+        only=split_names(only),
         images=images,
         pictures=pictures,
         points=points,
@@ -78,7 +79,7 @@ def analyze(
             out,
             settings,
             unseen=third,
-            progress=lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}"),
+            progress=counting(status),
         )
     document = {
         "checkpoints": {name: str(path) for name, path in zip(models, checkpoints, strict=True)},

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_seeds
 from segshift.cli.output import console, print_json, results
-from segshift.errors import InputError
 from segshift.plain import say
 
 if TYPE_CHECKING:
@@ -58,19 +58,6 @@ def compare(
     folder = out or Path("runs") / file.stem
     command = f"segshift compare {file}" + (f" --seeds {seeds}" if seeds else "")
     _run(load_comparison(file, changes), folder, seeds, as_json, command)
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Seeds from "0,1,2". Raises InputError."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise InputError(f"--seeds {text}: write whole numbers with commas, for example 0,1,2")
-    seeds = [int(part) for part in parts]
-    if len(set(seeds)) < len(seeds):
-        raise InputError(
-            f"--seeds {text}: a seed stands twice; a repeated run tells nothing about the spread"
-        )
-    return seeds
 
 
 def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: bool, command: str) -> None:

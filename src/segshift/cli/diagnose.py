@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.output import console, print_json, results
+from segshift.cli.arguments import parse_seeds, split_names, whole_numbers
+from segshift.cli.output import console, counting, print_json, results
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -74,11 +75,11 @@ def diagnose(
 
     preset_size, _ = _preset_sizes()
     settings = DiagnosisSettings(
-        only=None if only is None else tuple(part.strip() for part in only.split(",")),
+        only=split_names(only),
         images=images,
         size=preset_size if size is None else parse_size(size, "--size"),
         canvas=None if canvas is None else parse_size(canvas, "--canvas"),
-        patches=None if patches is None else _whole_numbers(patches, "--patches", "64,128,256"),
+        patches=None if patches is None else tuple(whole_numbers(patches, "--patches", "64,128,256")),
         keep_ignored=keep_ignored,
         experiment=_experiment(
             network, iterations, validate_every, lr, batch_size, held_out, seeds, usable_device(device)
@@ -93,7 +94,7 @@ def diagnose(
             settings,
             classes=_classes(classes),
             model=None if model is None else load(model),
-            progress=lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}"),
+            progress=counting(status),
         )
     document = {"data": [source, target], "model": None if model is None else str(model), **document}
     advice = document["recommendation"]
@@ -130,9 +131,6 @@ def _experiment(
             f"--validate-every {validate_every}: more than the {iterations} iterations; make it smaller or "
             "--iterations larger"
         )
-    chosen = _whole_numbers(seeds, "--seeds", "0,1,2")
-    if len(set(chosen)) < len(chosen):
-        raise InputError(f"--seeds {seeds}: a seed stands twice; name every seed once")
     return SeparabilitySettings(
         network="small" if network == "small" else "resnet18",
         iterations=iterations,
@@ -140,16 +138,9 @@ def _experiment(
         batch_size=batch_size,
         learning_rate=lr,
         held_out=held_out,
-        seeds=chosen,
+        seeds=tuple(parse_seeds(seeds)),
         device=device,
     )
-
-
-def _whole_numbers(text: str, option: str, example: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise InputError(f"{option} {text}: write whole numbers with commas, for example {example}")
-    return tuple(int(part) for part in parts)
 
 
 def _classes(text: str | None) -> str | list[str] | None:

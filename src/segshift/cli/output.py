@@ -3,9 +3,11 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
 
 from segshift.files import json_ready
 
@@ -14,6 +16,12 @@ _SILENT = os.environ.get("RANK", "0") != "0"
 # No emoji: rich would turn the `:train:` of a dataset argument into a tram.
 console = Console(stderr=True, emoji=False, quiet=_SILENT)
 results = Console(emoji=False, quiet=_SILENT)
+
+
+def counting(status: Status) -> Callable[[str, int, int], None]:
+    """A progress callback that shows what is being done, and how much of it is, in a status line."""
+    # A bracket would open a style.
+    return lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}")
 
 
 def print_json(value: Any) -> None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.output import console, print_json, results
+from segshift.cli.arguments import split_names
+from segshift.cli.output import console, counting, print_json, results
 from segshift.errors import InputError
-from segshift.plain import say
+from segshift.plain import say, size_in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,8 +67,8 @@ def report(
     from segshift.report.runs import expand
 
     settings = ReportSettings(
-        only=_names(only),
-        without=_names(without) or (),
+        only=split_names(only),
+        without=split_names(without) or (),
         images=images,
         pictures=pictures,
         points=points,
@@ -100,7 +101,7 @@ def report(
             target=None if target is None else resolve(target, "val", labels="optional"),
             title=title,
             command=command,
-            progress=lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}"),
+            progress=counting(status),
         )
         status.update("writing the page")
         with _writing(out):
@@ -119,7 +120,7 @@ def report(
             say(results, f"{run.name}: {reason}")
     for name, reason in made.evidence.skipped.items():
         say(console, f"left out: {name}: {reason}")
-    say(results, f"page  {out} ({written / 1e6:.1f} MB)")
+    say(results, f"page  {out} ({size_in_words(written)})")
 
 
 def _check_out(out: Path) -> None:
@@ -142,10 +143,6 @@ def _writing(out: Path) -> Iterator[None]:
         if error.errno == errno.ENOSPC:
             raise
         raise InputError(f"--out {out}: cannot be written ({error.strerror}); choose another --out") from None
-
-
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def _command(runs: list[Path], options: dict[str, tuple[Any, Any]]) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_seeds
 from segshift.cli.output import console, print_json, results
 from segshift.plain import say
 
@@ -33,7 +34,6 @@ def sweep(
     Example: segshift sweep advent --set method.terms.0.weight=0.0003,0.001,0.003 --seeds 0,1 --out runs/w
     """
     from segshift.analysis.line_charts import draw_sweep
-    from segshift.cli.compare import parse_seeds
     from segshift.engine.sweep import parse_grid, run_sweep
     from segshift.errors import StoppedError
     from segshift.files import write_json, write_text

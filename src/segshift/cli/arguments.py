@@ -1,0 +1,26 @@
+"""Arguments that hold several values with commas."""
+
+from segshift.errors import InputError
+
+
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """The names in "a, b"; None stays None, the default of the option."""
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def whole_numbers(text: str, option: str, example: str) -> list[int]:
+    """Whole numbers from "64,128"; `option` and `example` stand in the error. Raises InputError."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"{option} {text}: write whole numbers with commas, for example {example}")
+    return [int(part) for part in parts]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from "0,1,2". Raises InputError."""
+    seeds = whole_numbers(text, "--seeds", "0,1,2")
+    if len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"--seeds {text}: a seed stands twice; a repeated run tells nothing about the spread"
+        )
+    return seeds
