@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from segshift.data.city.scene import render
+from segshift.city.scene import render
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.prepare import prepare
 from segshift.data.resolve import resolve

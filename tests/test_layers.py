@@ -14,10 +14,11 @@ _LEVELS = [
     {"cli"},
     {"report"},
     {"engine", "analysis"},
-    {"methods", "evaluation"},
+    {"methods", "evaluation", "dataset_init"},
     {"models", "losses"},
     {"data"},
-    {"pictures"},
+    {"city"},
+    {"pictures", "making"},
     {"config", "files", "plain"},
     {"errors"},
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segshift.data.city import render
+from segshift.city import render
 from tests.data.miniature_values import (
     CAMVID_CITY,
     CAMVID_IDS,

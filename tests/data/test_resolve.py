@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import segshift.data.city
+import segshift.city
 from segshift.data.resolve import agree, catalog, resolve
 from segshift.errors import InputError
 from tests.data.files import assert_one_line, dataset, write_yaml
@@ -90,8 +90,8 @@ def rendered(own: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict
         calls.append((style, {key: value for key, value in settings.items() if key != "progress"}))
         return own
 
-    monkeypatch.setattr(segshift.data.city, "cached_dataset", cached_dataset)
-    monkeypatch.setattr(segshift.data.city, "STYLES", {"city:day": None, "city:dusk": None})
+    monkeypatch.setattr(segshift.city, "cached_dataset", cached_dataset)
+    monkeypatch.setattr(segshift.city, "STYLES", {"city:day": None, "city:dusk": None})
     return calls
 
 
@@ -129,7 +129,7 @@ def test_the_catalogue_lists_camvid_and_every_style_of_the_city() -> None:
     entries = {entry.name: entry for entry in catalog()}
     assert entries["camvid"].classes.name == "camvid11"
     assert "dusk_train" in entries["camvid"].splits
-    assert set(segshift.data.city.STYLES) == {name for name, entry in entries.items() if entry.spec is None}
+    assert set(segshift.city.STYLES) == {name for name, entry in entries.items() if entry.spec is None}
     assert all(entry.description and "\n" not in entry.description for entry in entries.values())
 
 

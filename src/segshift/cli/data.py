@@ -187,7 +187,7 @@ def synthesize_city(
     Example: segshift data synthesize city:game --count 2000 --size 480x360 --out city_game
     """
     from segshift.cli.use import parse_size
-    from segshift.data.city import synthesize
+    from segshift.city import synthesize
 
     spec = synthesize(
         city.removeprefix("city:"),

@@ -14,7 +14,7 @@ from segshift.cli.output import console, print_json, results
 from segshift.plain import say
 
 if TYPE_CHECKING:
-    from segshift.data.init.propose import Found, Proposal
+    from segshift.dataset_init.propose import Found, Proposal
 
 
 def init_dataset(
@@ -33,7 +33,7 @@ def init_dataset(
 
     Example: segshift data init ~/data/warehouse --classes floor,rack,person
     """
-    from segshift.data.init.propose import ask_for_classes, explore, write_proposal
+    from segshift.dataset_init.propose import ask_for_classes, explore, write_proposal
     from segshift.errors import InputError
 
     path = out or Path(f"{folder.resolve().name}.yaml")
@@ -61,7 +61,7 @@ def init_dataset(
 
 
 def _show_values(found: "Found", where: Console) -> None:
-    from segshift.data.init.propose import value_rows
+    from segshift.dataset_init.propose import value_rows
 
     rows = value_rows(found)
     if rows and found.values is not None:

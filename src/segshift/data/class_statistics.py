@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet, class_mapping
-from segshift.data.making import cores
+from segshift.making import cores
 from segshift.data.manifest import Entry, prepared_folder, read_progress
 from segshift.data.spec import Split
 from segshift.errors import InputError

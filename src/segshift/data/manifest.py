@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segshift.data.making import cores, read_record
+from segshift.making import cores, read_record
 from segshift.errors import InputError
 from segshift.files import write_text
 

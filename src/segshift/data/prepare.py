@@ -18,7 +18,7 @@ import yaml
 from segshift import files
 from segshift.data.convert import JPEG_QUALITY, Job, convert, is_done, start_converting
 from segshift.data.finder import Sample
-from segshift.data.making import claim_folder, cores, in_processes, progress_bar
+from segshift.making import claim_folder, cores, in_processes, progress_bar
 from segshift.data.manifest import (
     RECORD,
     Entry,

@@ -16,7 +16,7 @@ from segshift.config import Strict, parse
 from segshift.data.dataset import Item, SegmentationDataset
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
-from segshift.data.making import claim_folder, progress_bar
+from segshift.making import claim_folder, progress_bar
 from segshift.data.resolve import resolve
 from segshift.data.sampling import take_subset
 from segshift.data.spec import Split

@@ -1,0 +1,157 @@
+"""Split rules for paired files: globs, list files of the data set, or lists of our own where no glob fits."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from segshift.data.finder import SplitSpec
+from segshift.dataset_init.lists import ListedSplit
+from segshift.dataset_init.names import place
+from segshift.dataset_init.pair import Group
+from segshift.dataset_init.patterns import Item, Part, find_rule, items_of, list_rule
+
+_MOST_SPLITS = 24
+_FEW = 10
+"""Fewer unlabelled images than this, elsewhere than the labelled ones, are no split but a preview."""
+
+
+@dataclass
+class Splits:
+    """The proposed splits; `lists` holds the lines of list files to be written, `notes` sentences."""
+
+    rules: dict[str, SplitSpec] = field(default_factory=dict)
+    items: dict[str, tuple[Item, ...]] = field(default_factory=dict)
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def propose_splits(root: Path, groups: Sequence[Group], listed: Sequence[ListedSplit], lists: str) -> Splits:
+    """Rules that find exactly the paired files, tried with the loader's own search.
+
+    Args:
+        root: the folder of the files.
+        groups: the paired files.
+        listed: splits that list files of the data set define; they go before those of folders.
+        lists: the folder, relative to the YAML, of list files to write where no glob fits.
+    """
+    splits = Splits()
+    covered: set[str] = set()
+    for one in listed:
+        splits.rules[one.name] = one.rule
+        splits.items[one.name] = tuple(Item(*item) for item in one.items)
+        covered.update(item.image for item in splits.items[one.name])
+    buckets: dict[tuple[str, tuple[object, ...]], list[Part]] = defaultdict(list)
+    for part in _worthwhile(list(_parts(groups, covered)), bool(covered), splits.notes):
+        split = place(part.group.images.folder).split or ("" if part.labelled else "-")
+        buckets[split, part.naming].append(part)
+    any_labelled = bool(covered) or any(part.labelled for parts in buckets.values() for part in parts)
+    # Labelled parts take the plain names.
+    ordered = sorted(buckets.items(), key=lambda entry: (not entry[1][0].labelled, entry[0][0]))
+    for (split, _), parts in ordered:
+        named = split.strip("-") or ("train" if parts[0].labelled or not any_labelled else "unlabelled")
+        _add(root, named, parts, splits, lists)
+    usual = ("train", "val", "test")
+    names = sorted(splits.rules, key=lambda name: (usual.index(name) if name in usual else len(usual), name))
+    splits.rules = {name: splits.rules[name] for name in names}
+    return splits
+
+
+def _parts(groups: Sequence[Group], covered: set[str]) -> Iterator[Part]:
+    for group in groups:
+        images, labels = group.images, group.labels
+        with_label, without = group.labelled, group.unlabelled
+        for cores, labelled in ((with_label, True), (without, False)):
+            items = tuple(
+                Item(core, images.path(core), labels.path(core) if labelled and labels else None)
+                for core in cores
+                if images.path(core) not in covered
+            )
+            if items:
+                yield Part(group, items, labelled, bool(with_label and without))
+
+
+def _worthwhile(parts: list[Part], any_listed: bool, notes: list[str]) -> list[Part]:
+    """The parts without a few stray pictures: previews, documentation, what no list names."""
+    words = {_words(part) for part in parts if part.labelled}
+    sizes: Counter[tuple[object, ...]] = Counter()
+    for part in parts:
+        sizes[_shape(part)] += len(part.items)
+    kept = []
+    for part in parts:
+        few = sizes[_shape(part)] < _FEW
+        elsewhere = not part.labelled and bool(words) and _words(part) not in words
+        if few and (any_listed or elsewhere):
+            notes.append(
+                f"{len(part.items)} image(s) of {part.group.images.folder or 'the root'} are left out (few, "
+                f"and unlike the rest), first {part.items[0].image}"
+            )
+        else:
+            kept.append(part)
+    return kept
+
+
+def _shape(part: Part) -> tuple[object, ...]:
+    return part.labelled, part.group.images.prefix, part.group.images.suffix, _words(part)
+
+
+def _words(part: Part) -> tuple[str, ...]:
+    return place(part.group.images.folder).words
+
+
+def _add(root: Path, name: str, parts: list[Part], splits: Splits, lists: str) -> None:
+    """One rule for all the parts, if there is one, else one for each."""
+    found = find_rule(root, parts)
+    if found is not None:
+        _put(name, found, items_of(parts), splits)
+        return
+    stems = list_rule(parts)
+    unique = _unused(name, parts[0].labelled, splits)
+    if stems is not None:
+        rule, lines = stems
+        splits.rules[unique] = rule.model_copy(update={"list": f"{lists}/{unique}.txt"})
+        splits.lists[unique] = lines
+        splits.items[unique] = items_of(parts)
+        reason = "only some of its images have labels" if parts[0].partial else "no pattern finds them alone"
+        splits.notes.append(f"the images of split {unique} are listed in {lists}/{unique}.txt ({reason})")
+    elif len(parts) == 1:
+        splits.notes.append(
+            f"{len(parts[0].items)} images of {parts[0].group.images.folder or 'the root'} fit no rule and "
+            f"are left out; rename files so that image and label share a stem, without any of * ? [ {{"
+        )
+    elif len(parts) + len(splits.rules) > _MOST_SPLITS:
+        splits.notes.append(
+            f"the images of split {name} lie in {len(parts)} folders whose labels no single pattern finds "
+            f"(first {parts[0].group.images.folder}); put images and labels into two parallel trees"
+        )
+    else:
+        splits.notes.append(
+            f"the labels of split {name} cannot be found by one pattern, so each folder is a split; a "
+            f"recipe joins them with `also:`"
+        )
+        for part in parts:
+            distinct = _distinct(part, parts)
+            _add(root, f"{name}_{distinct}" if distinct else name, [part], splits, lists)
+
+
+def _put(name: str, rule: SplitSpec, items: tuple[Item, ...], splits: Splits) -> None:
+    unique = _unused(name, rule.labels is not None, splits)
+    splits.rules[unique], splits.items[unique] = rule, items
+
+
+def _unused(name: str, labelled: bool, splits: Splits) -> str:
+    if name not in splits.rules:
+        return name
+    base = name if labelled else f"{name}_unlabelled"
+    number = 2
+    unique = base
+    while unique in splits.rules:
+        unique, number = f"{base}_{number}", number + 1
+    return unique
+
+
+def _distinct(part: Part, parts: list[Part]) -> str:
+    """What tells a folder from its siblings, as a part of a split's name."""
+    mine = PurePosixPath(part.group.images.folder).parts
+    others = [PurePosixPath(one.group.images.folder).parts for one in parts if one is not part]
+    return "_".join(word for word in mine if any(word not in other for other in others)).replace(" ", "_")
