@@ -1,13 +1,14 @@
 """The lowest versions that pyproject.toml allows, as a constraints file on stdout.
 
-`make test-lowest` installs them into an environment of their own and runs the quick tests there: a lower bound that
-nobody has run is a guess.
+`make test-lowest` installs them into an environment of their own and runs the quick tests there: a lower bound
+that nobody has run is a guess.
 """
 
 import re
 import sys
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 # What users install; the tools of the development need no lower bound that is proven.

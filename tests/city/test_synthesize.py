@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segshift.config import read_yaml
 from segshift.city import cached_dataset, render, synthesize
 from segshift.city import synthesize as _exported
+from segshift.config import read_yaml
 from segshift.errors import InputError
 
 SIZE = (64, 48)

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segshift.data.check import check
-from segshift.dataset_init.propose import Found, Proposal, explore, write_proposal
 from segshift.data.resolve import resolve
+from segshift.dataset_init.propose import Found, Proposal, explore, write_proposal
 from segshift.errors import InputError
 from tests.data.files import assert_one_line, truncated
-from tests.dataset_init.trees import CITY, COLORS, Truth, as_colors, as_ids, fill
 from tests.data.miniatures import MINIATURES, build
+from tests.dataset_init.trees import CITY, COLORS, Truth, as_colors, as_ids, fill
 
 
 def propose(root: Path, folder: Path, classes: str | None = None) -> Proposal:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from segshift.config import did_you_mean
 from segshift.city.buildings import backdrop, frontage
 from segshift.city.camera import Camera
 from segshift.city.canvas import SUPERSAMPLING, Bytes, Canvas
@@ -23,6 +22,7 @@ from segshift.city.street_furniture import furnish, gantry
 from segshift.city.styles import STYLES, Sky, Style
 from segshift.city.traffic import Occupancy, people, traffic
 from segshift.city.vegetation import plant_tree
+from segshift.config import did_you_mean
 from segshift.errors import InputError
 
 MIN_SIDE_PX, MAX_SIDE_PX = 32, 4096

@@ -11,8 +11,8 @@ from PIL import Image
 
 from segshift import files
 from segshift.city.scene import MAX_SIDE_PX, MIN_SIDE_PX, find_style, render
-from segshift.making import claim_folder, in_processes, progress_bar
 from segshift.errors import InputError
+from segshift.making import claim_folder, in_processes, progress_bar
 
 RENDERER_VERSION = 1
 _SPLITS = ("train", "val")

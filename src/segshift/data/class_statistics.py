@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet, class_mapping
-from segshift.making import cores
 from segshift.data.manifest import Entry, prepared_folder, read_progress
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.files import atomic_path
+from segshift.making import cores
 
 _VERSION = 1
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segshift.making import cores, read_record
 from segshift.errors import InputError
 from segshift.files import write_text
+from segshift.making import cores, read_record
 
 RECORD = "prepared.json"
 """The file in a prepared set's folder that holds the settings it was made with."""

@@ -18,7 +18,6 @@ import yaml
 from segshift import files
 from segshift.data.convert import JPEG_QUALITY, Job, convert, is_done, start_converting
 from segshift.data.finder import Sample
-from segshift.making import claim_folder, cores, in_processes, progress_bar
 from segshift.data.manifest import (
     RECORD,
     Entry,
@@ -34,6 +33,7 @@ from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Found, Split
 from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
+from segshift.making import claim_folder, cores, in_processes, progress_bar
 
 LAYOUT_VERSION = 1
 OnError = Literal["stop", "skip"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from segshift.config import did_you_mean, parse, read_yaml
 from segshift import city
+from segshift.config import did_you_mean, parse, read_yaml
 from segshift.data.labels import ClassSet, agreed_classes, class_set
 from segshift.data.spec import Dataset, DatasetSpec, LabelUse, Split, load_dataset
 from segshift.errors import InputError

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from segshift.data.decoder import LabelRule, build_decoder
+from segshift.data.labels import IGNORE, class_set
 from segshift.dataset_init.known import KnownRule, coverage, known_rules, named_by
 from segshift.dataset_init.values import Value, Values
-from segshift.data.labels import IGNORE, class_set
 from segshift.errors import InputError
 
 # Where in a street picture (0 top, 1 bottom) the mean row of a class lies, in all the street sets seen.

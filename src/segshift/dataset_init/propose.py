@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segshift.data.decoder import LabelRule
+from segshift.data.spec import load_dataset
 from segshift.dataset_init.guess import Meaning, guess, named_by_user
 from segshift.dataset_init.lists import listed_splits
 from segshift.dataset_init.pair import pair
@@ -14,7 +15,6 @@ from segshift.dataset_init.scan import scan
 from segshift.dataset_init.splits import Splits, propose_splits
 from segshift.dataset_init.values import Values, sample_values
 from segshift.dataset_init.write import percent, text_of, written
-from segshift.data.spec import load_dataset
 from segshift.errors import InputError
 from segshift.files import write_text
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from segshift.data.finder import SplitSpec
+from segshift.data.labels import Color, class_set
 from segshift.dataset_init.guess import Meaning
 from segshift.dataset_init.values import Value, Values
-from segshift.data.labels import Color, class_set
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*( [A-Za-z0-9_]+)*")
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}

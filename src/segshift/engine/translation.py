@@ -16,7 +16,6 @@ from segshift.config import Strict, parse
 from segshift.data.dataset import Item, SegmentationDataset
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
-from segshift.making import claim_folder, progress_bar
 from segshift.data.resolve import resolve
 from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
@@ -25,6 +24,7 @@ from segshift.data.writing import ImageFormat, SplitWriter, fingerprint, some_sa
 from segshift.engine.recipe import Recipe
 from segshift.engine.signals import stop_on_signal
 from segshift.errors import InputError, StoppedError
+from segshift.making import claim_folder, progress_bar
 from segshift.models.resize import resize_images
 from segshift.models.translators import ResnetGenerator, load_translator, translator_file
 from segshift.pictures import strip
