@@ -1,7 +1,7 @@
 """The lowest versions that pyproject.toml allows, as a constraints file on stdout.
 
-`make test-lowest` installs them into an environment of their own and runs the quick tests there: a lower bound
-that nobody has run is a guess.
+`make test-lowest` installs them into an environment of their own and runs the quick tests there: a bound that
+nobody has run is a guess.
 """
 
 import re
