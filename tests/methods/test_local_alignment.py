@@ -11,7 +11,16 @@ import torch.nn.functional as F
 from segshift.engine.step import train_step
 from segshift.errors import InputError
 from segshift.methods.local_alignment import random_patches
-from tests.methods.networks import align, batch, largest_difference, optimizers, parameters_of, tiny_segmenter
+from segshift.methods.term import Look, Prediction
+from tests.methods.networks import (
+    CLASSES,
+    align,
+    batch,
+    largest_difference,
+    optimizers,
+    parameters_of,
+    tiny_segmenter,
+)
 
 NAME = "local_alignment"
 
@@ -58,8 +67,8 @@ def test_a_patch_as_large_as_the_map_is_the_map_and_a_larger_one_is_refused() ->
 
 
 @pytest.mark.parametrize("settings", [{"patch_px": None}, {"patch_px": None, "normalized": True}])
-def test_without_patches_it_is_advent(settings: dict[str, Any]) -> None:
-    local = align({"term": NAME, "weight": 100.0, "base_channels": 4, **settings})
+def test_windows_of_whole_maps_are_advent(settings: dict[str, Any]) -> None:
+    local = align({"term": NAME, "weight": 100.0, "base_channels": 4, "verdict": "windows", **settings})
     advent = align(
         {
             "term": "advent",
@@ -77,10 +86,52 @@ def test_without_patches_it_is_advent(settings: dict[str, Any]) -> None:
     assert largest_difference(parameters_of(local), parameters_of(advent)) == 0
 
 
+def test_a_patch_gets_one_verdict_unless_windows_are_asked_for() -> None:
+    patches = torch.rand(5, CLASSES.count, 96, 64)
+    answers = {}
+    for settings in ({}, {"verdict": "patch"}, {"verdict": "windows"}):
+        judge = align({"term": NAME, "base_channels": 4, **settings}).terms[0].adversary
+        answers[settings.get("verdict")] = tuple(judge(patches).shape)
+    assert answers == {None: (5, 1, 1, 1), "patch": (5, 1, 1, 1), "windows": (5, 1, 3, 2)}
+
+
+def test_the_target_gets_gradients_at_the_patch_and_another_place_gives_others() -> None:
+    term = align({"term": NAME, "base_channels": 4, "patch_px": 32, "weight": 1.0}).terms[0]
+    logits = torch.randn(1, CLASSES.count, 48, 64, generator=torch.Generator().manual_seed(0))
+
+    def gradient(seed: int) -> torch.Tensor:
+        z = logits.clone().requires_grad_()
+        nothing = torch.zeros(1, 1, 1, 1)
+        prediction = Prediction(nothing, z, None)
+        look = Look(batch(), tiny_segmenter(), prediction, prediction)
+        torch.manual_seed(seed)
+        (loss,) = term.on_target(look).values()
+        loss.backward()
+        assert z.grad is not None
+        return z.grad[0].abs().sum(dim=0)
+
+    first, second = gradient(1), gradient(2)
+    torch.manual_seed(1)
+    top, left = int(torch.randint(48 - 31, (1,))), int(torch.randint(64 - 31, (1,)))
+    inside = torch.zeros(48, 64, dtype=torch.bool)
+    inside[top : top + 32, left : left + 32] = True
+    assert torch.equal(first > 0, inside)
+    assert not torch.equal(first > 0, second > 0)
+
+
 @pytest.mark.parametrize("view", ["self_information", "probabilities"])
-@pytest.mark.parametrize("level", ["main", "auxiliary"])
-def test_the_step_equals_one_written_by_hand(view: str, level: str) -> None:
-    settings = {"term": NAME, "name": "local", "weight": 100.0, "base_channels": 4, "patch_px": [32, 32]}
+@pytest.mark.parametrize(
+    ("level", "verdict"), [("main", "patch"), ("auxiliary", "patch"), ("main", "windows")]
+)
+def test_the_step_equals_one_written_by_hand(view: str, level: str, verdict: str) -> None:
+    settings = {
+        "term": NAME,
+        "name": "local",
+        "weight": 100.0,
+        "base_channels": 4,
+        "patch_px": [32, 32],
+        "verdict": verdict,
+    }
     method = align(
         {**settings, "patches": 2, "view": view, "level": level, "normalized": True},
         segmenter=tiny_segmenter(auxiliary_head=True),
@@ -137,6 +188,7 @@ def test_the_step_equals_one_written_by_hand(view: str, level: str) -> None:
         ({"patch_px": [64, 16]}, "at least 32 px each way"),
         ({"patch_px": None, "patches": 2}, "patches: 2 needs a patch_px"),
         ({"patches": 0}, "`patches` = 0"),
+        ({"verdict": "pixels"}, "`verdict` = 'pixels'"),
         ({"view": "logits"}, "`view` = 'logits'"),
     ],
 )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from segshift.errors import InputError
-from segshift.models import FeatureDiscriminator, FullyConvolutionalDiscriminator
+from segshift.models import FeatureDiscriminator, FullyConvolutionalDiscriminator, WholeMapDiscriminator
 
 
 def test_size_and_parameters_equal_the_reference(goldens_root: Path) -> None:
@@ -37,3 +37,35 @@ def test_feature_discriminator_keeps_the_resolution() -> None:
 def test_a_map_that_is_too_small_says_so() -> None:
     with pytest.raises(InputError, match="31x64"):
         FullyConvolutionalDiscriminator(2, 2)(torch.zeros(1, 2, 64, 31))
+    with pytest.raises(InputError, match="31x64"):
+        WholeMapDiscriminator(2, 2)(torch.zeros(1, 2, 64, 31))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 96), (256, 256), (150, 333)])
+def test_one_verdict_a_map_in_which_every_pixel_has_its_part(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    judge, maps = WholeMapDiscriminator(2, base=4).double(), torch.rand(2, 2, *size, dtype=torch.float64)
+    maps.requires_grad_()
+    verdicts = judge(maps)
+    assert verdicts.shape == (2, 1, 1, 1)
+    (gradient,) = torch.autograd.grad(verdicts[0].sum(), maps)
+    assert (gradient[0] != 0).all()
+    assert (gradient[1] == 0).all()
+
+
+def test_the_one_verdict_weighs_the_means_of_four_by_four_cells() -> None:
+    torch.manual_seed(0)
+    judge, maps = WholeMapDiscriminator(2, base=2).double(), torch.rand(1, 2, 256, 256, dtype=torch.float64)
+    x = maps
+    convolutions = [layer for layer in judge.layers if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [2, 4, 8, 16, 16, 1]
+    for layer in convolutions[:-1]:
+        x = torch.nn.functional.conv2d(x, layer.weight, layer.bias, stride=2, padding=1)
+        x = torch.where(x > 0, x, 0.2 * x)
+    cells = x.view(16, 4, 2, 4, 2).mean(dim=(2, 4))
+    last = convolutions[-1]
+    expected = (last.weight[0] * cells).sum() + last.bias[0]
+    torch.testing.assert_close(judge(maps).squeeze(), expected)
+    # The layout counts: the same windows in other places are another map.
+    moved = maps.roll(64, dims=3)
+    assert abs(judge(moved) - judge(maps)) > 1e-6

@@ -11,7 +11,7 @@ from segshift.errors import InputError
 from segshift.losses import self_information
 from segshift.methods.adversarial import AdversarialTerm, OutputAdversarialConfig
 from segshift.methods.term import Level, Prediction
-from segshift.models.discriminators import FullyConvolutionalDiscriminator
+from segshift.models.discriminators import FullyConvolutionalDiscriminator, WholeMapDiscriminator
 from segshift.models.segmenter import Segmenter
 
 # The discriminator halves its map five times.
@@ -21,11 +21,16 @@ _SMALLEST_PX = 32
 class LocalAlignmentConfig(OutputAdversarialConfig):
     """Configuration of local alignment.
 
-    The paper's ablations: null as `patch_px` (or the term `advent`) aligns global predictions of global
-    images (AGP-GI); null together with `augmentation.crop` of both domains at the patch's size aligns
-    predictions of cropped images (AP-CI, which the paper shows to fail).
+    The paper's ablations: null as `patch_px` aligns global predictions of global images (AGP-GI; with
+    `verdict: windows` this is the term `advent`); null together with `augmentation.crop` of both domains at
+    the patch's size aligns predictions of cropped images (AP-CI, which the paper shows to fail).
 
     Attributes:
+        verdict: what the discriminator says of a patch. patch: one verdict, as in the paper, whose D maps a
+            patch to one two-way answer (equation 2); how D is built is not stated there. windows: one per
+            32 px each way, each of a window of 94 px, as the discriminator of AdvEnt does, on whose code the
+            paper builds; most windows of a 256 px patch then see the same as in a whole map, and the patch's
+            size acts mostly through the padding at its borders.
         patch_px: side of the patches, or [width, height], at least 32; null shows whole maps.
         patches: random patches per image and look. The paper has one.
         view: what is cut into patches: self_information (AdvEnt) or probabilities.
@@ -35,6 +40,7 @@ class LocalAlignmentConfig(OutputAdversarialConfig):
     term: Literal["local_alignment"] = "local_alignment"
     patch_px: int | tuple[int, int] | None = 256
     patches: int = Field(1, ge=1)
+    verdict: Literal["patch", "windows"] = "patch"
     view: Literal["self_information", "probabilities"] = "self_information"
     normalized: bool = False
 
@@ -72,7 +78,8 @@ class LocalAlignment(AdversarialTerm):
         self.config = config
         self.level: Level = config.level
         self.weight = config.weight
-        self.adversary = FullyConvolutionalDiscriminator(len(segmenter.class_names), config.base_channels)
+        judge = WholeMapDiscriminator if config.verdict == "patch" else FullyConvolutionalDiscriminator
+        self.adversary = judge(len(segmenter.class_names), config.base_channels)
 
     def view(self, prediction: Prediction) -> Tensor:
         """(N * patches, C, h, w) random patches; (N, C, H, W) without `patch_px`.

@@ -6,6 +6,7 @@ from segshift.models.discriminators import (
     FeatureDiscriminator,
     FineGrainedDiscriminator,
     FullyConvolutionalDiscriminator,
+    WholeMapDiscriminator,
 )
 from segshift.models.heads import DeepLabV2Head, FCN8sHead
 from segshift.models.model_file import MODEL_FILE
@@ -29,6 +30,7 @@ __all__ = [
     "Segmenter",
     "SegmenterConfig",
     "SegmenterOutput",
+    "WholeMapDiscriminator",
     "adapt_batch_norm",
     "build_backbone",
     "evaluating",

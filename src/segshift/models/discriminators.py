@@ -12,6 +12,7 @@ from segshift.models.resize import check_least_px
 
 NEGATIVE_SLOPE = 0.2
 _SMALLEST_PX = 32
+_CELLS = 4  # each way
 
 
 class FullyConvolutionalDiscriminator(nn.Module):
@@ -36,6 +37,39 @@ class FullyConvolutionalDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) to (N, 1, H // 32, W // 32) logits.
+
+        Raises:
+            InputError: H or W is less than 32, so that nothing would be left after the fifth convolution.
+        """
+        check_least_px(x, _SMALLEST_PX, "the discriminator got a map", "train on larger crops")
+        logits: Tensor = self.layers(x)
+        return logits
+
+
+class WholeMapDiscriminator(nn.Module):
+    """One verdict about a whole map, however large: every pixel has its part in it, and so has where it lies.
+
+    Five 4x4 convolutions of stride 2 with leaky ReLU 0.2 (base, 2, 4, 8 and 8 base channels), the mean over
+    each of 4x4 cells, and one 4x4 convolution that weighs the cells. A map of 128 px or more keeps its layout
+    in cells of a quarter of its sides; a smaller one fills several cells with the same values.
+
+    Args:
+        in_channels: of the map to judge; C for probabilities or self-information.
+        base: channels of the first convolution.
+
+    Source: the shape is that of DCGAN's discriminator (Radford et al., ICLR 2016), which ends in a 4x4
+    convolution over the whole map; the widths are those of `FullyConvolutionalDiscriminator`.
+    """
+
+    def __init__(self, in_channels: int, base: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise([in_channels, base, 2 * base, 4 * base, 8 * base, 8 * base]):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE)]
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_CELLS), nn.Conv2d(8 * base, 1, _CELLS))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, 1, 1, 1) logits.
 
         Raises:
             InputError: H or W is less than 32, so that nothing would be left after the fifth convolution.
