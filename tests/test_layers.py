@@ -19,6 +19,7 @@ _LEVELS = [
     {"data"},
     {"city"},
     {"pictures", "making"},
+    {"folders"},
     {"config", "files", "plain"},
     {"errors"},
 ]

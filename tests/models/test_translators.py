@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from segshift.errors import InputError
+from segshift.folders import TRANSLATOR_FILE
 from segshift.models.translators import (
-    TRANSLATOR_FILE,
     PatchDiscriminator,
     ResidualBlock,
     ResnetGenerator,

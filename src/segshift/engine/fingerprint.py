@@ -8,7 +8,7 @@ from typing import Any
 
 from segshift.engine.recipe import LAST, Recipe
 from segshift.errors import InputError
-from segshift.models import MODEL_FILE
+from segshift.folders import MODEL_FILE
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
 _FREE_KEYS = {

@@ -28,7 +28,7 @@ from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, StoppedError
 from segshift.evaluation import probabilities
 from segshift.files import atomic_path
-from segshift.models import MODEL_FILE
+from segshift.folders import MODEL_FILE
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import say
 

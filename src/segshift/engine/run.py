@@ -22,7 +22,7 @@ from segshift.engine.trainer import Trainer, on_main_process
 from segshift.engine.translation import TranslationConfig, run_translate_stage
 from segshift.errors import InputError
 from segshift.files import atomic_path, write_text
-from segshift.models import MODEL_FILE
+from segshift.folders import MODEL_FILE
 from segshift.plain import say
 
 

@@ -21,7 +21,8 @@ from segshift.evaluation import EvaluationResult, evaluate
 from segshift.evaluation.unsupervised import goodness
 from segshift.evaluation.unsupervised_scoring import score_unlabelled, spread_evenly
 from segshift.files import atomic_path
-from segshift.models import MODEL_FILE, Segmenter
+from segshift.folders import MODEL_FILE
+from segshift.models import Segmenter
 
 Scores = dict[str, float]
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 from torch import Tensor, nn
 
 from segshift.config import Strict
-from segshift.models import MODEL_FILE
+from segshift.folders import MODEL_FILE
 from segshift.models.segmenter import Segmenter
 
 

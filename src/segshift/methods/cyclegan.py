@@ -12,13 +12,13 @@ from typing_extensions import Self
 
 from segshift.config import Strict
 from segshift.errors import InputError
+from segshift.folders import RunFolder
 from segshift.losses import cross_entropy, least_squares_loss
 from segshift.methods.base import Batch, Method, PreparationData, Update
 from segshift.methods.image_history import ImageHistory
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.translators import (
-    TRANSLATOR_FILE,
     PatchDiscriminator,
     ResnetGenerator,
     TranslatorConfig,
@@ -145,7 +145,7 @@ class CycleGAN(Method):
 
     def save(self, folder: Path) -> None:
         """Write the translator from source to target."""
-        save_translator(folder / TRANSLATOR_FILE, self.to_target)
+        save_translator(RunFolder(folder).translator, self.to_target)
 
     def pictures(self, batch: Batch) -> dict[str, Tensor]:
         """Each domain's images, their translation, and the way back."""

@@ -9,7 +9,6 @@ from segshift.models.discriminators import (
     WholeMapDiscriminator,
 )
 from segshift.models.heads import DeepLabV2Head, FCN8sHead
-from segshift.models.model_file import MODEL_FILE
 from segshift.models.resize import resize_images, upsample
 from segshift.models.segmenter import (
     Segmenter,
@@ -20,7 +19,6 @@ from segshift.models.segmenter import (
 )
 
 __all__ = [
-    "MODEL_FILE",
     "DeepLabV2Head",
     "FCN8sHead",
     "FeatureDiscriminator",

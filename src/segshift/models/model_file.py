@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from segshift import __version__
 from segshift.errors import InputError
 from segshift.files import atomic_path
+from segshift.folders import MODEL_FILE
 
-MODEL_FILE = "model.safetensors"
 _METADATA_KEY = "segshift"
 
 

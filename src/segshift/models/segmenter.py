@@ -15,10 +15,11 @@ from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.data.labels import ClassSet
 from segshift.errors import InputError
+from segshift.folders import MODEL_FILE
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
 from segshift.models.heads import DeepLabV2Head, FCN8sHead
-from segshift.models.model_file import MODEL_FILE, fill, read_model, write_model
+from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.pixels import pixels_of
 from segshift.models.resize import Size, resize_images, upsample
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.errors import InputError
+from segshift.folders import TRANSLATOR_FILE
 from segshift.models.discriminators import NEGATIVE_SLOPE
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.resize import check_least_px
 
-TRANSLATOR_FILE = "translator.safetensors"
 _SMALLEST_PX = 16
 _SMALLEST_JUDGED_PX = 32
 _STRIDE = 4

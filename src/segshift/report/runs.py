@@ -16,8 +16,8 @@ from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
+from segshift.folders import MODEL_FILE
 from segshift.methods import needs_segmenter
-from segshift.models import MODEL_FILE
 from segshift.report.content import Curve, CurveGroup
 
 _CONFIG, _RESULTS, _METRICS, _ENVIRONMENT = "config.yaml", "results.json", "metrics.jsonl", "environment.json"

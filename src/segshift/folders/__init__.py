@@ -1,0 +1,6 @@
+"""Folders that commands write: what a run's files are called, and who may write in a folder."""
+
+from segshift.folders.lock import lock_folder
+from segshift.folders.run_folder import MODEL_FILE, TRANSLATOR_FILE, RunFolder
+
+__all__ = ["MODEL_FILE", "TRANSLATOR_FILE", "RunFolder", "lock_folder"]

@@ -1,0 +1,103 @@
+"""One writer at a time in a folder: a lock that the system releases when its holder ends, however it ends."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from segshift.errors import InputError
+
+LOCK_FILE = ".lock"
+
+# A child that is forked (a loader's worker) would go on holding the lock of a killed parent.
+_held: set[int] = set()
+
+
+def _drop_in_child() -> None:
+    for handle in _held:
+        os.close(handle)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_drop_in_child)
+
+
+@contextmanager
+def lock_folder(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a folder while the block runs; the folder is made if it is missing.
+
+    The lock is the kernel's (flock on `FOLDER/.lock`), so that a killed holder frees it. It holds over NFS
+    where the server supports locks (NFSv4 does); a mount with `nolock` or `local_lock=flock` keeps out the
+    processes of one machine only.
+
+    Args:
+        folder: what to hold.
+        wait: until another holder is done, instead of being refused.
+
+    Raises:
+        InputError: another process holds the folder (the message says which, where and since when), or the
+            folder cannot be written.
+    """
+    path = Path(folder) / LOCK_FILE
+    handle = _take(path, wait)
+    _held.add(handle)
+    try:
+        yield
+    finally:
+        # Removed while it is held: who opened it meanwhile sees that it is gone, and opens a new one.
+        path.unlink(missing_ok=True)
+        _held.discard(handle)
+        os.close(handle)
+
+
+def _take(path: Path, wait: bool) -> int:
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise InputError(
+                f"{path.parent}: cannot be written ({error.strerror}); choose another folder"
+            ) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            holder = os.pread(handle, 4096, 0)
+            os.close(handle)
+            raise InputError(
+                f"{path.parent}: {_in_words(holder)} is writing there; wait, or choose another --out"
+            ) from None
+        except OSError:
+            # A file system without locks keeps working as it did; nothing else can be done there.
+            return handle
+        if _is_same(path, handle):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, _myself(), 0)
+            return handle
+        os.close(handle)
+
+
+def _is_same(path: Path, handle: int) -> bool:
+    """Whether the file that was locked still lies there; its holder may have removed it meanwhile."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _myself() -> bytes:
+    since = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
+
+
+def _in_words(holder: bytes) -> str:
+    """Who holds a lock; it may just be about to say so."""
+    try:
+        said = json.loads(holder)
+        return f"process {said['pid']} on {said['host']} (since {said['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
