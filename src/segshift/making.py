@@ -13,11 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from segshift import files
 from segshift.errors import InputError
+from segshift.plain import Terminal, visible
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -106,13 +113,18 @@ def _start_worker(start: Callable[..., None] | None, arguments: tuple[Any, ...])
         start(*arguments)
 
 
+def progress_columns() -> tuple[ProgressColumn, ...]:
+    """What every bar shows: what is done, how much of it is, and the time left."""
+    what = TextColumn("{task.description}", markup=False)
+    return what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+
+
 @contextmanager
 def progress_bar(what: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
     """A bar on stderr, moved one on by every call of what is yielded; nothing when not `shown`."""
     if not shown or total == 0:
         yield lambda: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=total)
+    with Progress(*progress_columns(), console=Terminal(stderr=True), transient=True) as bar:
+        task = bar.add_task(visible(what), total=total)
         yield lambda: bar.advance(task)

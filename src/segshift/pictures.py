@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from segshift.errors import InputError
+from segshift.plain import one_line, visible
 
 Pixels = NDArray[np.uint8]
 
@@ -104,6 +105,7 @@ def legend(classes: Palette, present: Collection[int], *, width: int = 960, font
     Raises:
         InputError: an id that has no class.
     """
+    names = [one_line(name) for name in classes.names]
     unknown = [index for index in present if not 0 <= index < len(classes.names)]
     if unknown:
         raise InputError(f"legend: the train id {unknown[0]} has no class among {len(classes.names)}")
@@ -113,7 +115,7 @@ def legend(classes: Palette, present: Collection[int], *, width: int = 960, font
     places: list[tuple[int, int, int]] = []
     x, y = margin, round(font_px * 0.5)
     for index in present:
-        needed = swatch + gap + _text_width(font, classes.names[index])
+        needed = swatch + gap + _text_width(font, names[index])
         if x > margin and x + needed > width - margin:
             x, y = margin, y + row_height
         places.append((index, x, y))
@@ -133,7 +135,7 @@ def legend(classes: Palette, present: Collection[int], *, width: int = 960, font
             fill=(red, green, blue),
             outline=FAINT,
         )
-        draw.text((left + swatch + gap, middle), classes.names[index], fill=INK, font=font, anchor="lm")
+        draw.text((left + swatch + gap, middle), names[index], fill=INK, font=font, anchor="lm")
     return canvas
 
 
@@ -163,7 +165,9 @@ def strip(
         raise InputError("strip: there is no picture to show; pass at least one row with one picture")
     font = _font(font_px)
     gap, margin, line = round(font_px * 0.75), round(font_px * 1.25), round(font_px * 1.4)
-    scaled = [[(caption, _fit(picture, cell_width)) for caption, picture in row] for row in rows if row]
+    scaled = [
+        [(visible(caption), _fit(picture, cell_width)) for caption, picture in row] for row in rows if row
+    ]
     columns = max(len(row) for row in scaled)
     width = 2 * margin + columns * cell_width + (columns - 1) * gap
     if footer is not None and footer.width > width:

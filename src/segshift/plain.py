@@ -1,11 +1,83 @@
-"""Printing text as it is, and numbers as people read them."""
+"""Text as it is, wherever it goes: every output has one escaper, so that a name is a name and never markup.
+
+Names of classes, files, arms and runs are the users'. A terminal, a spreadsheet, Markdown or LaTeX would read
+some of them as commands; here is what makes each show them instead.
+"""
+
+import re
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
+
+# What is obeyed instead of shown: control characters but tab and line break, separators of lines, marks that
+# turn the reading direction, and the halves of characters with which Python stands in for broken file names.
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SPACES = re.compile(r"\s*[\t\n]\s*")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#~$])")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def visible(text: str) -> str:
+    r"""`text` with what would be obeyed, a terminal's escape say, as it is written in Python: `\x1b`.
+
+    Tabs and line breaks stay.
+    """
+    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def one_line(text: str) -> str:
+    """`visible`, in a single line."""
+    return _SPACES.sub(" ", visible(text))
+
+
+def markdown_cell(text: str) -> str:
+    """A cell of a Markdown table."""
+    return _MARKDOWN.sub(r"\\\1", one_line(text).strip())
+
+
+def csv_cell(text: str) -> str:
+    """A text in a CSV file; what a spreadsheet would calculate begins with an apostrophe.
+
+    Quotes around commas and line breaks are the work of the `csv` module.
+    """
+    shown = visible(text)
+    return f"'{shown}" if shown.lstrip().startswith(("=", "+", "-", "@")) or shown[:1] == "\t" else shown
+
+
+def latex(text: str) -> str:
+    """Words in a LaTeX document."""
+    return "".join(_LATEX.get(character, character) for character in one_line(text))
+
+
+def literal(text: str) -> Text:
+    """Words in a table of rich, in whatever console it is printed."""
+    return Text(visible(text))
+
+
+class Terminal(Console):
+    """A console that shows strings as they are: no markup, no emoji, no control characters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What rich makes of every string that it prints, in a table, too."""
+        return super().render_str(visible(text), **options)
 
 
 def say(console: Console, text: str) -> None:
-    """Print `text` without markup, colors of numbers or line breaks: paths and names must survive."""
-    console.print(text, highlight=False, soft_wrap=True, markup=False)
+    """Print `text` as it is, without line breaks of the console's: paths and names must survive."""
+    console.print(Text(visible(text)), soft_wrap=True)
 
 
 def size_in_words(size_bytes: int) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from segshift.analysis.chart_style import MUTED, chart, model_colors, shorten
+from segshift.analysis.chart_style import MUTED, chart, legend_name, model_colors, shorten
+from segshift.plain import one_line
 
 _BAR_IN = 0.13
 _WIDTH_IN = 7.6
@@ -47,7 +48,7 @@ def draw_class_bars(
         InputError: more models than can be told apart.
     """
     colors = colors or model_colors(list(values))
-    groups = [*class_names, *([mean_name] if means else [])]
+    groups = [*map(shorten, class_names), *([mean_name] if means else [])]
     rows = {name: [*own, *([means[name]] if means else [])] for name, own in values.items()}
     # A gap of one and a half bars between groups; the mean stands a little apart.
     step = len(rows) + 1.5
@@ -61,7 +62,7 @@ def draw_class_bars(
         for number, (name, row) in enumerate(rows.items()):
             places = [top + number + 0.5 for top in tops]
             lengths = [value if math.isfinite(value) else (0.0 if value != value else high) for value in row]
-            axes.barh(places, lengths, height=0.86, color=colors[name], label=shorten(name))
+            axes.barh(places, lengths, height=0.86, color=colors[name], label=legend_name(name))
             for place, value, length in zip(places, row, lengths, strict=True):
                 _write(axes, place, value, length, signed, digits)
         middles = [top + len(rows) / 2 for top in tops]
@@ -76,7 +77,7 @@ def draw_class_bars(
         axes.axvline(0, color=MUTED, linewidth=0.8)
         if reference is not None:
             axes.axvline(reference, color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
-        axes.set_xlabel(unit)
+        axes.set_xlabel(one_line(unit))
         if len(rows) > 1:
             figure.legend(loc="outside lower center", ncols=min(4, len(rows)))
 

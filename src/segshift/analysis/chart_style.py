@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from segshift.errors import InputError
 from segshift.files import atomic_path
 from segshift.pictures import FAINT, INK, PAPER
+from segshift.plain import one_line, visible
 
 # The first model, usually source-only, is gray; the others keep apart also for color-blind readers.
 MODEL_COLORS = ("#8b949e", "#1f6fd6", "#e0781e", "#1a9c77", "#b4459c", "#c9a20a", "#6a50c7", "#c93a3a")
@@ -55,6 +56,8 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "lines.linewidth": 1.8,
+    # A dollar in a name is a dollar.
+    "text.parse_math": False,
     # Equal data give equal SVG files.
     "svg.hashsalt": "segshift",
 }
@@ -92,10 +95,11 @@ def chart(
         figure.get_layout_engine().set(  # type: ignore[union-attr,call-arg]
             rect=(0, 0, 1, 1 - (0.28 + 0.2 * lines) / size_in[1]), w_pad=0.08, h_pad=0.08
         )
-        figure.text(0.1 / size_in[0], 1 - 0.1 / size_in[1], title, size=12.5, weight="bold", va="top")
+        place = 0.1 / size_in[0], 1 - 0.1 / size_in[1]
+        figure.text(*place, one_line(title), size=12.5, weight="bold", va="top")
         if subtitle:
             figure.text(
-                0.1 / size_in[0], 1 - 0.36 / size_in[1], subtitle, size=9, color=MUTED, va="top",
+                0.1 / size_in[0], 1 - 0.36 / size_in[1], visible(subtitle), size=9, color=MUTED, va="top",
                 linespacing=1.4,
             )  # fmt: skip
         yield figure, [list(row) for row in axes]
@@ -118,5 +122,12 @@ def model_colors(names: Sequence[str]) -> dict[str, str]:
 
 
 def shorten(name: str, length: int = 34) -> str:
-    """A name for a legend or a title; the end of a long one stays, because it is what differs."""
+    """A name for a title or a tick, in one line; the end of a long one stays, because it is what differs."""
+    name = one_line(name)
     return name if len(name) <= length else "…" + name[1 - length :]
+
+
+def legend_name(name: str, length: int = 34) -> str:
+    """`shorten` for a legend, out of which matplotlib leaves what begins with an underscore."""
+    shown = shorten(name, length)
+    return f"\N{ZERO WIDTH SPACE}{shown}" if shown.startswith("_") else shown

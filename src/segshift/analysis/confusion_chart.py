@@ -80,8 +80,8 @@ def _heat_map(
 ) -> None:
     # A logarithm has no place for 0, which is not the same as a class without pixels.
     axes.imshow(np.maximum(shares, _FAINTEST / 10), cmap=_COLORS, norm=norm, aspect="equal")
-    axes.set_xticks(range(len(columns)), columns, rotation=90)
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xticks(range(len(columns)), list(map(shorten, columns)), rotation=90)
+    axes.set_yticks(range(len(rows)), list(map(shorten, rows)))
     axes.tick_params(length=0, labelsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")

@@ -8,7 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from segshift.analysis.chart_style import DOMAIN_COLORS, DOMAINS, MUTED, chart, hex_color, shorten
+from segshift.analysis.chart_style import (
+    DOMAIN_COLORS,
+    DOMAINS,
+    MUTED,
+    chart,
+    hex_color,
+    legend_name,
+    shorten,
+)
 from segshift.analysis.embedding import LEVELS, NO_CLASS, Level, Points
 from segshift.pictures import Palette
 
@@ -60,7 +68,9 @@ def draw_embedding(path: Path, found: Mapping[str, Embedded], classes: Palette, 
                 _handle(f"{domain} image", color, index == 0)
                 for index, (domain, color) in enumerate(zip(DOMAINS, DOMAIN_COLORS, strict=True))
             ]
-        handles += [_handle(classes.names[c], hex_color(classes.palette[c]), True) for c in shown]
+        handles += [
+            _handle(legend_name(classes.names[c]), hex_color(classes.palette[c]), True) for c in shown
+        ]
         figure.legend(handles=handles, loc="outside lower center", ncols=columns, handletextpad=0.2)
 
 

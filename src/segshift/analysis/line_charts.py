@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
-from segshift.analysis.chart_style import MODEL_COLORS, MUTED, chart, model_colors, shorten
+from segshift.analysis.chart_style import MODEL_COLORS, MUTED, chart, legend_name, model_colors, shorten
 from segshift.analysis.retrieval import Retrieval
 
 _MARKS = ("o", "s", "^", "D")
@@ -31,8 +31,8 @@ def draw_retrieval(path: Path, found: Mapping[str, Retrieval], subtitle: str) ->
     pool = first.pool_source + first.pool_target
     ks = np.arange(1, pool + 1)
     sides = (
-        ("target query → source images, |B$_k$|", "target_to_source", "target_map", first.pool_source / pool),
-        ("source query → target images, |A$_k$|", "source_to_target", "source_map", first.pool_target / pool),
+        ("target query → source images, |Bₖ|", "target_to_source", "target_map", first.pool_source / pool),
+        ("source query → target images, |Aₖ|", "source_to_target", "source_map", first.pool_target / pool),
     )
     title = "Cross-domain retrieval: neighbors from the other domain"
     # A line for every legend entry below its axes.
@@ -44,7 +44,7 @@ def draw_retrieval(path: Path, found: Mapping[str, Retrieval], subtitle: str) ->
                 label="domains that cannot be told apart",
             )  # fmt: skip
             for name, one in found.items():
-                label = f"{shorten(name)}  (mAP {100 * getattr(one, score):.1f} %)"
+                label = f"{legend_name(name)}  (mAP {100 * getattr(one, score):.1f} %)"
                 axes.plot(ks, getattr(one, curve), color=colors[name], label=label, clip_on=False)
             axes.set_title(heading)
             axes.set_xlabel("k, neighbors in the pool of both domains")
@@ -83,7 +83,7 @@ def draw_sweep(
             ordered = [value for value in values if line.get(value)]
             at = [places[value] for value in ordered]
             means = [100 * statistics.fmean(line[value]) for value in ordered]
-            axes.plot(at, means, color=color, marker=mark, markersize=5, label=name or None)
+            axes.plot(at, means, color=color, marker=mark, markersize=5, label=legend_name(name, 60) or None)
             spreads = [
                 100 * statistics.stdev(line[value]) if len(line[value]) > 1 else 0.0 for value in ordered
             ]
@@ -95,7 +95,7 @@ def draw_sweep(
                     dots = [100 * score for score in line[value]]
                     axes.scatter([place] * len(dots), dots, s=9, color=color, alpha=0.6, linewidths=0)
         _parameter_axis(axes, values, places, numeric)
-        axes.set_xlabel(parameter)
+        axes.set_xlabel(shorten(parameter, 60))
         axes.set_ylabel("mIoU")
         axes.yaxis.set_major_formatter(PercentFormatter(decimals=1))
         axes.grid(axis="y")

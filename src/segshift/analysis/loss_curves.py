@@ -112,7 +112,8 @@ def _draw(axes: Axes, lines: Curves, smooth: bool) -> None:
             values = _running_mean(values)
         # A single evaluation is a point, not a line.
         mark = _MARKS[round_ % len(_MARKS)] if len(line) == 1 or not smooth else None
-        axes.plot(steps, values, color=color, marker=mark, markersize=3.5, label=name.replace("_", " "))
+        label = shorten(name.replace("_", " "), 60)
+        axes.plot(steps, values, color=color, marker=mark, markersize=3.5, label=label)
     axes.set_xlabel("step")
     axes.grid(axis="y")
     if smooth:

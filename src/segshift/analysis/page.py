@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from segshift.plain import visible
+
 
 def render_template(name: str, *, package: str = "analysis", **values: Any) -> str:
     """A template as text; a value that is missing is an error, text is escaped.
@@ -24,6 +26,8 @@ def render_template(name: str, *, package: str = "analysis", **values: Any) -> s
             [jinja2.PackageLoader("segshift", folder) for folder in dict.fromkeys((package, "analysis"))]
         ),
         autoescape=True,
+        # Templates escape; what no page can hold at all is made visible first.
+        finalize=lambda value: visible(value) if type(value) is str else value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

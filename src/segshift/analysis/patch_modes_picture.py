@@ -17,6 +17,7 @@ from segshift.errors import InputError
 from segshift.files import atomic_path
 from segshift.methods.patch_modes import Patches, PatchModes, Sampling, discover_modes, sample_patches
 from segshift.pictures import INK, PAPER, colorize, legend, present_ids, strip
+from segshift.plain import one_line
 
 Pixels = NDArray[np.uint8]
 
@@ -177,7 +178,7 @@ def _titled(sheet: Image.Image, lines: Sequence[str]) -> Image.Image:
     canvas = Image.new("RGB", (sheet.width, height + sheet.height - margin), PAPER)
     canvas.paste(sheet, (0, height - margin))
     draw = ImageDraw.Draw(canvas)
-    draw.text((margin, margin), lines[0], fill=INK, font=ImageFont.load_default(size=heading))
+    draw.text((margin, margin), one_line(lines[0]), fill=INK, font=ImageFont.load_default(size=heading))
     draw.text(
         (margin, margin + round(1.4 * heading)),
         lines[1],

@@ -4,7 +4,6 @@ import errno
 import sys
 
 import typer
-from rich.markup import escape
 
 from segshift import __version__
 from segshift.cli import (
@@ -23,7 +22,7 @@ from segshift.cli import (
     train,
     use,
 )
-from segshift.cli.output import console
+from segshift.cli.output import complain
 from segshift.errors import InputError, NonFiniteLossError, StoppedError
 
 app = typer.Typer(
@@ -68,18 +67,17 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        console.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        complain("error", str(error))
         sys.exit(2)
     except StoppedError as stop:
         sys.exit(128 + stop.signal_number)
     except NonFiniteLossError as error:
-        console.print(f"[bold red]stopped:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        complain("stopped", str(error))
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        where = escape(str(error.filename or "the output folder"))
-        console.print(f"[bold red]error:[/] {where}: the disk is full; free some space", soft_wrap=True)
+        complain("error", f"{error.filename or 'the output folder'}: the disk is full; free some space")
         sys.exit(1)

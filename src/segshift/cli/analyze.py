@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segshift.cli.arguments import split_names
-from segshift.cli.output import console, counting, print_json, results
+from segshift.cli.output import console, counting, print_json, results, working
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -72,14 +72,14 @@ def analyze(
         for name, used in zip(captions(checkpoints), seen, strict=True)
     ]
     models = dict(zip(names, map(load, checkpoints), strict=True))
-    with console.status("analyzing") as status:
+    with working("analyzing") as show:
         document = analyze_models(
             models,
             *splits,
             out,
             settings,
             unseen=third,
-            progress=counting(status),
+            progress=counting(show),
         )
     document = {
         "checkpoints": {name: str(path) for name, path in zip(models, checkpoints, strict=True)},
@@ -107,7 +107,6 @@ def _print(document: dict[str, Any], out: Path) -> None:
 
 def _summary_table(document: dict[str, Any]) -> "Table":
     """One row per model with the one number of each analysis."""
-    from rich.markup import escape
     from rich.table import Table
 
     from segshift.evaluation import percent
@@ -133,22 +132,21 @@ def _summary_table(document: dict[str, Any]) -> "Table":
     for heading in columns:
         table.add_column(heading, justify="right")
     for name in document["models"]:
-        table.add_row(escape(name), *(cell(name) for cell in columns.values()))
+        table.add_row(name, *(cell(name) for cell in columns.values()))
     return table
 
 
 def _unseen_table(document: dict[str, Any]) -> "Table":
     """IoU on the third domain: a row per class, a column per model."""
-    from rich.markup import escape
     from rich.table import Table
 
     from segshift.evaluation import percent
 
     unseen = document["analyses"]["unseen"]
-    table = Table(title=f"unseen domain: {escape(unseen['data'])}, IoU in %")
+    table = Table(title=f"unseen domain: {unseen['data']}, IoU in %")
     table.add_column("class")
     for name in unseen["iou"]:
-        table.add_column(escape(name), justify="right")
+        table.add_column(name, justify="right")
     for class_name in unseen["scored_classes"]:
         table.add_row(class_name, *(percent(one["classes"][class_name]) for one in unseen["iou"].values()))
     table.add_row("mIoU", *(percent(one["miou"]) for one in unseen["iou"].values()), style="bold")

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.box import SIMPLE
 from rich.columns import Columns
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from segshift.cli.data_init import init_dataset
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import print_json, results, working
 from segshift.cli.patch_modes import patch_modes
 from segshift.cli.prepare import prepare_dataset
 from segshift.cli.translate import translate_dataset
-from segshift.plain import say
+from segshift.plain import say, visible
 
 if TYPE_CHECKING:
     from segshift.data.check import CheckReport, SplitReport
@@ -54,9 +54,7 @@ def list_datasets(as_json: Json = False) -> None:
     table.add_column("classes", justify="right")
     table.add_column("what it is")
     for entry in entries:
-        table.add_row(
-            escape(entry.argument.partition("[")[0]), str(entry.classes.count), escape(entry.description)
-        )
+        table.add_row(entry.argument.partition("[")[0], str(entry.classes.count), entry.description)
     table.add_row("FILE.yaml", "", "your own images; to write it: segshift data init DIR")
     results.print(table)
     say(results, "Where to get one, its license, folder tree and splits: segshift data show NAME")
@@ -107,7 +105,7 @@ def show_dataset(
         ("described in", facts["yaml"]),
     ):
         if value:
-            table.add_row(title, escape(value))
+            table.add_row(title, value)
     results.print(table)
     if spec is None:
         say(results, f"splits: {', '.join(entry.splits)}")
@@ -144,10 +142,10 @@ def check_dataset(
     from segshift.data.check import check
     from segshift.data.contact_sheet import contact_sheet
 
-    with console.status("reading") as status:
+    with working("reading") as show:
         report = check(
             data,
-            progress=lambda done, total: status.update(f"reading {done} of {total}"),
+            progress=lambda done, total: show(f"reading {done} of {total}"),
             maps=html is not None,
         )
     if html is not None:
@@ -216,9 +214,8 @@ def _print_report(report: "CheckReport") -> None:
     problems = list({(problem.severity, problem.message): problem for problem in report.problems}.values())
     for problem in problems[:_SHOWN_PROBLEMS]:
         color = "red" if problem.severity == "error" else "yellow"
-        results.print(
-            f"[{color}]{problem.severity}[/] {escape(problem.message)}", highlight=False, soft_wrap=True
-        )
+        line = Text.assemble((problem.severity, color), " ", visible(problem.message))
+        results.print(line, soft_wrap=True)
     rest = len(problems) - _SHOWN_PROBLEMS
     if rest > 0:
         results.print(f"and {rest} more; --json lists them all")
@@ -229,12 +226,12 @@ def _print_report(report: "CheckReport") -> None:
 def _split_table(report: "CheckReport", split: "SplitReport") -> Table:
     # In columns, since running text would be broken between a number and its "%".
     sizes = Columns([f"{w}x{h} ({count})" for (w, h), count in split.sizes.items()], padding=(0, 2))
-    table = Table(title=escape(f"{report.dataset} {split.name}"), title_justify="left", show_header=False)
+    table = Table(title=f"{report.dataset} {split.name}", title_justify="left", show_header=False)
     table.add_row("images", f"{split.images}, {split.pairs} with label")
     table.add_row("sizes", sizes)
     if split.class_frequencies is not None:
         listed = sorted(split.class_frequencies.items(), key=lambda item: -item[1])
-        shares = [f"{escape(name)} {100 * share:.2f} %" for name, share in listed]
+        shares = [f"{name} {100 * share:.2f} %" for name, share in listed]
         table.add_row("classes", Columns(shares, padding=(0, 2)))
     if split.ignored_share is not None:
         table.add_row("ignored", f"{100 * split.ignored_share:.2f} % of the label pixels")

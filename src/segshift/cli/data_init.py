@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import console, print_json, results, working
 from segshift.plain import say
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def init_dataset(
         raise InputError(f"--out {path}: a data set's file ends in .yaml; name it {path.name}.yaml")
     if path.exists() and not force:
         raise InputError(f"{path} is there already; name another file with --out, or overwrite with --force")
-    with console.status(f"looking through {escape(str(folder))}"):
+    with working(f"looking through {folder}"):
         found = explore(folder, f"{path.stem}_lists", classes)
     interactive = not as_json and classes is None and sys.stdin.isatty() and found.values is not None
     if interactive:
@@ -72,7 +71,7 @@ def _show_values(found: "Found", where: Console) -> None:
         table.add_column("files", justify="right")
         table.add_column("class")
         for value, share, in_files, name in rows:
-            table.add_row(value, share, in_files, escape(name))
+            table.add_row(value, share, in_files, name)
         where.print(table)
     say(where, found.meaning.reason)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segshift.cli.arguments import parse_seeds, split_names, whole_numbers
-from segshift.cli.output import console, counting, print_json, results
+from segshift.cli.output import console, counting, print_json, results, working
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -87,14 +87,14 @@ def diagnose(
     )
     splits = (resolve(source, "train", labels="optional"), resolve(target, "train", labels="optional"))
     _check_writable(out)
-    with console.status("diagnosing") as status:
+    with working("diagnosing") as show:
         document = diagnose_domains(
             *splits,
             out,
             settings,
             classes=_classes(classes),
             model=None if model is None else load(model),
-            progress=counting(status),
+            progress=counting(show),
         )
     document = {"data": [source, target], "model": None if model is None else str(model), **document}
     advice = document["recommendation"]

@@ -3,10 +3,10 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import print_json, results, working
 
 _COLORS = {"ok": "green", "failed": "red", "declared": "yellow", "skipped": "dim"}
 
@@ -24,18 +24,18 @@ def doctor(
     from segshift.engine.presets import load_recipe
 
     loaded = load_recipe(recipe, set_ or [])
-    with console.status("examining"):
+    with working("examining"):
         examinations = examine(loaded)
     if as_json:
         print_json([examination.to_dict() for examination in examinations])
     for examination in [] if as_json else examinations:
-        table = Table(title=escape(examination.name), title_justify="left", show_header=False)
+        table = Table(title=examination.name, title_justify="left", show_header=False)
         for schedule in dict.fromkeys(examination.schedules):
             steps = [str(i) for i, one in enumerate(examination.schedules) if one == schedule]
             table.add_row("schedule", "", f"{' '.join(schedule)}  (steps {', '.join(steps)})")
         for finding in examination.findings:
-            verdict = f"[{_COLORS[finding.verdict]}]{finding.verdict}[/]"
-            table.add_row(finding.check, verdict, escape(finding.detail))
+            verdict = Text(finding.verdict, _COLORS[finding.verdict])
+            table.add_row(finding.check, verdict, finding.detail)
         results.print(table)
     if not all(examination.healthy for examination in examinations):
         raise typer.Exit(1)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from segshift.cli.evaluation_report import Format, print_report
-from segshift.cli.output import console
+from segshift.cli.output import console, working
 from segshift.cli.use import parse_size
 from segshift.errors import InputError
 from segshift.files import write_json
@@ -162,12 +161,8 @@ def _of_predictions(
 @contextmanager
 def _progress(caption: str) -> Iterator[Callable[[int, int], None]]:
     """A line on stderr that counts images."""
-    with console.status(f"evaluating {escape(caption)}") as status:
-
-        def show(done: int, total: int) -> None:
-            status.update(f"evaluating {escape(caption)}: {done} of {total} images")
-
-        yield show
+    with working(f"evaluating {caption}") as show:
+        yield lambda done, total: show(f"evaluating {caption}: {done} of {total} images")
 
 
 def _compare(found: "dict[str, EvaluationResult]") -> "PairedComparison":

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from segshift.cli.output import console, print_json, results
 from segshift.plain import say
 
@@ -55,9 +53,8 @@ def print_report(
         results.print(single_table(result))
         stream = results
     else:
-        escaped = {escape(caption): result for caption, result in found.items()}
-        results.print(summary_table(escaped, escape(f"{where} ({document['images']} images), in %")))
-        for table in class_tables(escaped, results.width):
+        results.print(summary_table(found, f"{where} ({document['images']} images), in %"))
+        for table in class_tables(found, results.width):
             results.print(table)
         stream = results
     for line in _remarks(found):
@@ -99,7 +96,7 @@ def _print_comparison(comparison: "PairedComparison", names: list[str], table: b
     stream = results if table else console
     a, b = names
     if table:
-        listed = Table(title=escape(f"{b} minus {a}, points"))
+        listed = Table(title=f"{b} minus {a}, points")
         listed.add_column("class", no_wrap=True)
         listed.add_column("difference", justify="right")
         listed.add_column(f"{100 * comparison.level:.0f} % interval", justify="right")

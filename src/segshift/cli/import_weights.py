@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import print_json, results, working
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -42,7 +42,7 @@ def import_weights(
         raise InputError(f"--out {out}: model files end in .safetensors; write --out {out.stem}.safetensors")
     size = parse_size(input_size, "--input-size")
     named = parse_classes(classes)
-    with console.status(f"importing {file}"):
+    with working(f"importing {file}"):
         segmenter = import_checkpoint(file, chosen, named, all_branches=all_branches, input_size=size)
         segmenter.save(out)
     config = segmenter.config

@@ -3,25 +3,36 @@
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.status import Status
+from rich.text import Text
 
 from segshift.files import json_ready
+from segshift.plain import Terminal, one_line, visible
 
 # Under a launcher every process runs the command, and one of them speaks.
 _SILENT = os.environ.get("RANK", "0") != "0"
-# No emoji: rich would turn the `:train:` of a dataset argument into a tram.
-console = Console(stderr=True, emoji=False, quiet=_SILENT)
-results = Console(emoji=False, quiet=_SILENT)
+console = Terminal(stderr=True, quiet=_SILENT)
+results = Terminal(quiet=_SILENT)
 
 
-def counting(status: Status) -> Callable[[str, int, int], None]:
-    """A progress callback that shows what is being done, and how much of it is, in a status line."""
-    # A bracket would open a style.
-    return lambda what, done, total: status.update(f"{what.replace('[', '(')}: {done} of {total}")
+@contextmanager
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """A line on stderr that says what is being done, while it is; call what is yielded to change it."""
+    with console.status(Text(visible(what))) as status:
+        yield lambda text: status.update(Text(visible(text)))
+
+
+def counting(show: Callable[[str], None]) -> Callable[[str, int, int], None]:
+    """A progress callback that shows what is being done, and how much of it is, in `working`'s line."""
+    return lambda what, done, total: show(f"{what}: {done} of {total}")
+
+
+def complain(word: str, text: str) -> None:
+    """One line on stderr that begins with `word` in red."""
+    console.print(Text.assemble((f"{word}:", "bold red"), " ", one_line(text)), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import print_json, results, working
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -35,7 +35,7 @@ def patch_modes(
     if width % 2 or height % 2:
         raise InputError(f"--patch {patch}: a patch is cut into 2 x 2 cells; give even numbers")
     split = resolve(data, "train")
-    with console.status("clustering patches"):
+    with working("clustering patches"):
         report = report_modes(
             split,
             Patches(height, width, split.classes.count),

@@ -4,8 +4,8 @@ import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from segshift.cli.output import print_json, results
 from segshift.errors import InputError
@@ -51,15 +51,15 @@ def list_presets(
         return
     groups = sorted({recipe.group for recipe in loaded.values()}, key=lambda group: (group != _SMALL, group))
     for group in groups:
-        note = "" if group == _SMALL else "  [dim]with the mIoU that the paper reports, * over 13 classes[/]"
-        results.print(f"\n[bold]{escape(group)}[/]{note}")
+        note = "" if group == _SMALL else "  with the mIoU that the paper reports, * over 13 classes"
+        results.print(Text.assemble("\n", (group, "bold"), (note, "dim")))
         table = Table(box=None, show_header=False)
         table.add_column(no_wrap=True)
         table.add_column(style="dim")
         table.add_column()
         for name, recipe in loaded.items():
             if recipe.group == group:
-                table.add_row(name, _short(recipe), escape(recipe.description))
+                table.add_row(name, _short(recipe), recipe.description)
         results.print(table)
     results.print(
         "\n`segshift presets show NAME` prints one with its paper, table and deviations", style="dim"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segshift.cli.arguments import split_names
-from segshift.cli.output import console, counting, print_json, results
+from segshift.cli.output import console, counting, print_json, results, working
 from segshift.errors import InputError
 from segshift.plain import say, size_in_words
 
@@ -93,7 +93,7 @@ def report(
             "--seed": (seed, 0),
         },
     )
-    with console.status("reading the runs") as status:
+    with working("reading the runs") as show:
         made = build_report(
             dict(zip(captions(folders), folders, strict=True)),
             settings,
@@ -101,9 +101,9 @@ def report(
             target=None if target is None else resolve(target, "val", labels="optional"),
             title=title,
             command=command,
-            progress=counting(status),
+            progress=counting(show),
         )
-        status.update("writing the page")
+        show("writing the page")
         with _writing(out):
             write_report(out, made)
     written = out.stat().st_size
@@ -154,7 +154,6 @@ def _command(runs: list[Path], options: dict[str, tuple[Any, Any]]) -> str:
 
 
 def _table(made: "Report") -> "Table":
-    from rich.markup import escape
     from rich.table import Table
 
     from segshift.evaluation import percent
@@ -168,7 +167,7 @@ def _table(made: "Report") -> "Table":
         table.add_column("verdict", overflow="fold")
     for run in made.runs:
         cells = [
-            escape(run.name) + (" (uses target labels)" if run.uses_target_labels else ""),
+            run.name + (" (uses target labels)" if run.uses_target_labels else ""),
             "n/a" if run.result is None else percent(run.result.miou),
         ]
         table.add_row(*cells, *(_gain(run) if len(made.runs) > 1 else ()))

@@ -7,7 +7,7 @@ import typer
 
 from segshift.cli.arguments import parse_seeds
 from segshift.cli.output import console, print_json, results
-from segshift.plain import say
+from segshift.plain import markdown_cell, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,22 +66,21 @@ def sweep(
 
 def markdown(found: "SweepResult") -> str:
     """The table for a document."""
-    heading, *rows = _cells(found)
+    heading, *rows = [[markdown_cell(cell) for cell in line] for line in _cells(found)]
     lines = [heading, ["---"] * len(found.swept) + ["---:"] * (len(heading) - len(found.swept)), *rows]
-    return "\n".join("| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines) + "\n"
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def _table(found: "SweepResult") -> "Table":
-    from rich.markup import escape
     from rich.table import Table
 
     heading, *rows = _cells(found)
-    table = Table(title=escape(f"{found.name} on {found.evaluated_on}: mIoU in %"))
+    table = Table(title=f"{found.name} on {found.evaluated_on}: mIoU in %")
     for index, text in enumerate(heading):
-        table.add_column(escape(text), justify="left" if index < len(found.swept) else "right")
+        table.add_column(text, justify="left" if index < len(found.swept) else "right")
     best = found.best()
     for row, cells in zip(found.rows, rows, strict=True):
-        table.add_row(*map(escape, cells), style="bold green" if row is best else None)
+        table.add_row(*cells, style="bold green" if row is best else None)
     return table
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from segshift.engine.health import WINDOW, advise
 from segshift.files import json_ready, write_text
-from segshift.plain import say
+from segshift.plain import say, visible
 
 # Without a terminal a line is printed this often instead of being redrawn.
 _PLAIN_LINE_SECONDS = 15.0
@@ -101,7 +101,7 @@ class ProgressLine:
         self._last_plain = now
         line = self._line(done, now, losses, rates)
         if self._live:
-            self._live.update(Text(line, overflow="ellipsis", no_wrap=True))
+            self._live.update(Text(visible(line), overflow="ellipsis", no_wrap=True))
         else:
             say(self.console, line)
 

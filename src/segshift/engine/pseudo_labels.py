@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from torch import Tensor
 
 from segshift.config import Strict, parse
@@ -29,8 +29,9 @@ from segshift.errors import InputError, StoppedError
 from segshift.evaluation import probabilities
 from segshift.files import atomic_path
 from segshift.folders import MODEL_FILE
+from segshift.making import progress_columns
 from segshift.models.segmenter import Segmenter, load
-from segshift.plain import say
+from segshift.plain import say, visible
 
 # Batches between two savings of the first pass.
 _SAVE_EVERY = 25
@@ -170,15 +171,9 @@ class _Bar:
 
     @contextmanager
     def over(self, what: str, total: int, done: int) -> Iterator[Any]:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
         hidden = not self.console.is_terminal
-        with Progress(*columns, console=self.console, transient=True, disable=hidden) as bar:
-            task = bar.add_task(f"{self.title}: {what}", total=total, completed=done)
+        with Progress(*progress_columns(), console=self.console, transient=True, disable=hidden) as bar:
+            task = bar.add_task(visible(f"{self.title}: {what}"), total=total, completed=done)
             yield lambda count: bar.advance(task, count)
 
 

@@ -3,21 +3,14 @@
 import csv
 import io
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 from segshift.evaluation.result import EvaluationResult
 from segshift.evaluation.table import class_captions, class_scores, percent, same_classes, summary_scores
+from segshift.plain import csv_cell, latex, markdown_cell
 
 TableFormat = Literal["md", "csv", "latex"]
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-}
 
 
 def format_results(results: Mapping[str, EvaluationResult], style: TableFormat) -> str:
@@ -56,13 +49,13 @@ def _scores(result: EvaluationResult, summary: list[str]) -> list[float]:
 
 def _markdown(results: Mapping[str, EvaluationResult]) -> str:
     classes, summary = _columns(results)
-    captions = [name.replace("*", r"\*") for name in (*classes, *summary)]
+    captions = [markdown_cell(name) for name in (*classes, *summary)]
     lines = [
         f"| model | {' | '.join(captions)} |",
         f"|---|{'---:|' * len(captions)}",
     ]
     for caption, result in results.items():
-        cells = [re.sub(r"([|\\*_`\[\]<>])", r"\\\1", caption), *map(percent, _scores(result, summary))]
+        cells = [markdown_cell(caption), *map(percent, _scores(result, summary))]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -71,10 +64,10 @@ def _csv(results: Mapping[str, EvaluationResult]) -> str:
     classes, summary = _columns(results)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["model", *classes, *summary])
+    writer.writerow(["model", *map(csv_cell, classes), *summary])
     for caption, result in results.items():
         scores = _scores(result, summary)
-        writer.writerow([caption, *("" if math.isnan(score) else repr(score) for score in scores)])
+        writer.writerow([csv_cell(caption), *("" if math.isnan(score) else repr(score) for score in scores)])
     return stream.getvalue()
 
 
@@ -91,19 +84,15 @@ def _latex(results: Mapping[str, EvaluationResult]) -> str:
             for row, value in zip(cells, printed, strict=True):
                 if value == max(printed) > min(printed):
                     row[column] = rf"\textbf{{{row[column]}}}"
-    turned = " & ".join(rf"\rotatebox{{90}}{{{_escape(name)}}}" for name in classes)
+    turned = " & ".join(rf"\rotatebox{{90}}{{{latex(name)}}}" for name in classes)
     lines = [
         r"% \usepackage{booktabs,graphicx}",
         rf"\begin{{tabular}}{{l{'c' * (len(classes) + len(means))}}}",
         r"\toprule",
-        rf"Method & {turned} & {' & '.join(_escape(name) for name in means)} \\",
+        rf"Method & {turned} & {' & '.join(latex(name) for name in means)} \\",
         r"\midrule",
-        *(rf"{_escape(caption)} & {' & '.join(row)} \\" for caption, row in zip(results, cells, strict=True)),
+        *(rf"{latex(caption)} & {' & '.join(row)} \\" for caption, row in zip(results, cells, strict=True)),
         r"\bottomrule",
         r"\end{tabular}",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _escape(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.console import RenderableType
 from rich.table import Table
 
 from segshift.errors import InputError
 from segshift.evaluation.result import EvaluationResult
+from segshift.plain import literal
 
 NOT_AVAILABLE = "n/a"
 _CAPTION_WIDTH = 16
@@ -67,17 +69,17 @@ def iou_table(results: Mapping[str, EvaluationResult], title: str | None = None)
         InputError: no result, or results over different classes.
     """
     columns = same_classes(results)
-    table = Table(title=title)
+    table = Table(title=None if title is None else literal(title))
     table.add_column("class", no_wrap=True)
     for caption in results:
-        table.add_column(caption, justify="right", max_width=_CAPTION_WIDTH, overflow="fold")
+        table.add_column(literal(caption), justify="right", max_width=_CAPTION_WIDTH, overflow="fold")
     listed = [iou_rows(result) for result in columns]
     classes = len(columns[0].scored_names)
     for number, cells in enumerate(zip(*listed, strict=True)):
         if number == classes:
             table.add_section()
         table.add_row(
-            cells[0][0], *(value for _, value in cells), style="bold" if number >= classes else None
+            literal(cells[0][0]), *(value for _, value in cells), style="bold" if number >= classes else None
         )
     return table
 
@@ -116,7 +118,7 @@ def single_table(result: EvaluationResult) -> Table:
     for name, caption, score in zip(
         result.scored_names, class_captions(result), class_scores(result), strict=True
     ):
-        cells = [caption, percent(score)]
+        cells: list[RenderableType] = [literal(caption), percent(score)]
         if outlines is not None:
             cells.append(percent(float(outlines[result.class_names.index(name)])))
         table.add_row(*cells)
@@ -134,13 +136,13 @@ def single_table(result: EvaluationResult) -> Table:
 def summary_table(results: Mapping[str, EvaluationResult], title: str | None = None) -> Table:
     """A row per result and a column per score that is one number, in percent. Raises InputError."""
     same_classes(results)
-    table = Table(title=title)
+    table = Table(title=None if title is None else literal(title))
     table.add_column("model", overflow="fold")
     listed = {caption: summary_scores(result) for caption, result in results.items()}
     for heading in dict.fromkeys(name for scores in listed.values() for name in scores):
         table.add_column(_HEADINGS.get(heading, heading), justify="right", no_wrap=True)
     for caption, scores in listed.items():
-        table.add_row(caption, *(percent(score) for score in scores.values()))
+        table.add_row(literal(caption), *(percent(score) for score in scores.values()))
     return table
 
 
