@@ -2,16 +2,52 @@
 
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from segshift.errors import InputError
+
 
 def cache_root() -> Path:
     """The folder of what can be made again: $SEGSHIFT_CACHE, or ~/.cache/segshift."""
     return Path(os.environ.get("SEGSHIFT_CACHE") or Path.home() / ".cache" / "segshift")
+
+
+_SPECIAL = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def refuse_special(path: Path) -> None:
+    """Raises InputError for a pipe, socket or device, whose opening or reading may never end.
+
+    What is missing or a folder is left to the reader, who says more about it.
+
+    Raises:
+        OSError: the path cannot be looked at.
+    """
+    mode = path.stat().st_mode
+    kind = next((name for test, name in _SPECIAL if test(mode)), None)
+    if kind is not None:
+        raise InputError(f"{path}: is {kind}, not a regular file; give a file, or take it out of the folder")
+
+
+def read_text(path: Path) -> str:
+    """The text (UTF-8, a byte-order mark left out) of a file that a user named.
+
+    Raises:
+        InputError: a pipe, socket or device.
+        OSError, UnicodeDecodeError: it cannot be read.
+    """
+    refuse_special(path)
+    return path.read_text(encoding="utf-8-sig")
 
 
 @contextmanager

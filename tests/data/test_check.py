@@ -64,7 +64,7 @@ def test_every_bad_file_is_listed(tmp_path: Path) -> None:
     save(mask / "003_id.png", ids(0, width=5))
     (mask / "004_id.png").unlink()
     save(mask / "005_id.png", np.full((HEIGHT, WIDTH), 77, np.uint8))
-    save(rgb / "006.png", np.zeros((HEIGHT, WIDTH), np.uint16))
+    Image.fromarray(np.zeros((HEIGHT, WIDTH), np.float32)).save(rgb / "006.png", format="TIFF")
     truncated(mask / "006_id.png", color=False)
     report = check(str(yaml))
     errors = messages(report, "error")
@@ -75,7 +75,7 @@ def test_every_bad_file_is_listed(tmp_path: Path) -> None:
         "mask/train/003_id.png": "5 x 8 pixels",
         "rgb/train/004.png": "no label",
         "mask/train/005_id.png": "id 77",
-        "rgb/train/006.png": "16-bit",
+        "rgb/train/006.png": "mode F",
         "mask/train/006_id.png": "truncated",
     }
     assert len(errors) == len(expected)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from segshift.data.dataset import Collated, Item, SampleError, SegmentationDataset, collate
@@ -117,7 +118,7 @@ def bad_files(folder: Path) -> dict[str, list[str]]:
     return {
         "truncated image": [str(image), "truncated"],
         "truncated label": [str(label), "truncated"],
-        "16-bit image": [str(image), "16-bit"],
+        "float image": [str(image), "mode F"],
         "alpha": [str(image), "transparency"],
         "bomb": [str(image), "100000 x 100000"],
         "label of another size": [str(label), str(image), "7 x 8 pixels", "12 x 8"],
@@ -132,8 +133,8 @@ def spoil(folder: Path, how: str) -> None:
         truncated(image)
     elif how == "truncated label":
         truncated(label, color=False)
-    elif how == "16-bit image":
-        save(image, np.zeros((HEIGHT, WIDTH), np.uint16))
+    elif how == "float image":
+        Image.fromarray(np.zeros((HEIGHT, WIDTH), np.float32)).save(image, format="TIFF")
     elif how == "alpha":
         save(image, np.zeros((HEIGHT, WIDTH, 4), np.uint8))
     elif how == "bomb":

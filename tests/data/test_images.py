@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from segshift.data import images
-from segshift.data.images import orientation, read_image, read_label
+from segshift.data import containers
+from segshift.data.containers import read_header
+from segshift.data.images import read_image
+from segshift.data.label_files import read_label
 from segshift.errors import InputError
 from tests.data.files import assert_one_line, huge_png, ids, pixels, png, save, truncated
 
@@ -60,33 +62,17 @@ def test_damage_is_one_line_or_harmless(
                 assert_one_line(error, str(path))
 
 
-def test_sixteen_bit_images_are_refused(tmp_path: Path) -> None:
-    grey = save(tmp_path / "grey.png", np.zeros((4, 4), np.uint16))
-    color = png(tmp_path / "color.png", bytes(4 * 4 * 6), 4, 4, 16, 2)
-    for path in (grey, color):
-        with pytest.raises(InputError) as caught:
-            read_image(path)
-        assert_one_line(caught.value, str(path), "16-bit", "8-bit RGB")
-
-
-def test_images_with_alpha_are_refused(tmp_path: Path) -> None:
+def test_images_with_a_transparent_pixel_are_refused(tmp_path: Path) -> None:
     for name, mode in (("a.png", "RGBA"), ("b.png", "LA")):
         path = tmp_path / name
         Image.new(mode, (4, 4)).save(path)
         with pytest.raises(InputError) as caught:
             read_image(path)
-        assert_one_line(caught.value, str(path), "transparency", "without alpha")
+        assert_one_line(caught.value, str(path), "transparency", "100.0%", "without alpha")
     palette = Image.new("P", (4, 4))
     palette.save(tmp_path / "c.png", transparency=0)
     with pytest.raises(InputError, match="transparency"):
         read_image(tmp_path / "c.png")
-
-
-def test_other_color_models_are_refused(tmp_path: Path) -> None:
-    Image.new("CMYK", (4, 4)).save(tmp_path / "a.jpg")
-    with pytest.raises(InputError) as caught:
-        read_image(tmp_path / "a.jpg")
-    assert_one_line(caught.value, "CMYK", "8-bit RGB")
 
 
 def test_a_png_that_claims_a_huge_size_is_refused_unread(tmp_path: Path) -> None:
@@ -109,7 +95,7 @@ def test_the_limit_does_not_hang_on_pillows(tmp_path: Path, monkeypatch: pytest.
 
 def test_other_formats_are_held_to_the_limit_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "a.jpg", pixels(0))
-    monkeypatch.setattr(images, "MAX_PIXELS", 95)
+    monkeypatch.setattr(containers, "MAX_PIXELS", 95)
     with pytest.raises(InputError) as caught:
         read_image(path)
     assert_one_line(caught.value, "12 x 8")
@@ -148,8 +134,8 @@ def test_pixels_are_used_as_stored_whatever_exif_says(tmp_path: Path) -> None:
     exif[0x0112] = 6
     Image.fromarray(pixels(5)).save(tmp_path / "a.png", exif=exif)
     assert np.array_equal(read_image(tmp_path / "a.png"), pixels(5))
-    assert orientation(tmp_path / "a.png") == 6
-    assert orientation(save(tmp_path / "b.png", pixels(5))) == 1
+    assert read_header(tmp_path / "a.png").orientation == 6
+    assert read_header(save(tmp_path / "b.png", pixels(5))).orientation == 1
 
 
 def test_grey_and_palette_labels_give_their_numbers(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from segshift.data.containers import read_header
 from segshift.data.dataset import check_same_size
 from segshift.data.decoder import UNMAPPED, LabelDecoder
 from segshift.data.finder import Sample
-from segshift.data.images import orientation, read_image
+from segshift.data.images import read_image
 from segshift.data.labels import IGNORE, ClassSet
 from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Split
@@ -154,7 +155,7 @@ def _inspect(sample: Sample, decoder: LabelDecoder, map_classes: int) -> _Findin
     shape = None
     try:
         shape = read_image(sample.image).shape[:2]
-        turned = orientation(sample.image)
+        turned = read_header(sample.image).orientation
         if turned != 1:
             message = (
                 f"{sample.image}: carries the EXIF orientation {turned}, which is not applied: pixels are "

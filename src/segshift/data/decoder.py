@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from segshift.config import Strict, did_you_mean
-from segshift.data.images import LabelKind, read_label
+from segshift.data.label_files import LabelKind, read_label
 from segshift.data.labels import IGNORE, ClassSet, label_map
 from segshift.errors import InputError
 

@@ -6,9 +6,10 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from segshift.data.images import FORMATS, MAX_PIXELS
+from segshift.data.containers import open_picture, read_header
+from segshift.data.sixteen_bits import deep_samples
+from segshift.errors import InputError
 
 Look = Literal["photo", "map"]
 _FEW_VALUES = 256
@@ -27,13 +28,12 @@ class Form:
 def look(path: Path) -> Look | None:
     """A photograph, a label map, or None: unreadable, or it could be either."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.format == "JPEG":
+        with open_picture(path) as (image, header):
+            if header.lossy:
                 return "photo"
-            if image.width * image.height > MAX_PIXELS:
-                return None
-            pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            deep = header.bits > 8 and header.mode != "I"
+            pixels = deep_samples(path, image, header) if deep else np.asarray(image)
+    except InputError:
         return None
     if pixels.ndim == 3 and pixels.shape[2] == 2:
         pixels = pixels[..., 0]
@@ -49,12 +49,10 @@ def look(path: Path) -> Look | None:
 def form(path: Path) -> Form | None:
     """How a file stores its values; None if it cannot be opened."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            header = path.open("rb").read(26)
-            deep = header[:4] == b"\x89PNG" and header[24] == 16
-            return Form(image.mode, deep or image.mode.startswith("I"))
-    except (OSError, SyntaxError, ValueError, IndexError, Image.DecompressionBombError):
+        header = read_header(path)
+    except InputError:
         return None
+    return Form(header.mode, header.bits > 8)
 
 
 def _as_numbers(pixels: NDArray[np.generic]) -> NDArray[np.int64]:

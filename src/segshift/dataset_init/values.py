@@ -3,15 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from segshift.data.images import FORMATS, LabelKind, read_label
+from segshift.data.containers import open_picture, read_header
+from segshift.data.label_files import LabelKind, read_label
 from segshift.dataset_init.contents import form
 from segshift.errors import InputError
 
@@ -133,9 +134,9 @@ def _kind(labels: Sequence[Path]) -> tuple[LabelKind, int | None, list[str]]:
 
 def _open(path: Path) -> NDArray[Any] | None:
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_picture(path) as (image, _):
             return np.asarray(image)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except InputError:
         return None
 
 
@@ -161,12 +162,12 @@ def _palettes_differ(labels: Sequence[Path]) -> bool:
 
 def _used_palette(path: Path) -> dict[int, tuple[int, int, int]]:
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            if image.mode != "P":
+        with open_picture(path) as (image, header):
+            if header.mode != "P":
                 return {}
             flat = image.getpalette() or []
             used = np.unique(np.asarray(image))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except InputError:
         return {}
     return {
         int(index): (flat[3 * index], flat[3 * index + 1], flat[3 * index + 2])
@@ -192,12 +193,9 @@ def _read(pair: tuple[Path, Path], kind: LabelKind, channel: int | None) -> _Rea
     heights = np.repeat((np.arange(raw.shape[0]) + 0.5) / raw.shape[0], raw.shape[1])
     rows = np.bincount(inverse.ravel(), weights=heights, minlength=values.size)
     same = True
-    try:
-        with Image.open(image, formats=FORMATS) as opened:
-            same = opened.size == (raw.shape[1], raw.shape[0])
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        # The check that follows lists unreadable images.
-        pass
+    # The check that follows lists unreadable images.
+    with suppress(InputError):
+        same = read_header(image).size == (raw.shape[1], raw.shape[0])
     found = [(int(v), int(n), float(r)) for v, n, r in zip(values, counts, rows, strict=True)]
     palette = _used_palette(label) if kind == "ids" else {}
     return _Read(found[: 16 * MOST_VALUES], same, palette)

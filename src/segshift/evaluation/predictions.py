@@ -1,17 +1,16 @@
 """Evaluate a folder of prediction PNGs that some other program wrote."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from segshift.data.containers import open_picture
 from segshift.data.decoder import LabelDecoder
-from segshift.data.images import read_label
+from segshift.data.label_files import read_label
 from segshift.data.labels import IGNORE, ClassSet, class_mapping, class_set, class_set_names
 from segshift.data.spec import Split
 from segshift.errors import InputError
@@ -174,10 +173,10 @@ def _read_ids(path: Path, decoder: LabelDecoder, channel: int | None = None) -> 
     try:
         return read_label(path, TRAIN_IDS, channel)
     except InputError:
-        with suppress(OSError), Image.open(path) as image:
-            if len(image.getbands()) > 1 and image.format == "PNG":
+        with open_picture(path) as (image, header):
+            if len(image.getbands()) > 1 and header.container == "PNG":
                 remedy = "give the PNGs of one channel that hold the ids (segshift predict: NAME_label.png)"
                 if decoder.kind == "rgb":
                     remedy += f", or say --prediction-ids {LABEL_IDS} if its colors are those of the labels"
-                raise InputError(f"{path}: is a color image ({image.mode}), not ids; {remedy}") from None
+                raise InputError(f"{path}: is a color image ({header.mode}), not ids; {remedy}") from None
         raise
