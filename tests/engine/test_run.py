@@ -1,11 +1,15 @@
 """Whole runs: folders, stages, saved recipes, the oracle, bad recipes."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from segshift.data.labels import class_set
+from segshift.data.resolve import classes_of
+from segshift.engine.datasets import resolve_domains
 from segshift.engine.presets import load_recipe
 from segshift.engine.trainer import Trainer
 from segshift.errors import InputError, StoppedError
@@ -54,6 +58,39 @@ def test_the_oracle_trains_on_target_labels_and_says_so(
     other = toy_recipe(toy_target, toy_target, source={"dataset": str(toy_target)})
     run(other, tmp_path / "supervised")
     assert_same_bits(weights(tmp_path / "run"), weights(tmp_path / "supervised"))
+
+
+def test_an_oracle_needs_no_source(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
+    run(toy_recipe(toy_source, toy_target, oracle=True), tmp_path / "with")
+    without = toy_recipe(toy_source, toy_target, oracle=True, source={"dataset": None})
+    results = run(without, tmp_path / "without")
+    assert results["source"] == results["target"] == "toy train (6 images)"
+    assert_same_bits(weights(tmp_path / "with"), weights(tmp_path / "without"))
+
+
+@pytest.mark.parametrize("classes", [None, ["box", "ground", "sky"]])
+def test_an_oracle_takes_only_the_classes_of_a_source_that_is_not_there(
+    tmp_path: Path, toy_source: Path, toy_target: Path, classes: list[str] | None
+) -> None:
+    shutil.copy(toy_source, tmp_path / "source.yaml")
+    whole = toy_recipe(tmp_path / "source.yaml", toy_target, oracle=True, classes=classes)
+    lines = [line for line in toy_source.read_text().splitlines() if not line.startswith("root:")]
+    (tmp_path / "source.yaml").write_text("\n".join([*lines, f"root: {tmp_path / 'nowhere'}"]))
+    domains = resolve_domains(whole)
+    assert domains.classes.names == tuple(classes or ("sky", "ground", "box"))
+    assert domains.source == domains.target
+    with pytest.raises(InputError):
+        resolve_domains(whole.model_copy(update={"oracle": False}))
+
+
+def test_an_oracle_with_a_public_source_needs_no_folder_of_it(toy_target: Path) -> None:
+    recipe = toy_recipe(Path("gta5"), toy_target, oracle=True, classes=None)
+    with pytest.raises(InputError, match=r"gta5 and toy:train: .*different classes"):
+        resolve_domains(recipe)
+    for name in ("gta5", "gta5:/nowhere:train", "city:game,size=64x48,count=6", "city:dusk:val"):
+        assert classes_of(name).names == class_set("cityscapes19").names
+    with pytest.raises(InputError, match="'gta6' is no data set; did you mean `gta5`"):
+        classes_of("gta6")
 
 
 @pytest.mark.parametrize(

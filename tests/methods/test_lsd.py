@@ -51,7 +51,13 @@ def small_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
     return labels[:, rows][:, :, columns]
 
 
-def play_by_hand(method: LSD, batches: list[Batch], weights_: dict[str, float], skips: bool) -> None:
+def play_by_hand(
+    method: LSD,
+    batches: list[Batch],
+    weights_: dict[str, float],
+    skips: bool,
+    auxiliary_images: str = "real",
+) -> None:
     """Three losses, three calls of autograd.grad, each on networks as they are by then."""
     segmenter, generator, discriminator = method.segmenter, method.generator, method.discriminator
     assert generator is not None
@@ -86,7 +92,11 @@ def play_by_hand(method: LSD, batches: list[Batch], weights_: dict[str, float], 
         fakes = paint(source)[0].detach(), paint(target)[0].detach()
         real = discriminator(source)
         loss = domain(real, 0) + domain(discriminator(fakes[0]), 1) + domain(discriminator(target), 2)
-        loss = loss + domain(discriminator(fakes[1]), 3) + classes(real, labels)
+        loss = loss + domain(discriminator(fakes[1]), 3)
+        if auxiliary_images != "generated":
+            loss = loss + classes(real, labels)
+        if auxiliary_images != "real":
+            loss = loss + classes(discriminator(fakes[0]), labels)
         move("discriminator", loss)
 
         fake_source, fake_target = paint(source)[0], paint(target)[0]
@@ -106,8 +116,10 @@ def play_by_hand(method: LSD, batches: list[Batch], weights_: dict[str, float], 
         move("segmenter", loss + weights_["domain_weight"] * game)
 
 
-@pytest.mark.parametrize("skips", [False, True])
-def test_a_step_equals_one_written_by_hand(skips: bool) -> None:
+@pytest.mark.parametrize(
+    ("skips", "auxiliary_images"), [(False, "real"), (True, "real"), (False, "generated"), (True, "both")]
+)
+def test_a_step_equals_one_written_by_hand(skips: bool, auxiliary_images: str) -> None:
     # Weights far above the paper's, so that a loss that does nothing cannot pass.
     weights_: dict[str, Any] = {
         "label_weight": 3.0,
@@ -115,14 +127,14 @@ def test_a_step_equals_one_written_by_hand(skips: bool) -> None:
         "generator_domain_weight": 0.3,
         "generator_label_weight": 0.7,
     }
-    method = lsd(skips=skips, **weights_)
+    method = lsd(skips=skips, auxiliary_images=auxiliary_images, **weights_)
     by_hand = copy.deepcopy(method)
     batches = [batch(step) for step in range(2)]
     movers = optimizers(method.networks())
     for data in batches:
         log = train_step(method, [data], movers)
         assert log.schedule == ["discriminator", "generator", "segmenter"]
-    play_by_hand(by_hand, batches, weights_, skips)
+    play_by_hand(by_hand, batches, weights_, skips, auxiliary_images)
     assert largest_difference(parameters_of(method), parameters_of(by_hand)) < 1e-5
     fresh = parameters_of(lsd(skips=skips, **weights_))
     moved = {
@@ -170,6 +182,25 @@ def test_a_batch_without_labels_is_finite() -> None:
     log = train_step(method, [data], optimizers(method.networks()))
     assert all(torch.isfinite(loss) for loss in log.losses.values())
     assert log.losses["segmenter/supervised"] == 0 and log.losses["discriminator/labels"] == 0
+
+
+@pytest.mark.parametrize(
+    ("auxiliary_images", "expected"),
+    [
+        ("real", {"labels"}),
+        ("generated", {"labels_of_generated"}),
+        ("both", {"labels", "labels_of_generated"}),
+    ],
+)
+def test_the_discriminator_learns_the_classes_of_real_or_generated_images(
+    auxiliary_images: str, expected: set[str]
+) -> None:
+    _, names = losses_of(lsd(auxiliary_images=auxiliary_images))
+    assert {name for name in names if name.startswith("discriminator/labels")} == {
+        f"discriminator/{name}" for name in expected
+    }
+    _, names = losses_of(lsd(auxiliary_images=auxiliary_images, auxiliary_labels=False))
+    assert not [name for name in names if "labels" in name]
 
 
 def losses_of(method: LSD) -> tuple[list[str], set[str]]:

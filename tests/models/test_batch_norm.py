@@ -53,7 +53,7 @@ def test_modes_equal_their_formulas(mode: BatchNormMode) -> None:
     new_mean, new_variance = 0.7 * old_mean + 0.3 * mean, 0.7 * old_variance + 0.3 * unbiased
     used = {
         "batch": (mean, biased),
-        "running": (new_mean, new_variance),
+        "running": (old_mean, old_variance),
         "frozen": (old_mean, old_variance),
     }[mode]
     torch.testing.assert_close(module(x), normalized(x, module, *used))
@@ -97,8 +97,8 @@ def test_two_graphs_can_wait_for_their_backward_passes() -> None:
 
 def test_gradient_of_running_takes_the_averages_as_constants() -> None:
     module, x = norm("running"), torch.randn(2, 3, 4, 4, requires_grad=True)
-    module(x).sum().backward()
     scale = module.weight / (module.get_buffer("running_var") + module.eps).sqrt()
+    module(x).sum().backward()
     torch.testing.assert_close(x.grad, scale.view(1, 3, 1, 1).expand_as(x))
 
 
@@ -129,8 +129,24 @@ def test_modes_hold_inside_a_segmenter_in_training_mode(mode: BatchNormMode) -> 
     trained = segmenter(x).logits
     changed = {key for key, value in segmenter.state_dict().items() if not torch.equal(value, before[key])}
     assert bool(changed) == (mode == "running")
-    # Neither mode normalises with the batch: with the averages as they are now, evaluation gives the same.
+    # Neither mode normalises with the batch: with the averages as they were, evaluation gives the same.
+    segmenter.load_state_dict(before)
     torch.testing.assert_close(segmenter.eval()(x).logits, trained)
+
+
+def test_the_image_at_hand_has_no_part_in_its_own_running_normalisation() -> None:
+    module, x = norm("running"), torch.randn(1, 3, 8, 8)
+    frozen = norm("frozen")(x)
+    assert torch.equal(module(x), frozen)
+    # The next image is normalised with what this one has left behind: momentum 0.3.
+    mean, _, unbiased = statistics(x)
+    old = norm("frozen")
+    used = (
+        0.7 * old.get_buffer("running_mean") + 0.3 * mean,
+        0.7 * old.get_buffer("running_var") + 0.3 * unbiased,
+    )
+    later = torch.randn(1, 3, 8, 8)
+    torch.testing.assert_close(module(later), normalized(later, module, *used))
 
 
 def test_hooks_of_a_deep_copy_act_on_the_copy() -> None:

@@ -20,6 +20,7 @@ DATA_VARIABLE = "SEGSHIFT_DATA"
 """The environment variable of a folder of data sets: `gta5` alone is then `gta5:$SEGSHIFT_DATA/gta5`."""
 
 _YAML = re.compile(r"(?P<path>.*?\.ya?ml)(?::(?P<rest>.*))?", re.DOTALL)
+_NAME = re.compile(r"(?P<path>city:[^,:]*|[^:]*)")
 _SIZE = re.compile(r"(\d+)[xX](\d+)")
 _FORMS = "use NAME:PATH, FILE.yaml or city:STYLE, each with an optional :SPLIT"
 
@@ -214,6 +215,17 @@ def _catalog_files() -> dict[str, Path]:
     # The package is always installed as plain files (its YAML is package data), so a Path is enough.
     folder = Path(str(resources.files("segshift.data").joinpath("catalog")))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def classes_of(argument: str) -> ClassSet:
+    """The classes of a dataset argument, of which neither folder nor images need be there.
+
+    Raises:
+        InputError: no name of `segshift data list`, or whatever an own YAML gets wrong.
+    """
+    own = _YAML.fullmatch(argument)
+    named = _NAME.match(argument) if own is None else own
+    return describe(named["path"] if named else argument).classes
 
 
 def agree(source: Split, target: Split, common: str | list[str] | None) -> ClassSet:

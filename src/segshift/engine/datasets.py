@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from segshift.data.labels import ClassSet
-from segshift.data.resolve import agree, resolve
+from segshift.data.labels import ClassSet, agreed_classes
+from segshift.data.resolve import agree, classes_of, resolve
 from segshift.data.sampling import take_subset
 from segshift.data.spec import LabelUse, Split
 from segshift.engine.recipe import DomainConfig, Recipe
@@ -45,20 +45,30 @@ class Domains:
 def resolve_domains(recipe: Recipe) -> Domains:
     """Find the images of a recipe.
 
+    An oracle's source is the target: of the recipe's own source it only takes the classes' order, so that it
+    can be compared with runs on it; its images need not be there, and it may name none.
+
     Raises:
         InputError: no source, an oracle or method without a target, unequal classes without `classes:`.
     """
-    if recipe.source.dataset is None:
-        raise InputError(f"{recipe.name}: no source images; give --source or set source.dataset")
-    source = take_subset(resolve(recipe.source.dataset, recipe.source.split), recipe.source.subset)
     # Nobody needs label files to adapt to a data set that could have some, or has some.
     target_labels: LabelUse = "needed" if recipe.oracle else "unused"
     target = None
     if recipe.target.dataset is not None:
         found = resolve(recipe.target.dataset, recipe.target.split, labels=target_labels)
         target = take_subset(found, recipe.target.subset)
-    classes = agree(source, target if target is not None else source, recipe.classes)
-    streams = recipe.labelled_streams
+    streams = {"target": recipe.target, **recipe.labelled_streams}
+    if recipe.oracle:
+        if target is None or not target.labelled:
+            raise InputError(f"{recipe.name}: an oracle trains on target labels; give a labelled --target")
+        source, streams["source"] = target, recipe.target
+        classes = _oracle_classes(recipe, target)
+    else:
+        if recipe.source.dataset is None:
+            raise InputError(f"{recipe.name}: no source images; give --source or set source.dataset")
+        source = take_subset(resolve(recipe.source.dataset, recipe.source.split), recipe.source.subset)
+        streams["source"] = recipe.source
+        classes = agree(source, target if target is not None else source, recipe.classes)
     also = {
         name: tuple(
             take_subset(
@@ -67,13 +77,11 @@ def resolve_domains(recipe: Recipe) -> Domains:
             )
             for one in stream.also
         )
-        for name, stream in {"source": recipe.source, "target": recipe.target, **streams}.items()
+        for name, stream in streams.items()
     }
-    if recipe.oracle:
-        if target is None or not target.labelled:
-            raise InputError(f"{recipe.name}: an oracle trains on target labels; give a labelled --target")
-        source, also["source"] = target, also["target"]
-    labelled = {name: _named_split(stream, name, recipe.name) for name, stream in streams.items()}
+    labelled = {
+        name: _named_split(stream, name, recipe.name) for name, stream in recipe.labelled_streams.items()
+    }
     for key, split in [("source", source), *labelled.items()]:
         for one in (split, *also[key]):
             if not one.labelled:
@@ -82,6 +90,16 @@ def resolve_domains(recipe: Recipe) -> Domains:
                     "add `labels:` to that split in the dataset file"
                 )
     return Domains(source, target, evaluation_split(recipe), classes, also, labelled)
+
+
+def _oracle_classes(recipe: Recipe, target: Split) -> ClassSet:
+    named = recipe.source.dataset
+    if named is None or recipe.classes is not None:
+        return agree(target, target, recipe.classes)
+    try:
+        return agreed_classes(classes_of(named), target.classes, None)
+    except InputError as error:
+        raise InputError(f"{named} and {target.title}: {error}") from None
 
 
 def _named_split(stream: DomainConfig, key: str, recipe: str) -> Split:

@@ -37,6 +37,9 @@ class LSDConfig(Strict):
         domain_weight: beta, of the segmenter's two cross-domain losses.
         auxiliary_labels: whether the discriminator tells the classes, too; False is the ablation without
             auxiliary loss.
+        auxiliary_images: which source images the discriminator learns the classes on: real, as in the public
+            code (and in the discriminator's update of section 3.3); generated, as section 3.2 says ("a label
+            map of the generated source image"); or both.
         generator_domain_weight: of the generator's two within-domain losses (public code: 0.1).
         generator_label_weight: of the class loss on reconstructed source images, for the generator (public
             code: 1).
@@ -59,6 +62,7 @@ class LSDConfig(Strict):
     label_weight: float = Field(0.1, ge=0)
     domain_weight: float = Field(0.1, ge=0)
     auxiliary_labels: bool = True
+    auxiliary_images: Literal["real", "generated", "both"] = "real"
     generator_domain_weight: float = Field(1.0, ge=0)
     generator_label_weight: float = Field(0.0, ge=0)
     reconstruction_weight: float = Field(1.0, ge=0)
@@ -187,15 +191,19 @@ class LSD(Method):
     def _discriminator_losses(
         self, batch: Batch, fake_source: Tensor, fake_target: Tensor
     ) -> dict[str, Tensor]:
-        real_source: Judgement = self.discriminator(batch.source_images)
+        source: Judgement = self.discriminator(batch.source_images)
+        painted: Judgement = self.discriminator(fake_source)
         losses = {
-            "source_real": self._gan(real_source, "source_real"),
-            "source_fake": self._gan(self.discriminator(fake_source), "source_fake"),
+            "source_real": self._gan(source, "source_real"),
+            "source_fake": self._gan(painted, "source_fake"),
             "target_real": self._gan(self.discriminator(batch.target_images), "target_real"),
             "target_fake": self._gan(self.discriminator(fake_target), "target_fake"),
         }
-        if real_source.labels is not None:
-            losses["labels"] = self._labels(real_source.labels, batch.source_labels)
+        on = self.config.auxiliary_images
+        if source.labels is not None and on != "generated":
+            losses["labels"] = self._labels(source.labels, batch.source_labels)
+        if painted.labels is not None and on != "real":
+            losses["labels_of_generated"] = self._labels(painted.labels, batch.source_labels)
         return losses
 
     def _generator_losses(

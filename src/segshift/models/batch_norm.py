@@ -30,7 +30,8 @@ def set_batch_norm_mode(module: nn.Module, mode: BatchNormMode, *, affine_traine
     """Decide what the batch norms in `module` do in training mode. In evaluation mode all use the averages.
 
     - `batch`: normalise with the batch's own statistics; the running averages move. (PyTorch's way.)
-    - `running`: the running averages move first, then they normalise.
+    - `running`: the running averages normalise as they are, then they move: the images at hand have no part
+      in their own normalisation ("current batch statistics are not used", Cicek et al., section 4.1).
     - `frozen`: the running averages normalise and stay as they are.
 
     Args:
@@ -49,20 +50,19 @@ def set_batch_norm_mode(module: nn.Module, mode: BatchNormMode, *, affine_traine
 
 
 def _before(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-    if module.training and isinstance(module, _BatchNorm):
-        mode = getattr(module, _MODE)
-        if mode == "running":
-            _update_averages(module, inputs[0])
-        if mode != "batch":
-            # Normalises with the averages; `_after` puts the module back.
-            module.training = False
-            setattr(module, _PAUSED, True)
+    if module.training and getattr(module, _MODE) != "batch":
+        # Normalises with the averages; `_after` puts the module back.
+        module.training = False
+        setattr(module, _PAUSED, True)
 
 
 def _after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
     if getattr(module, _PAUSED):
         module.training = True
         setattr(module, _PAUSED, False)
+        # A pass that failed has no output, and no statistics to remember.
+        if isinstance(module, _BatchNorm) and getattr(module, _MODE) == "running" and output is not None:
+            _update_averages(module, inputs[0])
 
 
 @torch.no_grad()
@@ -76,8 +76,8 @@ def _update_averages(norm: _BatchNorm, x: Tensor) -> None:
     variance, mean = torch.var_mean(x.to(norm.running_mean.dtype), dim=dimensions, correction=1)
     count = norm.num_batches_tracked + 1
     share = 1.0 / float(count) if norm.momentum is None else norm.momentum
-    # New tensors instead of new values: a graph that still waits for its backward pass (the source's, when
-    # the target comes through) holds the averages it was normalised with.
+    # New tensors instead of new values: the graph, which still waits for its backward pass, holds the
+    # averages that it was normalised with.
     norm.running_mean = norm.running_mean.lerp(mean, share)
     norm.running_var = norm.running_var.lerp(variance, share)
     norm.num_batches_tracked = count

@@ -42,7 +42,7 @@ class SegmenterConfig(Strict):
         classifiers: 2 puts two heads of the same kind side by side, and their logits are added (CLAN).
         auxiliary_head: another classifier on the stage before the last.
         batch_norm: what batch norm does in training mode: frozen = running averages normalise and stay;
-            running = they are updated, then normalise; batch = the batch's statistics normalise.
+            running = they normalise, then are updated; batch = the batch's statistics normalise.
         batch_norm_affine: whether batch norm's scales and offsets are trained or frozen.
         head_dilations: of the deeplab_v2 classifier's parallel convolutions.
         skip_factors: what fcn8s multiplies the features at strides 8 and 16 by.
