@@ -116,6 +116,46 @@ def test_lsds_features_and_classifier_have_one_rate(name: str) -> None:
     assert (segmenter.lr, segmenter.lr_multipliers["head"]) == (1e-5, 1)
 
 
+# 2.5e-4 * (1 - step / 250 000)^0.9 at 75 000 and 149 999 (60 000 and 119 999): AdaptSegNet's and ADVENT's
+# public codes stop long before their decay ends. CLAN's paper decays over its own 100 000 steps.
+DECAYS = {
+    "adaptsegnet": (150_000, 1.814e-4, 1.096e-4),
+    "adaptsegnet_single": (150_000, 1.814e-4, 1.096e-4),
+    "feature_alignment": (150_000, 1.814e-4, 1.096e-4),
+    "screened_self_training": (150_000, 1.814e-4, 1.096e-4),
+    "source_only": (150_000, 1.814e-4, 1.096e-4),
+    "adaptpatch": (150_000, 1.814e-4, 1.096e-4),
+    "adaptpatch_fusion": (150_000, 1.814e-4, 1.096e-4),
+    "pixel": (150_000, 1.814e-4, 1.096e-4),
+    "local_alignment": (150_000, 1.814e-4, 1.096e-4),
+    "advent": (120_000, 1.953e-4, 1.388e-4),
+    "minent": (120_000, 1.953e-4, 1.388e-4),
+    "clan": (100_000, 1.340e-4, 7.906e-9),
+}
+
+
+@pytest.mark.parametrize("system", DECAYS)
+def test_the_learning_rate_at_midpoint_and_end_is_the_published_codes(system: str) -> None:
+    recipe = load_recipe(f"{system}_gta5_cityscapes_resnet101")
+    steps, middle, end = DECAYS[system]
+    last = stage_recipe(recipe, len(recipe.stages) - 1) if recipe.stages else recipe
+    assert last.training.steps == steps
+    networks = ["segmenter"] if system == "clan" else ["segmenter", "adversary"]
+    for network in networks:
+        optimizer = last.optimizers[network]
+        at = [optimizer.schedule.at(optimizer.lr, step, steps) for step in (steps // 2, steps - 1)]
+        scale = optimizer.lr / 2.5e-4
+        assert at == pytest.approx([middle * scale, end * scale], rel=1e-3)
+
+
+def test_a_translator_decays_over_its_own_steps() -> None:
+    recipe = load_recipe("pixel_gta5_cityscapes_resnet101")
+    translator = stage_recipe(recipe, 0)
+    schedule = translator.optimizers["adversary"].schedule
+    rates = [schedule.at(2e-4, step, translator.training.steps) for step in (0, 99_999, 150_000, 199_999)]
+    assert rates == pytest.approx([2e-4, 2e-4, 1e-4, 2e-9])
+
+
 def test_names_that_begin_with_an_underscore_are_only_extended() -> None:
     assert preset_names() == sorted(preset_names())
     assert not [name for name in preset_names() if name.startswith("_")]

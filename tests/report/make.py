@@ -85,7 +85,7 @@ def make_run(name: str, index: int, **changes: Any) -> ReportedRun:
             "paper": "Vu et al., ADVENT, CVPR 2019",
             "table": "table 1",
             "reported": {"mIoU_gta5_cityscapes": 43.8},
-            "deviations": ["small network", "smaller images"],
+            "deviations": {"architecture": "small network", "image_size": "smaller images"},
         },
         environment={"python": "3.11.7", "packages": {"torch": "2.15.0"}, "device": "cpu"},
         data={"source": "city:game,count=1000, split train", "target": "camvid:…, split train"},

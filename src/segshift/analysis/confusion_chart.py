@@ -38,7 +38,7 @@ def draw_confusion(
         scale: of the colors.
         subtitle: what was measured on what.
 
-    Source: the logarithmic matrices are those of Lian et al.'s local-alignment analyses.
+    Source: the logarithmic matrices are figure 7 of Cicek et al. (local alignment), ACCV 2020.
     """
     count = len(class_names)
     across = min(2, len(confusions))

@@ -122,7 +122,7 @@ def _filled(value: Any, earlier: set[str], folders: Mapping[str, str], where: st
 def _files() -> dict[str, Path]:
     # The package is always installed as plain files, so a Path is enough.
     folder = Path(str(resources.files("segshift.presets")))
-    return {path.stem: path for path in sorted(folder.rglob("*.yaml"))}
+    return {path.stem: path for part in (folder, folder / "papers") for path in sorted(part.glob("*.yaml"))}
 
 
 def _identity(reference: str) -> str:

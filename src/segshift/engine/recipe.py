@@ -25,13 +25,26 @@ class Provenance(Strict):
         paper: authors, title, venue.
         table: table and row that the preset stands for.
         reported: the paper's numbers, by name.
-        deviations: what differs from the paper, and why.
+        stated: which list of what a paper states (`presets/stated/NAME.yaml`) the preset is held against.
+        deviations: a sentence for every item of that list that the preset does not follow, or that the paper
+            leaves open and something was chosen for; null takes an inherited one out.
+        notes: what else has to be known about the reported numbers.
     """
 
-    paper: str
+    paper: str = ""
     table: str = ""
     reported: dict[str, float] = Field(default_factory=dict)
-    deviations: list[str] = Field(default_factory=list)
+    stated: str = ""
+    deviations: dict[str, str] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+    @field_validator("deviations", mode="before")
+    @classmethod
+    def _without_nulls(cls, deviations: Any) -> Any:
+        """A mapping is laid on the one it extends, so a key can only be taken out by saying so."""
+        if not isinstance(deviations, dict):
+            return deviations
+        return {item: sentence for item, sentence in deviations.items() if sentence is not None}
 
 
 class FurtherData(Strict):
