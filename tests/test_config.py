@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from segshift.config import Strict, apply_overrides, merge, parse, parse_yaml, read_yaml
+from segshift.config import Strict, apply_overrides, merge, parse
+from segshift.documents import parse_yaml, read_yaml
 from segshift.errors import InputError
 
 

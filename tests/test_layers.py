@@ -9,7 +9,7 @@ import pytest
 import segshift
 
 ROOT = Path(segshift.__file__).parent
-# A layer may import those below it and, where LAYERED allows, a neighbor.
+# A layer may import those below it.
 _LEVELS = [
     {"cli"},
     {"report"},
@@ -20,10 +20,11 @@ _LEVELS = [
     {"city"},
     {"pictures", "making"},
     {"folders"},
-    {"config", "files", "plain"},
+    {"config"},
+    {"documents"},
+    {"files", "plain"},
     {"errors"},
 ]
-_NEIGHBORS = {("config", "files")}
 _LEVEL = {layer: level for level, layers in enumerate(_LEVELS) for layer in layers}
 SOURCES = sorted(ROOT.rglob("*.py"))
 
@@ -58,7 +59,7 @@ def forbidden(path: Path) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{line} imports {layer}"
         for line, layer in layers_imported(path)
-        if layer != own and _LEVEL[layer] <= _LEVEL[own] and (own, layer) not in _NEIGHBORS
+        if layer != own and _LEVEL[layer] <= _LEVEL[own]
     ]
 
 

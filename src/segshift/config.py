@@ -1,72 +1,27 @@
-"""YAML in, checked objects out: strict models, one-line errors, `extends:` and `--set`."""
+"""Plain data in, checked objects out: strict models, one-line errors, `--set`."""
 
 import difflib
 import types
 import typing
-from collections.abc import Hashable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from segshift.errors import InputError
+from segshift.documents import MOST_LEVELS, dump_yaml, parse_yaml_value
+from segshift.errors import InputError, shortened, shown
 
 
 class Strict(BaseModel):
-    """Base of everything a user may write: unknown keys are errors, values do not change later."""
+    """Base of everything a user may write: unknown keys are errors, values do not change later.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    Numbers are finite: no setting means anything as NaN or infinity.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice is an error: the second would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        InputError: the file is missing, is not YAML, has a key twice, or holds something else than a mapping.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give the path of an existing YAML file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text ({_first_line(error)})") from None
-    return parse_yaml(text, where=str(path))
-
-
-def parse_yaml(text: str, where: str) -> dict[str, Any]:
-    """The mapping in a YAML text; `where` names it in errors. Raises InputError as `read_yaml` does."""
-    try:
-        data = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{where}{line}: not valid YAML: {error.problem}; mend that line") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not valid YAML: {_first_line(error)}") from None
-    if data is None:
-        data = {}
-    if not isinstance(data, dict):
-        raise InputError(f"{where}: must hold `key: value` lines, not a {type(data).__name__}")
-    return data
 
 
 def parse(model: type[Model], data: Any, where: str) -> Model:
@@ -78,41 +33,48 @@ def parse(model: type[Model], data: Any, where: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{where}: {_explain(model, error)}") from None
+        raise InputError(f"{where}: {_explain(model, data, error)}") from None
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _explain(model: type[BaseModel], error: ValidationError) -> str:
+def _explain(model: type[BaseModel], data: Any, error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     # An unknown key explains a missing one (a typo makes both), so it is the one to name.
     problem = next((item for item in problems if item["type"] == "extra_forbidden"), problems[0])
-    location = [part for part in problem["loc"] if not _is_union_tag(part)]
-    key = ".".join(str(part) for part in location)
+    location = _location(data, problem["loc"], missing=problem["type"] == "missing") or [*problem["loc"]]
+    key = shortened(".".join(map(str, location)), 160)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if problem["type"] == "extra_forbidden":
         return f"unknown key `{key}`{_suggest(str(location[-1]), _known_keys(model, location[:-1]))}{more}"
     if problem["type"] == "missing":
         return f"the key `{key}` is missing; add it{more}"
-    value = repr(problem["input"])
-    value = value if len(value) <= 80 else value[:77] + "..."
     # What judges a section as a whole names the key itself; the whole section would only bury that.
     of_section = problem["type"] == "value_error" and isinstance(problem["input"], dict)
-    shown = "" if of_section else f" = {value}"
+    value = "" if of_section else f" = {shown(problem['input'])}"
     message = problem["msg"].removeprefix("Value error, ").splitlines()[0]
-    return f"{f'`{key}`' if key else 'the file'}{shown}: {message}{more}"
+    return f"{f'`{key}`' if key else 'the file'}{value}: {message}{more}"
 
 
-def _is_union_tag(part: int | str) -> bool:
-    return isinstance(part, str) and (
-        "[" in part or part in {"str", "int", "float", "bool", "constrained-str"}
-    )
+def _location(data: Any, path: Sequence[int | str], missing: bool) -> list[Any]:
+    """The keys and indices in `data` that a problem's path names.
+
+    Among them pydantic lists which branch of a union it tried, and that it was a key: neither is in `data`.
+    """
+    found: list[Any] = []
+    for part in path:
+        if isinstance(data, Mapping):
+            names = [key for key in data if key == part or str(key) == part]
+            if names:
+                found.append(names[0])
+                data = data[names[0]]
+        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            found.append(part)
+            data = data[part]
+    return [*found, path[-1]] if missing else found
 
 
 def _suggest(word: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    # Nobody's key is that long, and comparing takes the square of the length.
+    close = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`?"
     return f"; known: {', '.join(known)}" if known else ""
@@ -161,15 +123,35 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
     """
     result: dict[str, Any] = _copy(data)
     for assignment in overrides:
-        key, separator, text = assignment.partition("=")
-        if not separator or not key.strip():
-            raise InputError(f"--set {assignment}: write it as key.subkey=value")
+        key, text = split_assignment(assignment, "value")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InputError(f"--set {assignment}: {text!r} is not a YAML value; quote it") from None
-        _assign(result, key.strip().split("."), value, assignment)
+            value = parse_yaml_value(text, "the value")
+        except InputError as error:
+            raise InputError(
+                f"--set {_short(assignment)}: {shown(text)} is not a YAML value; quote it ({error})"
+            ) from None
+        path = key.split(".")
+        if len(path) > MOST_LEVELS:
+            raise InputError(f"--set {_short(assignment)}: the key has more than {MOST_LEVELS} parts")
+        _assign(result, path, value, _short(assignment))
     return result
+
+
+def split_assignment(assignment: str, values: str) -> tuple[str, str]:
+    """Key and text of "key.subkey=text"; `values` says in the error what the text should be."""
+    key, separator, text = assignment.partition("=")
+    if not separator or not key.strip():
+        raise InputError(f"--set {_short(assignment)}: write it as key.subkey={values}")
+    return key.strip(), text
+
+
+def assignment(key: str, value: Any) -> str:
+    """What `apply_overrides` reads back as `value`, whatever brackets or colons a text in it holds."""
+    return f"{key}={dump_yaml([value], flow=True, width=10**9).strip()[1:-1]}"
+
+
+def _short(assignment: str) -> str:
+    return shortened(assignment, 120)
 
 
 def _copy(value: Any) -> Any:
@@ -181,7 +163,7 @@ def _copy(value: Any) -> Any:
 def _assign(container: Any, path: list[str], value: Any, assignment: str) -> None:
     head, *rest = path
     if isinstance(container, list):
-        if not head.isdigit() or int(head) >= len(container):
+        if not (head.isascii() and head.isdecimal() and len(head) < 10) or int(head) >= len(container):
             remedy = f"use 0 to {len(container) - 1}" if container else "give the whole list instead"
             raise InputError(
                 f"--set {assignment}: {head!r} does not index a list of {len(container)}; {remedy}"

@@ -1,6 +1,10 @@
 """The exceptions that the command line knows: bad input, a stop that was asked for, a loss gone wrong."""
 
+import re
 from collections.abc import Mapping
+from typing import Any
+
+_LONGEST_MESSAGE = 1200
 
 
 class InputError(ValueError):
@@ -11,8 +15,22 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        # What the user wrote is quoted in it, and a quoted key or file name may hold a line break.
-        super().__init__(" ".join(message.splitlines()))
+        # What the user wrote is quoted in it: a key or file name may hold a line break, a book, a terminal's
+        # escapes, or bytes that are no text.
+        line = " ".join(message.splitlines()).encode(errors="backslashreplace").decode()
+        line = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], line)
+        super().__init__(shortened(line, _LONGEST_MESSAGE))
+
+
+def shown(value: Any) -> str:
+    """What a user wrote, quoted for a message; long values lose their middle."""
+    return shortened(repr(value), 80)
+
+
+def shortened(text: str, most: int) -> str:
+    """`text` in at most `most` characters: the end, which may hold the remedy, stays too."""
+    tail = most // 4
+    return text if len(text) <= most else f"{text[: most - tail - 3]}...{text[-tail:]}"
 
 
 class StoppedError(RuntimeError):

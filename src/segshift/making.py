@@ -23,6 +23,7 @@ from rich.progress import (
 )
 
 from segshift import files
+from segshift.documents import read_json
 from segshift.errors import InputError
 from segshift.plain import Terminal, visible
 
@@ -56,8 +57,8 @@ def claim_folder(record: Path, settings: dict[str, Any]) -> None:
 def read_record(record: Path) -> dict[str, Any]:
     """The settings that `claim_folder` recorded. Raises InputError for an unreadable record."""
     try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        before = read_json(record)
+    except InputError:
         raise InputError(f"{record}: cannot be read; remove the folder or give another one") from None
     if not isinstance(before, dict):
         raise InputError(f"{record}: is not a record of settings; remove the folder or give another one")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from segshift.city import cached_dataset, render, synthesize
 from segshift.city import synthesize as _exported
-from segshift.config import read_yaml
+from segshift.documents import read_yaml
 from segshift.errors import InputError
 
 SIZE = (64, 48)

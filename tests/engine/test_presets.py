@@ -10,8 +10,9 @@ import torch
 import yaml
 from rich.console import Console
 
-from segshift.config import parse, parse_yaml
+from segshift.config import parse
 from segshift.data.resolve import catalog
+from segshift.documents import parse_yaml
 from segshift.engine.datasets import resolve_domains
 from segshift.engine.presets import load_recipe, preset_names, preset_text, recipe_data, stage_recipe
 from segshift.engine.recipe import Recipe
@@ -279,6 +280,18 @@ def test_bad_files_are_one_line(tmp_path: Path, text: str, message: str) -> None
     with pytest.raises(InputError, match=message) as error:
         load_recipe(write(tmp_path / "mine.yaml", text))
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_each_file_is_resolved_once_however_often_it_is_named(tmp_path: Path) -> None:
+    """Fourteen files, each named twice by the next, would be 16384 readings."""
+    write(tmp_path / "f0.yaml", "training: {steps: 7}\n")
+    for i in range(1, 30):
+        write(tmp_path / f"f{i}.yaml", f"extends: [f{i - 1}.yaml, f{i - 1}.yaml]\n")
+    assert load_recipe(tmp_path / "f29.yaml").training.steps == 7
+    for i in range(30, 60):
+        write(tmp_path / f"f{i}.yaml", f"extends: f{i - 1}.yaml\n")
+    with pytest.raises(InputError, match="`extends` goes through more than 40 files"):
+        load_recipe(tmp_path / "f59.yaml")
 
 
 def test_a_mapping_extends_a_preset() -> None:

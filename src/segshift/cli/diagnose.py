@@ -166,10 +166,10 @@ def _ready(
     Nothing where nothing is recommended, or where the two could not be trained on: a source without labels,
     or classes of a network that the data sets cannot supply.
     """
-    import yaml
 
     from segshift.analysis.diagnosis.recommendation import LEAST_PATCH_PX
     from segshift.data.resolve import agree
+    from segshift.documents import dump_yaml
 
     advice, agreed = document["recommendation"], document["classes"]
     if not advice["presets"] or not splits[0].labelled:
@@ -201,7 +201,7 @@ def _ready(
         except InputError:
             return [], None
         # Quoted where YAML needs it: a class may be called `on`.
-        listed = yaml.safe_dump(common, default_flow_style=True, width=10**6).splitlines()[0]
+        listed = dump_yaml(common, flow=True, width=10**6).splitlines()[0]
         assignments.append(f"classes={listed}")
     words = ["segshift", "train", advice["presets"][0], "--source", source, "--target", target]
     for assignment in assignments:

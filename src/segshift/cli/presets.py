@@ -90,8 +90,7 @@ def show_preset(
 
     Example: segshift presets show advent --resolved
     """
-    import yaml
-
+    from segshift.documents import dump_yaml
     from segshift.engine.presets import load_recipe, preset_text
     from segshift.methods import with_defaults
 
@@ -101,4 +100,4 @@ def show_preset(
     if as_json:
         print_json(recipe)
     else:
-        typer.echo(yaml.safe_dump(recipe, sort_keys=False) if resolved else text, nl=False)
+        typer.echo(dump_yaml(recipe) if resolved else text, nl=False)

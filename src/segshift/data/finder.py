@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from segshift.config import Strict, did_you_mean
 from segshift.errors import InputError
+from segshift.files import expanded
 
 _PLACEHOLDERS = ("stem", "parent")
 _WILDCARD = re.compile(r"[*?\[]")
@@ -135,7 +136,7 @@ def _globbed(rule: SplitSpec, split: str, root: Path, where: str) -> tuple[Sampl
 
 def _listed(rule: SplitSpec, split: str, root: Path, where: str, folder: Path) -> tuple[Sample, ...]:
     name = str(rule.list)
-    path = root / Path(name).expanduser()
+    path = root / expanded(name)
     if not path.exists() and (folder / name).exists():
         # Lists usually come with the data, but an own YAML for someone else's data brings its own.
         path = folder / name

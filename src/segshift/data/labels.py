@@ -9,7 +9,8 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.config import Strict, did_you_mean, parse, parse_yaml
+from segshift.config import Strict, did_you_mean, parse
+from segshift.documents import parse_yaml
 from segshift.errors import InputError
 
 IGNORE = 255

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from segshift.documents import parse_json
 from segshift.errors import InputError
 from segshift.files import write_text
 from segshift.making import cores, read_record
@@ -83,7 +84,7 @@ def read_manifest(folder: Path, split: str) -> dict[str, Entry]:
     path = manifest_path(folder, split)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        entries = [entry_from(json.loads(line)) for line in lines]
+        entries = [entry_from(parse_json(line, str(path))) for line in lines]
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file, so the split {split!r} is not complete; run `segshift data prepare` again"
@@ -105,7 +106,7 @@ def read_progress(folder: Path, split: str) -> dict[str, Entry]:
             continue
         for line in lines:
             try:
-                entry = entry_from(json.loads(line))
+                entry = entry_from(parse_json(line, str(path)))
             except (ValueError, KeyError, TypeError):
                 continue
             entries[entry.stem] = entry

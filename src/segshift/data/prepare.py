@@ -13,8 +13,6 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-import yaml
-
 from segshift import files
 from segshift.data.convert import JPEG_QUALITY, Job, convert, is_done, start_converting
 from segshift.data.finder import Sample
@@ -32,6 +30,7 @@ from segshift.data.manifest import (
 from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Found, Split
 from segshift.data.transforms import Augmentation
+from segshift.documents import dump_yaml
 from segshift.errors import InputError
 from segshift.making import claim_folder, cores, in_processes, progress_bar
 
@@ -269,5 +268,5 @@ def _write_spec(dataset: Dataset, out: Path, size: tuple[int, int]) -> None:
         "splits": splits,
         "labels": {"kind": "train_ids", "other": "error"},
     }
-    text = yaml.safe_dump(kept | changed, sort_keys=False, allow_unicode=True)
+    text = dump_yaml(kept | changed)
     files.write_text(out / "dataset.yaml", f"# Written by `segshift data prepare`.\n{text}")

@@ -8,10 +8,12 @@ from importlib import resources
 from pathlib import Path
 
 from segshift import city
-from segshift.config import did_you_mean, parse, read_yaml
+from segshift.config import did_you_mean, parse
 from segshift.data.labels import ClassSet, agreed_classes, class_set
 from segshift.data.spec import Dataset, DatasetSpec, LabelUse, Split, load_dataset
+from segshift.documents import read_yaml
 from segshift.errors import InputError
+from segshift.files import expanded
 
 CITY_SIZE = (480, 360)
 CITY_COUNT = 2000
@@ -62,7 +64,7 @@ def catalog() -> tuple[CatalogEntry, ...]:
 def describe(name: str) -> CatalogEntry:
     """What the YAML of a name of `segshift data list`, or of a file, says. Raises InputError for others."""
     if _YAML.fullmatch(name) is not None:
-        dataset = load_dataset(Path(name).expanduser(), where=name)
+        dataset = load_dataset(expanded(name), where=name)
         return _entry(dataset.spec.name, name, dataset.spec, dataset.classes, Path(name))
     entries = {entry.name: entry for entry in catalog()}
     if name not in entries:
@@ -105,13 +107,11 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
         return _locate_city(argument, rest)
     own = _YAML.fullmatch(argument)
     if own is not None:
-        return _locate(
-            Path(own["path"]).expanduser(), own["path"], own["rest"] or "", argument, needs_root=False
-        )
+        return _locate(expanded(own["path"]), own["path"], own["rest"] or "", argument, needs_root=False)
     files = _catalog_files()
     if head in files:
         return _locate(files[head], head, rest, argument, needs_root=True)
-    if argument and Path(argument).expanduser().is_dir():
+    if argument and expanded(argument).is_dir():
         raise InputError(
             f"data {argument!r} is a folder; describe it in a YAML file and give that; to write one: "
             f"segshift data init {argument}"
@@ -135,7 +135,7 @@ def _default_root(dataset: Dataset, argument: str) -> Path:
     spec, name = dataset.spec, dataset.where
     folder = spec.folder or name
     shared = os.environ.get(DATA_VARIABLE)
-    root = Path(shared).expanduser() / folder if shared else None
+    root = expanded(shared) / folder if shared else None
     if root is not None and root.is_dir():
         return root
     looked = f", or set {DATA_VARIABLE} to a folder with it as {folder}" if root is None else f"; no {root}"
@@ -154,9 +154,9 @@ def _root_and_split(rest: str, dataset: Dataset, argument: str, where: str) -> t
     # A split's name wins over a folder of that name, which can be written ./train.
     if last in splits:
         return (before or None), last
-    if separator and not Path(rest).expanduser().is_dir():
+    if separator and not expanded(rest).is_dir():
         raise InputError(f"data {argument!r}: {last!r} is no split of {where}{did_you_mean(last, splits)}")
-    if not Path(rest).expanduser().is_dir():
+    if not expanded(rest).is_dir():
         raise InputError(
             f"data {argument!r}: {rest!r} is neither an existing folder nor a split of {where}"
             f"{did_you_mean(rest, splits)}{_source(dataset)}"

@@ -12,6 +12,7 @@ from segshift.config import Strict
 from segshift.data.sampler import epoch_order
 from segshift.data.spec import Split
 from segshift.errors import InputError
+from segshift.files import expanded
 
 
 class SubsetConfig(Strict):
@@ -84,7 +85,7 @@ def take_subset(split: Split, subset: SubsetConfig | None) -> Split:
         order = epoch_order(count, subset.seed, 0)[: max(1, round(subset.fraction * count))]
         return _with(split, np.sort(order).tolist(), after=f", drawn with seed {subset.seed}")
     assert subset.list is not None
-    return _with(split, _listed(split, Path(subset.list).expanduser()), after=f", those in {subset.list}")
+    return _with(split, _listed(split, expanded(subset.list)), after=f", those in {subset.list}")
 
 
 def _with(split: Split, indices: list[int], before: str = "", after: str = "") -> Split:

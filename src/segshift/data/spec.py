@@ -7,11 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from segshift.config import Strict, did_you_mean, parse, read_yaml
+from segshift.config import Strict, did_you_mean, parse
 from segshift.data.decoder import LabelDecoder, LabelRule, build_decoder
 from segshift.data.finder import Sample, SplitSpec, check_patterns, find_samples
 from segshift.data.labels import ClassSet, Color, class_set
+from segshift.documents import read_yaml
 from segshift.errors import InputError
+from segshift.files import expanded
 
 
 class DatasetSpec(Strict):
@@ -190,10 +192,7 @@ def load_dataset(path: Path, root: str | Path | None = None, *, where: str | Non
     spec = parse(DatasetSpec, read_yaml(path), where=where)
     for name, rule in spec.splits.items():
         check_patterns(rule, name, where)
-    if root is not None:
-        folder = Path(root).expanduser()
-    else:
-        folder = path.parent / Path(spec.root or ".").expanduser()
+    folder = expanded(root) if root is not None else path.parent / expanded(spec.root or ".")
     dataset = Dataset(spec, folder, where, path.parent)
     _ = dataset.decoder  # a wrong class name should not wait for the first label
     return dataset

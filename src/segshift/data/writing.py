@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -16,6 +15,7 @@ from segshift.data.convert import JPEG_QUALITY
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
+from segshift.documents import dump_yaml
 from segshift.errors import InputError
 
 ImageFormat = Literal["jpeg", "png"]
@@ -87,7 +87,7 @@ class SplitWriter:
             "palette": [list(color) for color in classes.colors],
             "labels": {"kind": "train_ids", "other": "error"},
         }
-        text = yaml.safe_dump(spec, sort_keys=False, allow_unicode=True)
+        text = dump_yaml(spec)
         files.write_text(self.folder / SPEC, f"# Written by segshift.\n{text}")
         return self.folder / SPEC
 

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import Field, field_validator
 from rich.console import Console
 
-from segshift.config import Strict, apply_overrides, merge, parse, read_yaml
+from segshift.config import Strict, apply_overrides, merge, parse
+from segshift.documents import read_yaml
 from segshift.engine.presets import merge_recipe, recipe_data, stage_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe

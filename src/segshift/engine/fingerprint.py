@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segshift.documents import read_json
 from segshift.engine.recipe import LAST, Recipe
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.folders import MODEL_FILE
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
@@ -33,7 +35,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
     )
     if recipe.init_from is not None:
-        data["init_from"] = start_content(Path(recipe.init_from).expanduser())
+        data["init_from"] = start_content(expanded(recipe.init_from))
     data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
     if recipe.training.select != LAST:
         # Another choice is another model. What the score is taken on belongs to it.
@@ -64,7 +66,9 @@ def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
     path = folder / "results.json"
     if not path.is_file():
         return None
-    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    results: Any = read_json(path)
+    if not isinstance(results, dict):
+        raise InputError(f"{path}: holds no results; choose another --out folder")
     if results.get("fingerprint") != recipe_fingerprint(recipe):
         raise InputError(f"{folder}: holds a finished run with other settings; choose another --out folder")
     return results

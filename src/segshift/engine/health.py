@@ -1,6 +1,5 @@
 """The well-known sick curves, seen in the lines of metrics.jsonl, and what to try against each."""
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segshift.documents import parse_json, read_json
 from segshift.errors import InputError
 from segshift.evaluation.unsupervised import LARGEST_CLASS_SHARE
 from segshift.methods.term import ACCEPTED_SHARE
@@ -112,10 +112,10 @@ def pseudo_label_advice(summary: Mapping[str, Any]) -> list[Advice]:
 def read_summary(path: Path) -> Mapping[str, Any]:
     """A pseudo_labels.json. Raises InputError if it is none."""
     try:
-        summary: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        summary: Mapping[str, Any] = read_json(path)
         for row in summary["classes"].values():
             row["predicted_pixels"], row["kept_share"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (InputError, KeyError, TypeError, AttributeError):
         raise InputError(f"{path}: is no summary of pseudo labels; make them again") from None
     return summary
 
@@ -131,8 +131,8 @@ def read_records(path: Path) -> list[Record]:
     records: list[Record] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
+            record = parse_json(line, str(path))
+        except InputError:
             continue
         if not isinstance(record, dict) or not isinstance(record.get("step"), int):
             raise InputError(f"{path}, line {number}: has no `step`; this is no metrics.jsonl of segshift")

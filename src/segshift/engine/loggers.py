@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from segshift.documents import parse_json
 from segshift.engine.health import WINDOW, advise
+from segshift.errors import InputError
 from segshift.files import json_ready, write_text
 from segshift.plain import say, visible
 
@@ -37,10 +39,11 @@ class MetricsFile:
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
-                    record = json.loads(line)
-                except json.JSONDecodeError:
+                    record = parse_json(line, str(path))
+                    step = record["step"]
+                except (InputError, KeyError, TypeError):
                     continue  # the last line of a killed run
-                if record["step"] <= done_steps:
+                if isinstance(step, int) and step <= done_steps:
                     kept.append(line)
                     self._notice(record)
         write_text(path, "".join(line + "\n" for line in kept))

@@ -6,9 +6,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from segshift.config import apply_overrides, did_you_mean, merge, parse, parse_yaml, read_yaml
+from segshift.config import apply_overrides, did_you_mean, merge, parse
+from segshift.documents import MOST_LEVELS, parse_yaml, read_yaml
 from segshift.engine.recipe import Recipe
-from segshift.errors import InputError
+from segshift.errors import InputError, shown
+from segshift.files import expanded
 
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 
@@ -40,7 +42,7 @@ def load_recipe(preset_or_file: str | Path, overrides: Sequence[str] = ()) -> Re
         InputError: unknown preset, unreadable file, unknown key, bad value, or `extends:` in a circle.
     """
     reference = str(preset_or_file)
-    base = _resolved(reference, ())
+    base = _Extending().resolved(reference)
     data = apply_overrides(base, overrides)
     if not _is_file(reference):
         data = _without_foreign_target(data, base, apply_overrides({}, overrides))
@@ -54,7 +56,7 @@ def recipe_data(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     Paths start at the folder of `where` if that is a file, else at the working folder. Raises InputError.
     """
     folder = Path(where).parent if Path(where).suffix in {".yaml", ".yml"} else Path()
-    return _extended(_with_paths(dict(data), folder), where, (), folder)
+    return _Extending().extended(_with_paths(dict(data), folder), where, folder)
 
 
 def merge_recipe(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,32 +133,47 @@ def _identity(reference: str) -> str:
     return str(path.resolve()) if _is_file(reference) else reference
 
 
-def _resolved(reference: str, above: tuple[str, ...]) -> dict[str, Any]:
-    if _identity(reference) in map(_identity, above):
-        raise InputError(f"extends: {' -> '.join([*above, reference])} runs in a circle; take one link out")
-    path = Path(reference)
-    if _is_file(reference):
-        data = _with_paths(read_yaml(path), path.parent)
-    else:
-        data = parse_yaml(preset_text(reference), where=f"preset {reference}")
-    return _extended(data, reference, above, path.parent)
+class _Extending:
+    """Follows `extends:`; every preset and file is read and resolved once, however many others name it."""
 
+    def __init__(self) -> None:
+        self._done: dict[str, dict[str, Any]] = {}
+        self._above: dict[str, str] = {}  # what is being resolved: identities, and how they were written
 
-def _extended(data: dict[str, Any], reference: str, above: tuple[str, ...], folder: Path) -> dict[str, Any]:
-    """`data` on top of what its `extends:` names, one after the other."""
-    bases = data.pop("extends", None)
-    if bases is None:
-        return data
-    names = [bases] if isinstance(bases, str) else bases
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{reference}: `extends` = {bases!r}: give a preset name or YAML path, or a list")
-    result: dict[str, Any] = {}
-    for name in names:
-        if _is_file(name):
-            name = str(folder / name)
-        result = merge_recipe(result, _resolved(name, (*above, reference)))
-    merged = merge_recipe(result, data)
-    return merged if any(map(_is_file, names)) else _without_foreign_target(merged, result, data)
+    def resolved(self, reference: str) -> dict[str, Any]:
+        """The data of a preset or file on top of what it extends."""
+        identity = _identity(reference)
+        if identity in self._above:
+            circle = " -> ".join([*self._above.values(), reference])
+            raise InputError(f"extends: {circle} runs in a circle; take one link out")
+        if len(self._above) >= MOST_LEVELS:
+            raise InputError(f"{reference}: `extends` goes through more than {MOST_LEVELS} files; join some")
+        if identity not in self._done:
+            path = Path(reference)
+            if _is_file(reference):
+                data = _with_paths(read_yaml(path), path.parent)
+            else:
+                data = parse_yaml(preset_text(reference), where=f"preset {reference}")
+            self._above[identity] = reference
+            self._done[identity] = self.extended(data, reference, path.parent)
+            del self._above[identity]
+        return self._done[identity]
+
+    def extended(self, data: dict[str, Any], reference: str, folder: Path) -> dict[str, Any]:
+        """`data` on top of what its `extends:` names, one after the other."""
+        bases = data.pop("extends", None)
+        if bases is None:
+            return data
+        names = [bases] if isinstance(bases, str) else bases
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise InputError(
+                f"{reference}: `extends` = {shown(bases)}: give a preset name or YAML path, or a list"
+            )
+        result: dict[str, Any] = {}
+        for name in names:
+            result = merge_recipe(result, self.resolved(str(folder / name) if _is_file(name) else name))
+        merged = merge_recipe(result, data)
+        return merged if any(map(_is_file, names)) else _without_foreign_target(merged, result, data)
 
 
 def _without_foreign_target(
@@ -204,4 +221,4 @@ def _beside(section: dict[str, Any], key: str, folder: Path) -> dict[str, Any]:
     if not isinstance(reference, str) or ".py:" not in reference:
         return section
     file, _, name = reference.rpartition(":")
-    return {**section, key: f"{(folder / Path(file).expanduser()).resolve()}:{name}"}
+    return {**section, key: f"{(folder / expanded(file)).resolve()}:{name}"}

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
+from segshift.documents import dump_yaml, parse_json, read_json
 from segshift.engine.pseudo_label_rules import ConfidenceHistogram
 from segshift.errors import InputError
 from segshift.files import atomic_path, write_json, write_text
@@ -139,8 +139,8 @@ class PseudoLabelFolder:
         lines = []
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
             try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:
+                lines.append(parse_json(line, str(path)))
+            except InputError:
                 break  # the last line of a killed run
         if lines:
             write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
@@ -219,7 +219,7 @@ class PseudoLabelFolder:
             "palette": [list(color) for color in palette],
             "labels": {"kind": "train_ids"},
         }
-        text = _HEADER + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None)
+        text = _HEADER + dump_yaml(data, flow=None)
         for path, content in (
             (self.folder / _LIST, "".join(f"{stem}\n" for stem in self._stems)),
             (self.folder / "dataset.yaml", text),
@@ -230,9 +230,9 @@ class PseudoLabelFolder:
     def _read(self, name: str) -> dict[str, Any]:
         path = self.folder / name
         try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            data: dict[str, Any] = read_json(path)
             theirs = data["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (InputError, KeyError, TypeError):
             raise InputError(f"{path}: cannot be read; remove the folder or give another one") from None
         if theirs != self.fingerprint:
             changed = [key for key, value in self.settings.items() if data.get(key) != value]

@@ -1,15 +1,14 @@
 """A whole recipe in a run folder: its stages in order, each run once, each resumable."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from segshift.config import parse
+from segshift.documents import dump_yaml, read_json
 from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import resolve_domains
 from segshift.engine.fingerprint import finished_result, is_current
@@ -109,7 +108,7 @@ def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool, tit
     domains = resolve_domains(recipe)
     _write_config(recipe, folder)
     Trainer(recipe, domains, folder, console, title).run()
-    results: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results: dict[str, Any] = read_json(folder / "results.json")
     return results
 
 
@@ -132,5 +131,4 @@ def _write_data(
 
 def _write_config(recipe: Recipe, folder: Path) -> None:
     """The resolved recipe, which runs again with `segshift train config.yaml`."""
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_text(folder / "config.yaml", text)
+    write_text(folder / "config.yaml", dump_yaml(recipe.model_dump(mode="json")))

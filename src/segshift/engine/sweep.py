@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
+from segshift.config import assignment, split_assignment
+from segshift.documents import parse_yaml_value
 from segshift.engine.comparison import spread
 from segshift.engine.presets import load_recipe
 from segshift.engine.run import run_recipe
-from segshift.errors import InputError, NonFiniteLossError
+from segshift.errors import InputError, NonFiniteLossError, shown
 from segshift.plain import say
 
 _LONGEST_NAME = 100
@@ -119,24 +120,23 @@ def parse_grid(assignments: Sequence[str]) -> dict[str, list[Any]]:
         InputError: another form, no value, a key or a value that stands twice, or the key `seed`.
     """
     grid: dict[str, list[Any]] = {}
-    for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        key = key.strip()
-        if not separator or not key:
-            raise InputError(f"--set {assignment}: write it as key.subkey=value,value")
+    for one in assignments:
+        key, text = split_assignment(one, "value,value")
         try:
-            values = yaml.safe_load(f"[{text}]")
-        except yaml.YAMLError:
-            raise InputError(f"--set {assignment}: {text!r} are not YAML values; quote them") from None
+            values = parse_yaml_value(f"[{text}]", "the values")
+        except InputError as error:
+            raise InputError(
+                f"--set {one}: {shown(text)} are not YAML values; quote them ({error})"
+            ) from None
         if not values:
-            raise InputError(f"--set {assignment}: holds no value; give one or more, with commas")
+            raise InputError(f"--set {one}: holds no value; give one or more, with commas")
         if key == "seed":
-            raise InputError(f"--set {assignment}: seeds are no setting to choose; use --seeds 0,1,2")
+            raise InputError(f"--set {one}: seeds are no setting to choose; use --seeds 0,1,2")
         if key in grid:
-            raise InputError(f"--set {assignment}: {key} stands twice; give all its values with commas")
+            raise InputError(f"--set {one}: {key} stands twice; give all its values with commas")
         texts = [in_words(value) for value in values]
         if len(set(texts)) < len(texts):
-            raise InputError(f"--set {assignment}: a value stands twice; name each once")
+            raise InputError(f"--set {one}: a value stands twice; name each once")
         grid[key] = values
     return grid
 
@@ -175,7 +175,7 @@ def run_sweep(
         dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     ]  # fmt: skip
     recipes = [
-        load_recipe(preset_or_file, [*fixed, *(f"{k}={json.dumps(v)}" for k, v in values.items())])
+        load_recipe(preset_or_file, [*fixed, *(assignment(key, value) for key, value in values.items())])
         for values in combinations
     ]
     folders = [folder / folder_name({key: values[key] for key in swept}) for values in combinations]

@@ -1,11 +1,13 @@
 """Whether a network has seen labels of its target: what every table has to say beside its scores."""
 
-import json
 from pathlib import Path
 
 from segshift.data.resolve import locate
+from segshift.documents import read_json
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
+from segshift.errors import InputError
+from segshift.files import expanded
 
 
 def saw_target_labels(model: str | Path) -> bool | None:
@@ -14,7 +16,7 @@ def saw_target_labels(model: str | Path) -> bool | None:
     Args:
         model: a run folder or the model.safetensors in one.
     """
-    path = Path(model).expanduser()
+    path = expanded(model)
     return _said_in((path if path.is_dir() else path.parent) / "results.json")
 
 
@@ -46,7 +48,7 @@ def inherits_target_labels(recipe: Recipe) -> bool:
 
 def _said_in(path: Path) -> bool | None:
     try:
-        used = json.loads(path.read_text(encoding="utf-8"))["uses_target_labels"]
-    except (OSError, ValueError, KeyError, TypeError):
+        used = read_json(path)["uses_target_labels"]
+    except (InputError, KeyError, TypeError):
         return None
     return used if isinstance(used, bool) else None

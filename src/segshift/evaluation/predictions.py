@@ -19,6 +19,7 @@ from segshift.evaluation.counts import CountsBuilder
 from segshift.evaluation.find_predictions import find_predictions
 from segshift.evaluation.protocol import versions
 from segshift.evaluation.result import EvaluationResult
+from segshift.files import expanded
 
 LABEL_IDS: Final = "label_ids"
 TRAIN_IDS: Final = "train_ids"
@@ -79,7 +80,7 @@ def evaluate_predictions(
     """
     if not split.labelled:
         raise InputError(f"{split.title} has no labels to evaluate against; choose a labelled split")
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     files = find_predictions(folder, split.samples)
     reader = _Reader(ids or guess_ids(files, split), _classes(ids, split), split)
     mapping = class_mapping(split.classes, reader.classes)

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from segshift import __version__
-from segshift.config import Strict, parse, parse_yaml
+from segshift.config import Strict, parse
 from segshift.data.labels import class_set, class_set_names
+from segshift.documents import parse_yaml
 from segshift.errors import InputError
 from segshift.evaluation.confusion import IGNORE
 from segshift.evaluation.inference import InferenceMode, default_stride

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.folders.lock import lock_folder
 
 MODEL_FILE = "model.safetensors"
@@ -31,7 +32,7 @@ class RunFolder:
     @classmethod
     def of(cls, model: str | Path) -> "RunFolder":
         """The folder that is meant by a run folder or by the model file in one; `~` is the home folder."""
-        path = Path(model).expanduser()
+        path = expanded(model)
         return cls(path if path.is_dir() else path.parent)
 
     @property

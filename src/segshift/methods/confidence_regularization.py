@@ -1,7 +1,6 @@
 """CRST: self-training on pseudo labels with confidence regularized, in the network or in the labels."""
 
 import copy
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from segshift.documents import read_json
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.losses import (
     RegularizerKind,
     confidence_regularizer,
@@ -124,11 +125,11 @@ def read_thresholds(path: str | Path, class_names: tuple[str, ...]) -> list[floa
     Raises:
         InputError: no such file, or one without these classes.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     try:
-        classes: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["classes"]
+        classes: dict[str, dict[str, Any]] = read_json(file)["classes"]
         values = [classes[name]["threshold"] for name in class_names]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):
         raise InputError(
             f"thresholds = {path}: is no pseudo_labels.json with the classes {', '.join(class_names)}; give "
             "the one that `segshift data pseudo-label` wrote"

@@ -11,6 +11,7 @@ from torch import nn
 
 from segshift.config import did_you_mean
 from segshift.errors import InputError
+from segshift.files import expanded
 
 Kind = TypeVar("Kind", bound=nn.Module)
 
@@ -27,7 +28,7 @@ def external_class(reference: str, base: type[Kind], where: str) -> type[Kind]:
         InputError: no such file or class, a file that does not import, or a class of another kind.
     """
     text, _, name = reference.rpartition(":")
-    path = Path(text).expanduser()
+    path = expanded(text)
     if not path.is_file():
         raise InputError(f"{where} = {reference!r}: {path}: no such file; paths start at the recipe's folder")
     names = vars(_module(path.resolve(), where))

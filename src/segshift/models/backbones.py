@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import timm
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.models.caffe_resnet import DEPTHS, CaffeResNet
 from segshift.models.tiny import TinyNetwork
 from segshift.models.vgg import DeepLabVGG16, FullyConvolutionalVGG16, as_convolutions
@@ -119,7 +119,7 @@ def build_backbone(name: str, weights: str = "none", output_stride: int = 8, lev
             )
         load_backbone_state(network, _classifier_names(name), package_state(), str(package_file()))
     elif weights != "none":
-        path = Path(weights).expanduser()
+        path = expanded(weights)
         load_backbone_state(network, _classifier_names(name), read_state(path), str(path))
     details: Any = network  # what timm adds to a module, unknown to nn.Module
     settings: dict[str, Any] = details.pretrained_cfg
@@ -171,7 +171,7 @@ def _own_state(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
         )
     if weights in ("imagenet", "package"):
         raise InputError(f"weights = {weights}: there are none for {name}; set weights: none or give a file")
-    path = Path(weights).expanduser()
+    path = expanded(weights)
     return without_prefix(read_state(path)), str(path)
 
 

@@ -1,6 +1,5 @@
 """Model files: tensors and one JSON document in a safetensors file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segshift import __version__
+from segshift.documents import parse_json
 from segshift.errors import InputError
 from segshift.files import atomic_path
 from segshift.folders import MODEL_FILE
@@ -63,7 +63,7 @@ def read_model(file: Path) -> tuple[Any, dict[str, Tensor]]:
     if text is None:
         raise InputError(f"{file}: holds no segshift configuration; give a file written by segshift")
     try:
-        data = json.loads(text)
-    except json.JSONDecodeError:
+        data = parse_json(text, "the configuration")
+    except InputError:
         raise InputError(f"{file}: its segshift configuration is broken; export the model again") from None
     return data, tensors

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from segshift.data.labels import ClassSet
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.models.backbones import CAFFE_PIXELS
 from segshift.models.segmenter import Segmenter, SegmenterConfig
 from segshift.models.weights import described, read_checkpoint, state_in, without_prefix
@@ -74,7 +75,7 @@ def import_checkpoint(
     Raises:
         InputError: an unreadable file, another layout, missing or surplus names, another number of classes.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if all_branches and layout != "adaptsegnet":
         raise InputError(f"--all-branches: {layout} sums all branches anyway; leave the option out")
     checkpoint = _read(path)

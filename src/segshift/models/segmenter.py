@@ -15,6 +15,7 @@ from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.data.labels import ClassSet
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.folders import MODEL_FILE
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
@@ -276,7 +277,7 @@ class Segmenter(nn.Module):
         Raises:
             InputError: a missing, broken or foreign file.
         """
-        path = Path(path).expanduser()
+        path = expanded(path)
         file = path / MODEL_FILE if path.is_dir() else path
         data, tensors = read_model(file)
         metadata = parse(_Metadata, data, where=str(file))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.folders import TRANSLATOR_FILE
 from segshift.models.discriminators import NEGATIVE_SLOPE
 from segshift.models.model_file import fill, read_model, write_model
@@ -178,7 +179,7 @@ def save_translator(path: str | Path, generator: ResnetGenerator) -> None:
 
 def translator_file(path: str | Path) -> Path:
     """The file of a translator: `path` itself, or the one in the run folder `path`. Raises InputError."""
-    path = Path(path).expanduser()
+    path = expanded(path)
     file = path / TRANSLATOR_FILE if path.is_dir() else path
     if not file.is_file():
         raise InputError(

@@ -7,11 +7,11 @@ goes on from the reference's own model has trained longer than the reference.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from segshift.engine.fingerprint import start_content
 from segshift.engine.recipe import Recipe
+from segshift.files import expanded
 from segshift.report.runs import Run, recipe_of_model
 
 # Where a network starts and at which size it sees images are told elsewhere; the auxiliary head is part of a
@@ -88,7 +88,7 @@ def _legs(recipe: Recipe) -> list[_Leg]:
             words = f"{current.model.backbone} with weights: {current.model.weights}"
             identity = words
         else:
-            words, identity = start, start_content(Path(start).expanduser())
+            words, identity = start, start_content(expanded(start))
         legs.append(_Leg(current.training.steps, current.training.batch_size, identity, words))
         current = None if start is None else recipe_of_model(start)
     return legs

@@ -8,13 +8,13 @@ from typing import Any
 
 import matplotlib
 import plotly.offline
-import yaml
 from markupsafe import Markup
 
 from segshift import files
 from segshift.analysis.chart_style import MODEL_COLORS
 from segshift.analysis.page import hex_color, render_template, script_json
 from segshift.analysis.strips import ENTROPY_COLORS
+from segshift.documents import dump_yaml
 from segshift.errors import InputError
 from segshift.evaluation import percent
 from segshift.report import charts, curve_charts, embedding_charts, layers, tables, wording
@@ -168,7 +168,7 @@ def _text(value: Any) -> str:
         return str(value)
     if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
         return "\n".join(str(item) for item in value)
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100).strip()
+    return dump_yaml(value, width=100).strip()
 
 
 def _grouped(

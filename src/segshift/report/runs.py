@@ -1,6 +1,5 @@
 """Run folders as a report reads them: recipe, results, log, and which runs stand behind a folder."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segshift.analysis.loss_curves import OWN_LOSSES, Curves, Record, curves, logged_scores
+from segshift.documents import read_json
 from segshift.engine.comparison import CONTROL, START
 from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
 from segshift.engine.presets import load_recipe, stage_recipe
@@ -16,6 +16,7 @@ from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
+from segshift.files import expanded
 from segshift.folders import MODEL_FILE
 from segshift.methods import needs_segmenter
 from segshift.report.content import Curve, CurveGroup
@@ -181,7 +182,7 @@ def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
 
 def recipe_of_model(model: str) -> Recipe | None:
     """The final recipe of the run that a model file or run folder comes from; None where none lies by it."""
-    path = Path(model).expanduser()
+    path = expanded(model)
     folder = path if path.is_dir() else path.parent
     if not (folder / _CONFIG).is_file() or not (folder / MODEL_FILE).is_file():
         return None
@@ -191,7 +192,7 @@ def recipe_of_model(model: str) -> Recipe | None:
 def _load(folder: Path) -> Recipe:
     """A folder's recipe. A start that has been moved together with the folder is found beside it."""
     recipe = load_recipe(folder / _CONFIG)
-    if recipe.init_from is None or Path(recipe.init_from).expanduser().exists():
+    if recipe.init_from is None or expanded(recipe.init_from).exists():
         return recipe
     beside = folder.parent / Path(recipe.init_from).name
     moved = beside.name != folder.name and (beside / MODEL_FILE).is_file()
@@ -289,8 +290,8 @@ def _read_log(path: Path) -> list[Record]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = read_json(path)
+    except InputError:
         value = None
     if not isinstance(value, dict):
         raise InputError(f"{path}: is no JSON document of segshift; train or compare again")

@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from segshift.documents import parse_yaml_value
+from segshift.errors import InputError
 from segshift.evaluation import format_results, percent
 from segshift.evaluation.table import class_captions, class_scores
 from segshift.report.content import Report, ReportedRun
@@ -134,8 +134,8 @@ def listed(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _parsed(text: str) -> Any:
     try:
-        return yaml.safe_load(text) or {}
-    except yaml.YAMLError:
+        return parse_yaml_value(text, "the recipe") or {}
+    except InputError:
         # A recipe by hand may be no YAML; it is shown as it is and compared as a whole.
         return {"recipe": text}
 

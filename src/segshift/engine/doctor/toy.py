@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from segshift.config import merge, parse
 from segshift.data.labels import IGNORE, ClassSet
+from segshift.documents import dump_yaml
 from segshift.engine.build import build
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import derive_seed
@@ -155,7 +155,7 @@ def write_toy_dataset(folder: Path) -> Path:
         "classes": list(CLASSES.names),
         "labels": {"kind": "train_ids"},
     }
-    write_text(folder / "dataset.yaml", yaml.safe_dump(spec))
+    write_text(folder / "dataset.yaml", dump_yaml(spec))
     return folder / "dataset.yaml"
 
 
