@@ -5,21 +5,25 @@ VENV ?= .venv
 # Two test processes with one thread each: torch's own threads fight over the cores with xdist's processes.
 TEST_PROCESSES ?= 2
 EXTRAS ?= dev,weights
+# Where the lowest versions that pyproject.toml allows are tried, and the tests that touch every library.
+VENV_LOWEST ?= .venv-lowest
+TESTS_LOWEST ?= tests/test_config.py tests/losses tests/models/test_segmenter.py tests/methods/test_align.py \
+  tests/evaluation/test_evaluate.py tests/cli/test_help.py tests/data/test_images.py tests/analysis/test_charts.py
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test test-lowest lint format clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
 
 setup: $(STAMP) ## create the virtual environment (the other targets do it by themselves)
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
-	  || { echo "segshift needs Python 3.10 or newer; name one: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "segshift needs Python 3.11 or newer; name one: make PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) \
 	  || { echo "could not create $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV) (some minutes the first time: PyTorch is large) ..." >&2
@@ -32,6 +36,15 @@ demo: $(STAMP) ## adapt between two small made-up cities on this machine and wri
 test: $(STAMP) ## run the tests that need no GPU
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n $(TEST_PROCESSES)
 
+test-lowest: ## install the lowest versions that are allowed, in an environment of their own, and run quick tests there
+	@$(PYTHON) -m venv $(VENV_LOWEST)
+	@$(PYTHON) tools/lowest_versions.py > $(VENV_LOWEST)/lowest.txt
+	@echo "Installing the lowest versions into $(VENV_LOWEST) (some minutes: another PyTorch) ..." >&2
+	@$(VENV_LOWEST)/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
+	  -c $(VENV_LOWEST)/lowest.txt -e ".[weights]" pytest pytest-xdist hypothesis torchmetrics
+	@OMP_NUM_THREADS=1 $(VENV_LOWEST)/bin/python -m pytest -q -m "not gpu and not slow and not process" \
+	  -n $(TEST_PROCESSES) $(TESTS_LOWEST)
+
 lint: $(STAMP) ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -42,4 +55,4 @@ format: $(STAMP) ## put the code into the project's format
 	@$(BIN)/ruff format .
 
 clean: ## remove the virtual environment and the tools' caches; runs/ stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV_LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

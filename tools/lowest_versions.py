@@ -6,9 +6,8 @@ nobody has run is a guess.
 
 import re
 import sys
-from pathlib import Path
-
 import tomllib
+from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 # What users install; the tools of the development need no lower bound that is proven.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from segshift.cli.output import console, print_json, results
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from segshift.evaluation import EvaluationResult, PairedComparison
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How results are printed."""
 
     table = "table"

@@ -1,6 +1,6 @@
 """`segshift data prepare`: convert a data set once, so that training reads it many times faster."""
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-class OnError(str, Enum):
+class OnError(StrEnum):
     """What a bad file does."""
 
     stop = "stop"
     skip = "skip"
 
 
-class Interpolation(str, Enum):
+class Interpolation(StrEnum):
     """How images are resized."""
 
     bilinear = "bilinear"

@@ -1,9 +1,8 @@
 """What a training run is made of: the recipe, as the user writes it in YAML."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from typing_extensions import Self
 
 from segshift.config import Strict, did_you_mean
 from segshift.data.sampling import SamplingConfig, SubsetConfig

@@ -1,11 +1,10 @@
 """Local alignment (ALP-GI): AdvEnt whose discriminator sees random patches of a whole image's prediction."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
-from typing_extensions import Self
 
 from segshift.errors import InputError
 from segshift.losses import self_information

@@ -1,11 +1,10 @@
 """AdaptPatch: alignment of patches in the space of the source's patch modes."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from typing_extensions import Self
 
 from segshift.losses import cross_entropy
 from segshift.methods.adversarial import AdversarialTerm
