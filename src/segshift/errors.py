@@ -33,6 +33,10 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - tail - 3]}...{text[-tail:]}"
 
 
+class OutputError(InputError):
+    """A file or folder that cannot be written: no permission, no room, or something else is there."""
+
+
 class StoppedError(RuntimeError):
     """The run was asked to stop, saved, and can be continued.
 

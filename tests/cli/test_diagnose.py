@@ -208,15 +208,3 @@ def test_bad_input_is_one_line(
     assert "--size 9: write it as WIDTHxHEIGHT" in refused("--size", "9")
     assert "sky is their only class in common" in refused("--classes", "sky,")
     assert "gone.yaml" in refused(target=tmp_path / "gone.yaml")
-
-
-def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
-    segshift: Segshift, domains: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    for out in (file, file / "deeper"):
-        assert f"{file} is a file" in segshift("diagnose", *domains, "--out", out).refusal()
-    # The superuser may write everywhere.
-    monkeypatch.setattr("segshift.cli.diagnose.os.access", lambda *_: False)
-    assert "no permission to write" in segshift("diagnose", *domains, "--out", tmp_path / "a" / "b").refusal()

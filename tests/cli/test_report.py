@@ -94,7 +94,7 @@ def test_bad_input_is_one_line(segshift: Segshift, trained: Path, toy_target: Pa
     assert "did you mean `retrieval`?" in refused(trained, "--only", "retreival", *out)
     assert "write it as WIDTHxHEIGHT" in refused(trained, "--size", "9", *out)
     assert "--device warp" in refused(trained, "--device", "warp", *out)
-    assert "is a folder; give the page a file name" in refused(trained, "--out", tmp_path)
+    assert "cannot be written (is a folder)" in refused(trained, "--out", tmp_path)
     (tmp_path / "file").touch()
     assert "cannot be written (" in refused(tmp_path / "gone", "--out", tmp_path / "file" / "page.html")
     assert "cannot be written (File name too long)" in refused(trained, "--out", f"{'x' * 300}.html")

@@ -57,7 +57,7 @@ def test_the_list_says_what_belongs_to_the_split(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("a file, where a folder should be")
-    with pytest.raises(InputError, match=r"cannot be written .*make room or choose another folder"):
+    with pytest.raises(InputError, match=r"cannot be written .*choose another --out"):
         SplitWriter(tmp_path, "train").write_image("a", pixels())
 
 

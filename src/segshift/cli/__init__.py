@@ -1,6 +1,6 @@
 """The command line: parse, call, print. `segshift --help` lists the commands."""
 
-import errno
+import io
 import sys
 
 import typer
@@ -64,6 +64,9 @@ def _options(
 
 def main() -> None:
     """Entry point: bad input ends with one line and status 2, a stop with 128 + signal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name need not be text (an old archive's in Latin-1), and is still printed.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except InputError as error:
@@ -77,7 +80,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        complain("error", f"{error.filename or 'the output folder'}: the disk is full; free some space")
-        sys.exit(1)
+        # The last net: outputs are tried before the work, and what is read has messages of its own.
+        where = "" if error.filename is None else f"{error.filename}: "
+        complain("error", f"{where}cannot be read or written ({error.strerror or error})")
+        sys.exit(2)

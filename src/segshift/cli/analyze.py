@@ -7,6 +7,7 @@ import typer
 
 from segshift.cli.arguments import split_names
 from segshift.cli.output import console, counting, print_json, results, working
+from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -20,7 +21,7 @@ def analyze(
     ],
     source: Annotated[str, typer.Option("--source", help="Labelled: city:game, camvid:ROOT; or :SPLIT.")],
     target: Annotated[str, typer.Option("--target", help="Data adapted to; split val unless named.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and analysis.json.")],
+    out: Annotated[Path, folder_option("--out", "Folder for the pictures and analysis.json.")],
     images: Annotated[int, typer.Option(min=2, help="Images of each domain, spread evenly.")] = 200,
     only: Annotated[
         str | None,

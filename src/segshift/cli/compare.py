@@ -8,6 +8,7 @@ import typer
 
 from segshift.cli.arguments import parse_seeds
 from segshift.cli.output import console, print_json, results
+from segshift.cli.outputs import folder_option
 from segshift.plain import say
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for runs and page.")] = Path("runs/demo"),
+    out: Annotated[Path, folder_option("--out", "Folder for runs and page.")] = Path("runs/demo"),
     seeds: Seeds = None,
     assignments: Assignments = None,
     as_json: Json = False,
@@ -42,7 +43,7 @@ def compare(
     target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
     seeds: Seeds = None,
     assignments: Assignments = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for runs and page.")] = None,
+    out: Annotated[Path | None, folder_option("--out", "Folder for runs and page.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train several methods from one start, with equal steps, beside a control and an oracle.

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from segshift.cli.data_init import init_dataset
 from segshift.cli.output import print_json, results, working
+from segshift.cli.outputs import file_option, folder_option
 from segshift.cli.patch_modes import patch_modes
 from segshift.cli.prepare import prepare_dataset
 from segshift.cli.translate import translate_dataset
@@ -127,11 +128,11 @@ def check_dataset(
     ],
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", help="Also write a contact sheet: images, labels, overlays (PNG)."),
+        file_option("--sheet", "Also write a contact sheet: images, labels, overlays (PNG)."),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option("--html", help="Also write a page: problems, classes, where they lie, sizes, overlays."),
+        file_option("--html", "Also write a page: problems, classes, where they lie, sizes, overlays."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -172,7 +173,7 @@ def synthesize_city(
     city: Annotated[
         str, typer.Argument(metavar="city:STYLE", help="city:game, city:overcast, city:dusk ...")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for images, labels and dataset.yaml.")],
+    out: Annotated[Path, folder_option("--out", "Folder for images, labels and dataset.yaml.")],
     count: Annotated[int, typer.Option(min=1, help="Training images.")] = 2000,
     val: Annotated[int, typer.Option(min=0, help="Validation images.")] = 200,
     size: Annotated[str, typer.Option(help="WxH in px.")] = "480x360",

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segshift.cli.output import console, print_json, results, working
+from segshift.cli.outputs import file_option
 from segshift.plain import say
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def init_dataset(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the images and labels.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="YAML to write; default: the folder's name, here.")
+        Path | None, file_option("--out", "YAML to write; default: the folder's name, here.")
     ] = None,
     classes: Annotated[
         str | None,

@@ -1,6 +1,5 @@
 """`segshift diagnose`: how far apart two domains are, and which method fits, before any training."""
 
-import os
 import shlex
 from math import ceil
 from pathlib import Path
@@ -10,6 +9,7 @@ import typer
 
 from segshift.cli.arguments import parse_seeds, split_names, whole_numbers
 from segshift.cli.output import console, counting, print_json, results, working
+from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def diagnose(
     source: Annotated[str, typer.Argument(help="Domain to adapt from: city:game, camvid:ROOT; or :SPLIT.")],
     target: Annotated[str, typer.Argument(help="Domain to adapt to, with or without labels.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the pictures and diagnosis.json.")] = Path(
+    out: Annotated[Path, folder_option("--out", "Folder for the pictures and diagnosis.json.")] = Path(
         "diagnosis"
     ),
     only: Annotated[
@@ -86,7 +86,6 @@ def diagnose(
         ),
     )
     splits = (resolve(source, "train", labels="optional"), resolve(target, "train", labels="optional"))
-    _check_writable(out)
     with working("diagnosing") as show:
         document = diagnose_domains(
             *splits,
@@ -207,15 +206,6 @@ def _ready(
     for assignment in assignments:
         words += ["--set", assignment]
     return assignments, shlex.join(words)
-
-
-def _check_writable(folder: Path) -> None:
-    """Raises InputError before minutes of work rather than after them."""
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not there.is_dir():
-        raise InputError(f"--out {folder}: {there} is a file; give a folder")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"--out {folder}: no permission to write into {there}; give another folder")
 
 
 def _built_in(agreed: dict[str, Any]) -> bool:

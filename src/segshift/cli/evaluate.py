@@ -9,6 +9,7 @@ import typer
 
 from segshift.cli.evaluation_report import Format, print_report
 from segshift.cli.output import console, working
+from segshift.cli.outputs import file_option
 from segshift.cli.use import parse_size
 from segshift.errors import InputError
 from segshift.files import write_json
@@ -48,9 +49,7 @@ def evaluate(
     size: Annotated[str | None, typer.Option(help="WxH at which the network sees images.")] = None,
     boundary: Annotated[bool, typer.Option("--boundary", help="Also boundary IoU (takes time).")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Also write everything to this JSON file.")
-    ] = None,
+    out: Annotated[Path | None, file_option("--out", "Also write everything to this JSON file.")] = None,
     output_format: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.table,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
 ) -> None:

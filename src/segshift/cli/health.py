@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segshift.cli.output import console, print_json, results
+from segshift.cli.outputs import charts_option
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def health(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; their stages, too.")],
     chart: Annotated[
-        Path | None, typer.Option("--chart", help="Also draw the curves, as FILE.png and FILE.svg.")
+        Path | None, charts_option("--chart", "Also draw the curves, as FILE.png and FILE.svg.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:

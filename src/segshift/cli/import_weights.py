@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segshift.cli.output import print_json, results, working
+from segshift.cli.outputs import file_option
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -20,7 +21,7 @@ _BY_COUNT = {"19": "cityscapes19", "16": "cityscapes16", "13": "cityscapes13"}
 def import_weights(
     file: Annotated[Path, typer.Argument(help="Checkpoint of the public code: .pth or .safetensors.")],
     layout: Annotated[str, typer.Option("--layout", help=f"The code it comes from: {_LAYOUTS}.")],
-    out: Annotated[Path, typer.Option("--out", help="Model file to write.")],
+    out: Annotated[Path, file_option("--out", "Model file to write.")],
     classes: Annotated[str, typer.Option(help="19, 16, 13, or the name of a class set.")] = "19",
     input_size: Annotated[str, typer.Option(help="WxH at which the network sees images.")] = "1024x512",
     all_branches: Annotated[

@@ -13,9 +13,9 @@ from segshift.files import json_ready
 from segshift.plain import Terminal, one_line, visible
 
 # Under a launcher every process runs the command, and one of them speaks.
-_SILENT = os.environ.get("RANK", "0") != "0"
-console = Terminal(stderr=True, quiet=_SILENT)
-results = Terminal(quiet=_SILENT)
+SILENT = os.environ.get("RANK", "0") != "0"
+console = Terminal(stderr=True, quiet=SILENT)
+results = Terminal(quiet=SILENT)
 
 
 @contextmanager
@@ -37,6 +37,6 @@ def complain(word: str, text: str) -> None:
 
 def print_json(value: Any) -> None:
     """The one JSON document of a command on stdout; NaN and infinities become null."""
-    if _SILENT:
+    if SILENT:
         return
     sys.stdout.write(json.dumps(json_ready(value), indent=2, allow_nan=False) + "\n")

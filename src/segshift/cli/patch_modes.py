@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from segshift.cli.output import print_json, results, working
+from segshift.cli.outputs import file_option
 from segshift.errors import InputError
 from segshift.plain import say
 
 
 def patch_modes(
     data: Annotated[str, typer.Argument(help="Labelled data: camvid:ROOT, FILE.yaml, city:game; or :SPLIT.")],
-    out: Annotated[Path, typer.Option("--out", help="The picture (PNG).")],
+    out: Annotated[Path, file_option("--out", "The picture (PNG).")],
     modes: Annotated[int, typer.Option(min=2, help="Number of clusters.")] = 50,
     patch: Annotated[str, typer.Option(help="WxH of a patch in px.")] = "64x32",
     size: Annotated[

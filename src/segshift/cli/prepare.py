@@ -51,10 +51,13 @@ def prepare_dataset(
     """
     from segshift.cli.use import parse_size
     from segshift.data.prepare import prepare
+    from segshift.folders import check_folder
 
     if verify:
         _verify(out, workers, as_json)
         return
+    # Not while the option is read, since what is only verified may lie where nobody writes.
+    check_folder(out)
     if size is None:
         raise InputError("--size is missing; give the size that training reads, for example --size 1280x720")
     reports = prepare(

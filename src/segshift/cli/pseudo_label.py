@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from segshift.cli.output import console, print_json, results
+from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -22,7 +23,7 @@ def pseudo_label(
     data: Annotated[
         str, typer.Option("--data", help="Images: FILE.yaml, camvid:ROOT; split train or :SPLIT.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for labels and dataset.yaml.")],
+    out: Annotated[Path, folder_option("--out", "Folder for labels and dataset.yaml.")],
     rule: Annotated[
         str, typer.Option(help="Which pixels are kept: class_balanced, class_threshold, confidence or none.")
     ] = "class_balanced",

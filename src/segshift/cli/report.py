@@ -1,10 +1,6 @@
 """`segshift report`: one HTML file about one or more runs."""
 
-import errno
 import shlex
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +8,7 @@ import typer
 
 from segshift.cli.arguments import split_names
 from segshift.cli.output import console, counting, print_json, results, working
+from segshift.cli.outputs import file_option
 from segshift.errors import InputError
 from segshift.plain import say, size_in_words
 
@@ -29,7 +26,7 @@ def report(
         list[Path],
         typer.Argument(metavar="RUN...", help="Run folders, the reference first; or a comparison's folder."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="The page.")] = _OUT,
+    out: Annotated[Path, file_option("--out", "The page.")] = _OUT,
     source: Annotated[
         str | None, typer.Option("--source", help="Labelled; default: the first run's own.")
     ] = None,
@@ -57,7 +54,8 @@ def report(
 
     Example: segshift report runs/source_only runs/advent --out report.html
     """
-    _check_out(out)
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out {out}: the report is a page; name the file something.html")
     from segshift.cli.evaluate import captions, usable_device
     from segshift.cli.use import parse_size
     from segshift.data.resolve import resolve
@@ -104,8 +102,7 @@ def report(
             progress=counting(show),
         )
         show("writing the page")
-        with _writing(out):
-            write_report(out, made)
+        write_report(out, made)
     written = out.stat().st_size
     for run in made.runs:
         for note in run.notes:
@@ -121,28 +118,6 @@ def report(
     for name, reason in made.evidence.skipped.items():
         say(console, f"left out: {name}: {reason}")
     say(results, f"page  {out} ({size_in_words(written)})")
-
-
-def _check_out(out: Path) -> None:
-    """Said now rather than after the measurements: no page, or a place where nobody may write."""
-    with _writing(out):
-        if out.is_dir():
-            raise InputError(f"--out {out}: is a folder; give the page a file name, for example {out / _OUT}")
-        if out.suffix.lower() not in (".html", ".htm"):
-            raise InputError(f"--out {out}: the report is a page; name the file something.html")
-        with tempfile.TemporaryFile(dir=next(one for one in out.absolute().parents if one.exists())):
-            pass
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        # A full disk has a line of its own.
-        if error.errno == errno.ENOSPC:
-            raise
-        raise InputError(f"--out {out}: cannot be written ({error.strerror}); choose another --out") from None
 
 
 def _command(runs: list[Path], options: dict[str, tuple[Any, Any]]) -> str:

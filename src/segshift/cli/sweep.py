@@ -7,6 +7,7 @@ import typer
 
 from segshift.cli.arguments import parse_seeds
 from segshift.cli.output import console, print_json, results
+from segshift.cli.outputs import folder_option
 from segshift.plain import markdown_cell, say
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def sweep(
         list[str],
         typer.Option("--set", help="A key and its values: a.b=1,2,3. One value: the same in every run."),
     ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the runs, the table and the curve.")],
+    out: Annotated[Path, folder_option("--out", "Folder for the runs, the table and the curve.")],
     source: Annotated[str | None, typer.Option("--source", help="Labelled dataset.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")] = "0",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from segshift.cli.output import console, print_json, results
+from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -30,7 +31,7 @@ def train(
     source: Source = None,
     target: Target = None,
     assignments: Assignments = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/NAME.")] = None,
+    out: Annotated[Path | None, folder_option("--out", "Run folder; default runs/NAME.")] = None,
     resume: Resume = False,
     select: Annotated[
         str | None,

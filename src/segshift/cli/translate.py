@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from segshift.cli.output import console, print_json, results
+from segshift.cli.outputs import folder_option
 from segshift.plain import say
 
 
@@ -14,7 +15,7 @@ def translate_dataset(
         Path, typer.Argument(help="A run folder of `segshift train cyclegan`, or its translator.safetensors.")
     ],
     data: Annotated[str, typer.Option("--data", help="What to translate: city:game, FILE.yaml:train.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for images, labels and dataset.yaml.")],
+    out: Annotated[Path, folder_option("--out", "Folder for images, labels and dataset.yaml.")],
     size: Annotated[str | None, typer.Option(help="WxH in px of the results; default each image's.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many images, evenly spread.")] = None,
     image_format: Annotated[

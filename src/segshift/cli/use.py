@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from segshift.cli.output import console, print_json, results
+from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -17,7 +18,7 @@ _IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 def predict(
     checkpoint: Checkpoint,
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
+    out: Annotated[Path, folder_option("--out", "Folder for the results.")],
     as_json: Json = False,
 ) -> None:
     """Label images: NAME_label.png (train ids), NAME_overlay.png (colors on the image), and legend.png.

@@ -1,10 +1,8 @@
 """Pixels per class of every label of a split: taken from `prepare`, from the cache, or counted once."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,8 @@ from segshift.data.labels import ClassSet, class_mapping
 from segshift.data.manifest import Entry, prepared_folder, read_progress
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.files import atomic_path
+from segshift.files import atomic_path, cache_root
+from segshift.folders import check_file
 from segshift.making import cores
 
 _VERSION = 1
@@ -42,7 +41,7 @@ def class_pixels(
         (N, C) int64, in the order of `split.samples`; ignored pixels are in no column.
 
     Raises:
-        InputError: a split without labels, or an unreadable label.
+        InputError: a split without labels, an unreadable label, or a cache that cannot be written.
     """
     if not split.labelled:
         raise InputError(f"{split.title} has no labels, so no class frequencies; choose a labelled split")
@@ -112,8 +111,7 @@ def _describes(entry: Entry, sample: Sample) -> bool:
 
 def _cached(split: Split, workers: int | None, announce: Callable[[str], None] | None) -> NDArray[np.int64]:
     """(N, C) counts in the split's own classes, read from the cache or counted into it."""
-    root = Path(os.environ.get("SEGSHIFT_CACHE") or Path.home() / ".cache" / "segshift")
-    path = root / "class_pixels" / f"{_fingerprint(split)}.npy"
+    path = cache_root() / "class_pixels" / f"{_fingerprint(split)}.npy"
     shape = (len(split.samples), split.classes.count)
     try:
         counts = np.load(path, allow_pickle=False)
@@ -122,6 +120,7 @@ def _cached(split: Split, workers: int | None, announce: Callable[[str], None] |
     except (OSError, ValueError, EOFError):
         # Not there, or damaged: it is only a cache.
         pass
+    check_file(path)
     if announce is not None:
         announce(f"counting the classes of {split.title} ({len(split.samples)} labels), once")
 

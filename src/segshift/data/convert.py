@@ -81,11 +81,6 @@ def _write(path: Path, picture: Image.Image, **settings: Any) -> MadeFile:
     stream = io.BytesIO()
     picture.save(stream, **settings)
     data = stream.getvalue()
-    try:
-        with files.atomic_path(path) as temporary:
-            temporary.write_bytes(data)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); make room or choose another --out"
-        ) from None
+    with files.atomic_path(path) as temporary:
+        temporary.write_bytes(data)
     return hash_of(data)

@@ -124,10 +124,5 @@ def fingerprint(samples: Sequence[Sample]) -> str:
 
 
 def _save(path: Path, pixels: NDArray[np.uint8], settings: dict[str, Any]) -> None:
-    try:
-        with files.atomic_path(path) as temporary:
-            Image.fromarray(pixels).save(temporary, **settings)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); make room or choose another folder"
-        ) from None
+    with files.atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, **settings)

@@ -152,12 +152,9 @@ def write_proposal(found: Found, out: Path, *, force: bool = False) -> Proposal:
         for split, items in splits.items.items()
     }
     text = text_of(name, found.root, out, splits.rules, counts, found.values, found.meaning, found.notes)
-    try:
-        for path, lines in lists.items():
-            write_text(path, "".join(f"{line}\n" for line in lines))
-        write_text(out, text)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another --out") from None
+    for path, lines in lists.items():
+        write_text(path, "".join(f"{line}\n" for line in lines))
+    write_text(out, text)
     dataset = load_dataset(out)
     counted = []
     for split in dataset.spec.splits:

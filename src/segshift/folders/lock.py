@@ -5,11 +5,12 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from segshift.errors import InputError
+from segshift.files import is_at, remove_partials, try_lock, writing
 
 LOCK_FILE = ".lock"
 
@@ -28,7 +29,7 @@ os.register_at_fork(after_in_child=_drop_in_child)
 
 @contextmanager
 def lock_folder(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold a folder while the block runs; the folder is made if it is missing.
+    """Hold a folder while the block runs, made if it is missing, and free of what killed writers left there.
 
     The lock is the kernel's (flock on `FOLDER/.lock`), so that a killed holder frees it. It holds over NFS
     where the server supports locks (NFSv4 does); a mount with `nolock` or `local_lock=flock` keeps out the
@@ -39,54 +40,46 @@ def lock_folder(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
         wait: until another holder is done, instead of being refused.
 
     Raises:
-        InputError: another process holds the folder (the message says which, where and since when), or the
-            folder cannot be written.
+        InputError: another process holds the folder; the message says which, where and since when.
+        OutputError: the folder cannot be written.
     """
     path = Path(folder) / LOCK_FILE
+    is_new = not os.path.lexists(path.parent)
     handle = _take(path, wait)
     _held.add(handle)
     try:
+        remove_partials(path.parent)
         yield
     finally:
         # Removed while it is held: who opened it meanwhile sees that it is gone, and opens a new one.
         path.unlink(missing_ok=True)
         _held.discard(handle)
         os.close(handle)
+        if is_new:
+            with suppress(OSError):  # what failed before it wrote anything leaves no folder
+                path.parent.rmdir()
 
 
 def _take(path: Path, wait: bool) -> int:
     while True:
-        try:
+        with writing(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise InputError(
-                f"{path.parent}: cannot be written ({error.strerror}); choose another folder"
-            ) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
+        if wait:
+            with suppress(OSError):  # as `try_lock` does, where there are no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        elif not try_lock(handle):
             holder = os.pread(handle, 4096, 0)
             os.close(handle)
             raise InputError(
                 f"{path.parent}: {_in_words(holder)} is writing there; wait, or choose another --out"
-            ) from None
-        except OSError:
-            # A file system without locks keeps working as it did; nothing else can be done there.
-            return handle
-        if _is_same(path, handle):
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, _myself(), 0)
+            )
+        if is_at(handle, path):
+            with writing(path.parent):
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, _myself(), 0)
             return handle
         os.close(handle)
-
-
-def _is_same(path: Path, handle: int) -> bool:
-    """Whether the file that was locked still lies there; its holder may have removed it meanwhile."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(handle))
-    except FileNotFoundError:
-        return False
 
 
 def _myself() -> bytes:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from segshift.data.labels import IGNORE
-from segshift.errors import InputError
+from segshift.errors import InputError, OutputError
 from segshift.files import atomic_path, cache_root
 from segshift.losses import label_histograms
 from segshift.methods.base import PreparationData
@@ -177,7 +177,7 @@ def cached_centers(data: PreparationData, patches: Patches, sampling: Sampling) 
         # One map at a time: without a resize their sizes may differ.
         maps = data.source_labels(batch_size=1, limit=sampling.images)
         centers = discover_modes(sample_patches(maps, patches, sampling), patches, sampling).centers
-        with suppress(OSError), atomic_path(path) as temporary:
+        with suppress(OutputError), atomic_path(path) as temporary:
             save_file({"centers": centers}, temporary)
     return centers
 

@@ -11,18 +11,21 @@ from torch import Tensor, nn
 from segshift import __version__
 from segshift.documents import parse_json
 from segshift.errors import InputError
-from segshift.files import atomic_path
+from segshift.files import atomic_path, unwritable
 from segshift.folders import MODEL_FILE
 
 _METADATA_KEY = "segshift"
 
 
 def write_model(path: str | Path, tensors: Mapping[str, Tensor], metadata: str) -> None:
-    """Write tensors and a JSON document; equal content gives equal files."""
+    """Write tensors and a JSON document; equal content gives equal files. Raises OutputError."""
     copies = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     with atomic_path(path) as temporary:
-        # One key only: safetensors writes several in random order, but equal models shall be equal files.
-        save_file(copies, temporary, {_METADATA_KEY: metadata})
+        try:
+            # One key only: safetensors writes several in random order, but equal models shall be equal files.
+            save_file(copies, temporary, {_METADATA_KEY: metadata})
+        except SafetensorError as error:  # a full disk
+            raise unwritable(path, str(error)) from None
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], file: Path, version: str, remedy: str) -> None:
