@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from segshift.config import Strict
 from segshift.errors import InputError
 from segshift.losses import cross_entropy
-from segshift.methods import Batch, Method, Prediction, Update
+from segshift.methods import Batch, Method, Network, Prediction, Update
 from segshift.models import Segmenter, upsample
 
 
@@ -46,11 +46,11 @@ class MCD(Method):
         self.segmenter = segmenter
 
     def networks(self) -> dict[str, list[nn.Parameter]]:
-        """The body, and the two classifiers together."""
+        """The body, and the two classifiers together: learners, all of them, who quarrel over the target."""
         assert self.segmenter.second_head is not None
         heads = [*self.segmenter.head.parameters(), *self.segmenter.second_head.parameters()]
         body = [parameter for parameter in self.segmenter.backbone.parameters() if parameter.requires_grad]
-        return {"body": body, "heads": heads}
+        return {"body": Network(body), "heads": Network(heads)}
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """Steps A, B and C."""

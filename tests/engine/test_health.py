@@ -89,6 +89,45 @@ def test_a_discriminator_that_has_won() -> None:
     assert symptoms(constructed({"segmenter/supervised": wobbly(0.002)})) == []
 
 
+# The README's sixth paper, healthy: at its end both classifiers agree on the target, as they should.
+AGREED = {
+    "body+heads/first": wobbly(0.3),
+    "body+heads/second": wobbly(0.3),
+    "heads/first": wobbly(0.3),
+    "heads/second": wobbly(0.3),
+    "heads/discrepancy": wobbly(-0.004),
+    "body/discrepancy": wobbly(0.003),
+}
+
+
+@pytest.mark.parametrize("roles", [None, {"body": "learner", "heads": "learner"}])
+def test_learners_may_have_small_losses_whatever_they_are_called(roles: dict[str, str] | None) -> None:
+    assert symptoms(with_roles(constructed(AGREED), roles)) == []
+
+
+def test_roles_say_who_is_an_adversary_and_not_spellings() -> None:
+    won = {"critic/one": wobbly(0.002), "critic/two": wobbly(0.004)}
+    assert symptoms(with_roles(constructed(won), {"critic": "adversary"})) == [
+        "discriminator at zero: critic"
+    ]
+    assert symptoms(with_roles(constructed(won), {"critic": "learner"})) == []
+    chance = {"painter/source_real": wobbly(math.log(4))}
+    assert symptoms(with_roles(constructed(chance), {"painter": "generator"})) == ["generator at chance"]
+    together = {"one+other/source": wobbly(0.002), "one+other/target": wobbly(0.002)}
+    roles = {"one": "adversary", "other": "adversary"}
+    assert symptoms(with_roles(constructed(together), roles)) == ["discriminator at zero: one+other"]
+
+
+def test_a_log_of_an_earlier_version_that_was_resumed_is_readable() -> None:
+    won = constructed({"fada/source": wobbly(0.002), "fada/target": wobbly(0.004)})
+    resumed = [*won[:6], *with_roles(won[6:], {"segmenter": "learner", "fada": "adversary"})]
+    assert symptoms(resumed) == ["discriminator at zero: fada"]
+
+
+def with_roles(records: list[dict[str, Any]], roles: dict[str, str] | None) -> list[dict[str, Any]]:
+    return records if roles is None else [{**record, "roles": roles} for record in records]
+
+
 def test_losses_that_explode() -> None:
     rising = [*wobbly(0.4, 9), 6.0, 20.0, 70.0]
     records = constructed({"segmenter/supervised": rising})

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from rich.console import Console
 from torch import Tensor
 
+from segshift.engine.health import read_records
 from segshift.engine.presets import load_recipe
 from segshift.engine.run import run_recipe
 from segshift.engine.smoke import smoke_recipe
@@ -79,6 +80,8 @@ def test_the_recipe_runs(tmp_path: Path) -> None:
     recipe = smoke_recipe(load_recipe(RECIPE))
     results = run_recipe(recipe, tmp_path / "run", Console(quiet=True))
     assert results["steps"] == 2 and (tmp_path / "run" / "model.safetensors").is_file()
+    logged = [record for record in read_records(tmp_path / "run" / "metrics.jsonl") if "losses" in record]
+    assert [record["roles"] for record in logged] == [{"body": "learner", "heads": "learner"}]
 
 
 def test_the_example_lives_outside_the_package() -> None:

@@ -9,13 +9,12 @@ from matplotlib.axes import Axes
 
 from segshift.analysis.chart_style import MODEL_COLORS, MUTED, chart, hex_color, shorten
 from segshift.errors import InputError
+from segshift.methods.roles import logged_roles, role_of_loss
 from segshift.pictures import INK
 
 Record = Mapping[str, Any]
 Curves = dict[str, list[tuple[int, float]]]
 
-# The losses of the networks that are trained for their own sake; all others play against them.
-OWN_LOSSES = ("segmenter/", "generator/", "generators/")
 _CHANCE = ((0.5 * math.log(2), "0.5 log 2"), (math.log(2), "log 2"))
 _CHANCE_OF_FOUR = (math.log(4), "log 4")
 # A network's first loss lies this near its chance level, where it has one of these.
@@ -46,12 +45,11 @@ def draw_loss_curves(path: Path, runs: Mapping[str, Sequence[Record]]) -> None:
     subtitle = "as logged, and the running mean over 5 lines of the log"
     with chart(path, size, "Training curves", subtitle, len(runs), 3) as (_, grid):
         for (name, records), (own, others, scores) in zip(runs.items(), grid, strict=True):
-            losses = curves(records, "losses")
-            _draw(own, {key: line for key, line in losses.items() if key.startswith(OWN_LOSSES)}, smooth=True)
+            losses, against = loss_curves(records)
+            _draw(own, losses, smooth=True)
             own.set_title(f"{shorten(name)}: losses")
-            networks = {key: line for key, line in losses.items() if not key.startswith(OWN_LOSSES)}
-            _draw(others, networks, smooth=True)
-            _chance_lines(others, networks)
+            _draw(others, against, smooth=True)
+            _chance_lines(others, against)
             others.set_title("discriminators")
             _draw(scores, score_curves(records), smooth=False)
             scores.set_title("scores on the target")
@@ -66,6 +64,13 @@ def curves(records: Sequence[Record], key: str) -> Curves:
             if value is not None:
                 found.setdefault(name, []).append((int(record["step"]), float(value)))
     return found
+
+
+def loss_curves(records: Sequence[Record]) -> tuple[Curves, Curves]:
+    """The losses of the networks that learn a task of their own, and of the adversaries that judge them."""
+    losses, roles = curves(records, "losses"), logged_roles(records)
+    against = {key: line for key, line in losses.items() if role_of_loss(key, roles) == "adversary"}
+    return {key: line for key, line in losses.items() if key not in against}, against
 
 
 def score_curves(records: Sequence[Record]) -> Curves:

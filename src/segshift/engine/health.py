@@ -10,6 +10,7 @@ from typing import Any
 from segshift.documents import parse_json, read_json
 from segshift.errors import InputError
 from segshift.evaluation.unsupervised import LARGEST_CLASS_SHARE
+from segshift.methods.roles import Role, logged_roles, role_of_loss
 from segshift.methods.term import ACCEPTED_SHARE
 
 Record = Mapping[str, Any]
@@ -27,7 +28,6 @@ _CHANCE = {"0.5 · log 2": 0.5 * math.log(2), "log 2": math.log(2), "log 4": mat
 _WON_BELOW = 0.01
 _EXPLODES_BY, _EXPLODES_FROM, _EXPLODING_LINES = 10.0, 1.0, 3
 _COLLAPSED_FROM = 0.95
-_NEVER_DISCRIMINATORS = ("segmenter", "generator", "generators")
 
 
 @dataclass(frozen=True)
@@ -181,10 +181,7 @@ def _pinned_window(logged: Sequence[Record]) -> list[Record]:
 
 def _discriminators(pinned: Sequence[Record]) -> list[Advice]:
     found = []
-    networks = dict.fromkeys(name.partition("/")[0] for name in pinned[-1]["losses"])
-    for network in networks:
-        if network in _NEVER_DISCRIMINATORS:
-            continue
+    for network in _trained(pinned, "adversary"):
         values = [_domain_losses(record["losses"], network) for record in pinned]
         if not all(line and all(map(_finite, line)) for line in values):
             continue
@@ -200,6 +197,13 @@ def _discriminators(pinned: Sequence[Record]) -> list[Advice]:
     return found
 
 
+def _trained(pinned: Sequence[Record], role: Role) -> list[str]:
+    """What stands before the slash in the newest losses of a role."""
+    roles = logged_roles(pinned)
+    networks = dict.fromkeys(key.partition("/")[0] for key in pinned[-1]["losses"])
+    return [network for network in networks if role_of_loss(network, roles) == role]
+
+
 def _domain_losses(losses: Mapping[str, Any], network: str) -> list[Any]:
     """A discriminator's losses on the domains. LSD's `labels` is no question about domains."""
     own = {name.partition("/")[2]: value for name, value in losses.items() if name.startswith(f"{network}/")}
@@ -208,8 +212,8 @@ def _domain_losses(losses: Mapping[str, Any], network: str) -> list[Any]:
 
 
 def _generator(pinned: Sequence[Record]) -> list[Advice]:
-    logged = pinned[-1]["losses"]
-    names = [name for name in logged if name.startswith("generator/") and name.endswith("_real")]
+    painters = tuple(f"{network}/" for network in _trained(pinned, "generator"))
+    names = [name for name in pinned[-1]["losses"] if name.startswith(painters) and name.endswith("_real")]
     chance = _CHANCE["log 4"]
     values = [record["losses"].get(name) for record in pinned for name in names]
     if not values or not all(_finite(value) and _near(value, chance) for value in values):

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from segshift.config import did_you_mean
 from segshift.errors import NonFiniteLossError
 from segshift.methods.base import Batch, Method, Update
+from segshift.methods.roles import Role, roles_of
 
 
 class ContractError(RuntimeError):
@@ -43,11 +44,13 @@ class StepLog:
         losses: "nets/name" to the mean of that loss over the micro-batches, detached.
         observed: the same for what is logged and not minimised.
         schedule: the updates in order, as "segmenter*" (accumulated only) or "segmenter" (stepped).
+        roles: what each network is for, by its name.
     """
 
     losses: dict[str, Tensor] = field(default_factory=dict)
     observed: dict[str, Tensor] = field(default_factory=dict)
     schedule: list[str] = field(default_factory=list)
+    roles: dict[str, Role] = field(default_factory=dict)
 
     def values(self) -> dict[str, float]:
         """The losses as floats; on an accelerator this waits for the device."""
@@ -86,7 +89,7 @@ def train_step(
     """
     settings = settings or StepSettings()
     networks = method.networks()
-    log = StepLog()
+    log = StepLog(roles=roles_of(networks))
     accumulated: set[str] = set()
     for optimizer in optimizers.values():
         optimizer.zero_grad(set_to_none=True)

@@ -124,7 +124,8 @@ class Trainer:
             last = done == training.steps
             if metrics and (last or done % training.log_every == 0):
                 losses, observed = log.values(), log.observations()
-                metrics.write(done, losses=losses, **({"observed": observed} if observed else {}), lr=rates)
+                more = {"observed": observed} if observed else {}
+                metrics.write(done, losses=losses, **more, lr=rates, roles=log.roles)
                 line.show(done, losses | observed, rates)
                 self._advise(done, metrics, line)
             stopping = self._agree_to_stop(stop)

@@ -20,6 +20,7 @@ from segshift.methods.lsd import LSD
 from segshift.methods.mean_teacher import MeanTeacher
 from segshift.methods.minent import MinEnt
 from segshift.methods.patch import PatchAlignment
+from segshift.methods.roles import Network, Role
 from segshift.methods.screened_self_training import ScreenedSelfTraining
 from segshift.methods.term import Look, Prediction, Term, TermConfig
 from segshift.models.segmenter import Segmenter
@@ -129,7 +130,9 @@ __all__ = [
     "LabelledImages",
     "Look",
     "Method",
+    "Network",
     "Prediction",
+    "Role",
     "Term",
     "TermConfig",
     "Update",

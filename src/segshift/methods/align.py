@@ -10,6 +10,7 @@ from segshift.config import Strict
 from segshift.errors import InputError
 from segshift.losses import cross_entropy
 from segshift.methods.base import Batch, Method, PreparationData, Update
+from segshift.methods.roles import Network
 from segshift.methods.term import Look, Prediction, Term
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
@@ -62,7 +63,7 @@ class Align(Method):
     def networks(self) -> dict[str, list[nn.Parameter]]:
         """The segmenter (with the terms' cooperating modules) and one network per adversary."""
         adversaries = {
-            term.name: list(term.adversary.parameters())
+            term.name: Network(term.adversary.parameters(), "adversary")
             for term in self._terms()
             if term.adversary is not None
         }
@@ -72,7 +73,7 @@ class Align(Method):
             for parameter in self.parameters()
             if parameter.requires_grad and id(parameter) not in playing_against
         ]
-        return {"segmenter": together, **adversaries}
+        return {"segmenter": Network(together), **adversaries}
 
     def prepare(self, data: PreparationData) -> None:
         """Every term's own preparation, in order."""

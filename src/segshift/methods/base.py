@@ -126,7 +126,10 @@ class Method(nn.Module):
         return True
 
     def networks(self) -> dict[str, list[nn.Parameter]]:
-        """Disjoint, named lists of trainable parameters; each gets its own optimizer."""
+        """Disjoint, named lists of trainable parameters; each gets its own optimizer.
+
+        A `roles.Network` also says what the parameters are for; a plain list is a learner.
+        """
         raise TypeError(f"{type(self).__name__} must define networks()")
 
     def prepare(self, data: PreparationData) -> None:

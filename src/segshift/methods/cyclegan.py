@@ -15,6 +15,7 @@ from segshift.folders import RunFolder
 from segshift.losses import cross_entropy, least_squares_loss
 from segshift.methods.base import Batch, Method, PreparationData, Update
 from segshift.methods.image_history import ImageHistory
+from segshift.methods.roles import Network
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.translators import (
@@ -91,11 +92,11 @@ class CycleGAN(Method):
     def networks(self) -> dict[str, list[nn.Parameter]]:
         """Both generators in one group, both discriminators in the other."""
         return {
-            "generators": [*self.to_target.parameters(), *self.to_source.parameters()],
-            "discriminators": [
-                *self.target_discriminator.parameters(),
-                *self.source_discriminator.parameters(),
-            ],
+            "generators": Network([*self.to_target.parameters(), *self.to_source.parameters()], "generator"),
+            "discriminators": Network(
+                [*self.target_discriminator.parameters(), *self.source_discriminator.parameters()],
+                "adversary",
+            ),
         }
 
     def train(self, mode: bool = True) -> Self:

@@ -12,6 +12,7 @@ from segshift.config import Strict
 from segshift.losses import GanClass, cross_entropy, domain_loss, gan_class_loss
 from segshift.losses.segmentation import IGNORE
 from segshift.methods.base import Batch, Method, Update
+from segshift.methods.roles import Network
 from segshift.methods.term import Prediction
 from segshift.models.discriminators import FeatureDiscriminator
 from segshift.models.reconstruction import (
@@ -124,16 +125,12 @@ class LSD(Method):
 
     def networks(self) -> dict[str, list[nn.Parameter]]:
         """The segmenter, the generator (in image space) and the discriminator."""
-        parts = {
-            "segmenter": self.segmenter,
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-        }
-        return {
-            name: [parameter for parameter in part.parameters() if parameter.requires_grad]
-            for name, part in parts.items()
-            if part is not None
-        }
+        trained = [parameter for parameter in self.segmenter.parameters() if parameter.requires_grad]
+        networks: dict[str, list[nn.Parameter]] = {"segmenter": Network(trained)}
+        if self.generator is not None:
+            networks["generator"] = Network(self.generator.parameters(), "generator")
+        networks["discriminator"] = Network(self.discriminator.parameters(), "adversary")
+        return networks
 
     def step(self, batch: Batch) -> Iterator[Update]:
         """The discriminator, the generator, the segmenter."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from segshift.analysis.loss_curves import OWN_LOSSES, Curves, Record, curves, logged_scores
+from segshift.analysis.loss_curves import Curves, Record, curves, logged_scores, loss_curves
 from segshift.documents import read_json
 from segshift.engine.comparison import CONTROL, START
 from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
@@ -201,10 +201,10 @@ def _load(folder: Path) -> Recipe:
 
 def log_curves(records: Sequence[Mapping[str, Any]], prefix: str = "") -> list[Curve]:
     """The lines of a metrics.jsonl by chart: losses, discriminators, scores, observed, learning rates."""
-    losses = curves(records, "losses")
+    own, against = loss_curves(records)
     groups: dict[CurveGroup, Curves] = {
-        "loss": {name: line for name, line in losses.items() if name.startswith(OWN_LOSSES)},
-        "discriminator": {name: line for name, line in losses.items() if not name.startswith(OWN_LOSSES)},
+        "loss": own,
+        "discriminator": against,
         "score": logged_scores(records),
         "observed": curves(records, "observed"),
         "learning_rate": curves(records, "lr"),
