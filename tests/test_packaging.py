@@ -38,4 +38,4 @@ def test_every_dependency_is_pinned_within_its_bounds(extra: str) -> None:
 
 def test_the_package_carries_its_type_marker_and_templates() -> None:
     assert files("segshift").joinpath("py.typed").is_file()
-    assert files("segshift.analysis").joinpath("comparison_page.html.j2").is_file()
+    assert files("segshift.report").joinpath("report.html.j2").is_file()

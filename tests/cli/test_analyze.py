@@ -11,12 +11,12 @@ from PIL import Image
 
 import segshift as package
 from segshift.analysis import class_centre_distance
-from segshift.analysis.analyze import ANALYSES
 from segshift.analysis.features import looks
 from segshift.analysis.measure import known_items
 from segshift.data.labels import class_set
 from segshift.data.resolve import resolve
 from segshift.models import Segmenter, SegmenterConfig
+from segshift.report.analyze import ANALYSES
 from tests.cli.conftest import Segshift
 
 CHARTS = (

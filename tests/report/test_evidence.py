@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import segshift
-from segshift.analysis.analyze import AnalysisSettings, analyze
 from segshift.data.resolve import resolve
 from segshift.errors import InputError
 from segshift.evaluation import compare_paired, evaluate, labelled_items
+from segshift.report.analyze import AnalysisSettings, analyze
 from segshift.report.build import build_report, to_dict
 from segshift.report.content import Report
 from segshift.report.evidence import ANALYSES, ReportSettings

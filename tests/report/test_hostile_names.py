@@ -12,10 +12,6 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from segshift.analysis.bar_charts import draw_class_bars
-from segshift.analysis.confusion_chart import draw_confusion
-from segshift.analysis.line_charts import draw_sweep
-from segshift.analysis.loss_curves import draw_loss_curves
 from segshift.data.labels import ClassSet
 from segshift.evaluation import (
     EvaluationResult,
@@ -27,6 +23,10 @@ from segshift.evaluation import (
 )
 from segshift.pictures import legend, strip
 from segshift.plain import Terminal, csv_cell, latex, markdown_cell, one_line, say, visible
+from segshift.report.drawings.bars import draw_class_bars
+from segshift.report.drawings.confusion import draw_confusion
+from segshift.report.drawings.lines import draw_sweep
+from segshift.report.drawings.loss_curves import draw_loss_curves
 from segshift.report.page import render
 from tests.report.make import make_report
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from segshift.analysis.chart_style import MODEL_COLORS
 from segshift.report.content import Curve
 from segshift.report.curve_charts import MOST_POINTS, thinned
+from segshift.report.drawings.style import MODEL_COLORS
 from segshift.report.figures import DARK_MODEL_COLORS
 from tests.report.make import make_report, make_run
 from tests.report.reading import shown, usual

@@ -17,6 +17,7 @@ from segshift.errors import InputError
 Values = NDArray[np.float64]
 Definition = Literal["fada", "clan"]
 SOURCE, TARGET = 0, 1
+DOMAINS = ("source", "target")
 
 
 class ClassCenters:

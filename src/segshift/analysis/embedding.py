@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.analysis.chart_style import DOMAINS
+from segshift.analysis.class_centres import DOMAINS
 from segshift.analysis.features import Look
 from segshift.errors import InputError
 

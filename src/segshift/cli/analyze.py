@@ -44,13 +44,13 @@ def analyze(
     --out analysis
     """
     from segshift import load
-    from segshift.analysis.analyze import AnalysisSettings
-    from segshift.analysis.analyze import analyze as analyze_models
     from segshift.cli.evaluate import captions, usable_device
     from segshift.cli.use import parse_size
     from segshift.data.resolve import resolve
     from segshift.engine.target_labels import saw_target_labels
     from segshift.files import write_json
+    from segshift.report.analyze import AnalysisSettings
+    from segshift.report.analyze import analyze as analyze_models
 
     if len({str(path) for path in checkpoints}) < len(checkpoints):
         raise InputError("analyze: a checkpoint stands twice; name every model once")

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segshift.analysis.comparison_page import ArmRow, ComparisonPage, PictureRow, write_comparison_page
 from segshift.cli.tables import named, with_spread
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet
@@ -19,6 +18,7 @@ from segshift.engine.recipe import TARGET_MIOU, Recipe
 from segshift.files import atomic_path
 from segshift.models.segmenter import load
 from segshift.pictures import colorize, legend, present_ids, strip
+from segshift.report.comparison_page import ArmRow, ComparisonPage, PictureRow, write_comparison_page
 
 _PICTURES = 6
 _STRIP = 3

@@ -150,7 +150,7 @@ def check_dataset(
             maps=html is not None,
         )
     if html is not None:
-        from segshift.analysis.check_page import write_check_page
+        from segshift.report.check_page import write_check_page
 
         write_check_page(html, report)
     if sheet is not None and any(split.pairs or split.images for split in report.splits):

@@ -72,6 +72,7 @@ def diagnose(
     from segshift.cli.use import parse_size
     from segshift.data.resolve import resolve
     from segshift.files import write_json
+    from segshift.report.drawings.diagnosis import draw_diagnosis
 
     preset_size, _ = _preset_sizes()
     settings = DiagnosisSettings(
@@ -87,15 +88,17 @@ def diagnose(
     )
     splits = (resolve(source, "train", labels="optional"), resolve(target, "train", labels="optional"))
     with working("diagnosing") as show:
-        document = diagnose_domains(
+        found = diagnose_domains(
             *splits,
-            out,
             settings,
             classes=_classes(classes),
             model=None if model is None else load(model),
             progress=counting(show),
         )
-    document = {"data": [source, target], "model": None if model is None else str(model), **document}
+        show("drawing")
+        pictures = draw_diagnosis(found, out)
+    named = {"data": [source, target], "model": None if model is None else str(model)}
+    document = {**named, **found.document, "pictures": pictures}
     advice = document["recommendation"]
     advice["set"], advice["command"] = _ready(document, source, target, splits)
     write_json(out / "diagnosis.json", document)

@@ -43,7 +43,7 @@ def health(
             advice = [{"step": None, **one.to_dict()} for one in pseudo_label_advice(read_summary(path))]
             entries.append({"run": str(path.parent), "advice": advice})
     if chart is not None:
-        from segshift.analysis.loss_curves import draw_loss_curves
+        from segshift.report.drawings.loss_curves import draw_loss_curves
 
         stem = chart.with_suffix("") if chart.suffix in {".png", ".svg"} else chart
         names = captions([Path(folder) for folder in metrics])

@@ -34,10 +34,10 @@ def sweep(
 
     Example: segshift sweep advent --set method.terms.0.weight=0.0003,0.001,0.003 --seeds 0,1 --out runs/w
     """
-    from segshift.analysis.line_charts import draw_sweep
     from segshift.engine.sweep import parse_grid, run_sweep
     from segshift.errors import StoppedError
     from segshift.files import write_json, write_text
+    from segshift.report.drawings.lines import draw_sweep
 
     fixed: list[str] = []
     if source is not None:

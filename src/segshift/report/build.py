@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from segshift import __version__
-from segshift.analysis.draw import by_class
 from segshift.analysis.embedding import points_table
 from segshift.data.spec import Split
 from segshift.errors import InputError
@@ -15,6 +14,7 @@ from segshift.evaluation.confusion import mean_of_known
 from segshift.files import json_ready
 from segshift.report.content import Evidence, Report, ReportedRun
 from segshift.report.data import own_source, own_target
+from segshift.report.drawings.analyses import by_class
 from segshift.report.evidence import Progress, ReportSettings, common_classes, measure
 from segshift.report.fairness import unfair
 from segshift.report.figures import MOST_RUNS

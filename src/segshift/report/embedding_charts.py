@@ -6,13 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from segshift.analysis.class_centres import DOMAINS
 from segshift.analysis.embedding import LEVELS, NO_CLASS, Level
-from segshift.analysis.page import hex_color
+from segshift.report.base_page import hex_color
 from segshift.report.content import EmbeddedPoints, Report
 from segshift.report.figures import DOMAIN_VARIABLES, Chart, axis, layout, safe
 
 _HEIGHT_PX = 390
-_DOMAINS = ("source", "target")
 
 
 def embedding_charts(report: Report) -> list[Chart]:
@@ -52,7 +52,7 @@ def _scatter(points: EmbeddedPoints, report: Report) -> go.Figure:
     """The target's open marks above the source's filled ones, so that neither hides the other."""
     figure = go.Figure()
     names = report.classes.names
-    for domain, domain_name in enumerate(_DOMAINS):
+    for domain, domain_name in enumerate(DOMAINS):
         for train_id in np.unique(points.classes[points.domains == domain]):
             own = np.flatnonzero((points.domains == domain) & (points.classes == train_id))
             is_image = int(train_id) == NO_CLASS

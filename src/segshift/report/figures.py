@@ -14,10 +14,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from segshift.analysis.chart_style import MODEL_COLORS, shorten
-from segshift.analysis.page import script_json
 from segshift.errors import InputError
 from segshift.files import json_ready
+from segshift.report.base_page import script_json
+from segshift.report.drawings.style import MODEL_COLORS, shorten
 
 DARK_MODEL_COLORS = (
     "#a3adb8", "#5ea2f5", "#f2994f", "#3fc79f", "#dc7fca", "#e3c341", "#a592f7", "#f07474",

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from segshift.analysis.page import at_most, data_uri, hex_color, script_json
-from segshift.analysis.strips import ENTROPY_COLORS, Shown
+from segshift.analysis.strips import Shown
 from segshift.errors import InputError
 from segshift.pictures import Pixels, present_ids
+from segshift.report.base_page import at_most, data_uri, hex_color, script_json
 from segshift.report.content import Report
+from segshift.report.drawings.strips import ENTROPY_COLORS
 
 PICTURE_PX = 960
 """Wider pictures are scaled down to this width: about what the slider fills on a wide screen."""

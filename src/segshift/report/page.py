@@ -11,14 +11,14 @@ import plotly.offline
 from markupsafe import Markup
 
 from segshift import files
-from segshift.analysis.chart_style import MODEL_COLORS
-from segshift.analysis.page import hex_color, render_template, script_json
-from segshift.analysis.strips import ENTROPY_COLORS
 from segshift.documents import dump_yaml
 from segshift.errors import InputError
 from segshift.evaluation import percent
 from segshift.report import charts, curve_charts, embedding_charts, layers, tables, wording
+from segshift.report.base_page import hex_color, render_template, script_json
 from segshift.report.content import Report, ReportedRun
+from segshift.report.drawings.strips import ENTROPY_COLORS
+from segshift.report.drawings.style import MODEL_COLORS
 from segshift.report.figures import DARK_MODEL_COLORS, MOST_RUNS, Chart
 
 _LEVELS = {"patch": "patches", "class": "classes of images", "image": "whole images"}
@@ -39,7 +39,6 @@ def render(report: Report) -> str:
     runs = report.runs
     return render_template(
         "report.html.j2",
-        package="report",
         report=report,
         verdict=wording.verdict(runs),
         cards=_cards(runs),

@@ -1,8 +1,7 @@
-"""The diagnosis of two domains: numbers in one document, pictures, and a recommendation."""
+"""The diagnosis of two domains: numbers in one document, and a recommendation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from segshift.analysis.diagnosis.domains import (
@@ -14,8 +13,8 @@ from segshift.analysis.diagnosis.domains import (
 )
 from segshift.analysis.diagnosis.features import linear_separability
 from segshift.analysis.diagnosis.held_out import SMALLEST
+from segshift.analysis.diagnosis.numbers import class_frequencies, class_places, color_statistics
 from segshift.analysis.diagnosis.recommendation import WHOLE, Placement, recommend, verdict
-from segshift.analysis.diagnosis.report import Reporter
 from segshift.analysis.diagnosis.separability import Separability, SeparabilitySettings, separability
 from segshift.analysis.measure import spread_evenly
 from segshift.config import did_you_mean
@@ -89,16 +88,38 @@ class DiagnosisSettings:
         return {**sizes, WHOLE: None}
 
 
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """What was measured of two domains.
+
+    Attributes:
+        document: all numbers, for JSON.
+        domains: source and target, as they were read.
+        classes: of the label maps.
+        size_px: (width, height) of the network's input.
+        predicted: label maps are predictions.
+        patches: cells (width, height) of each patch size by its px, None for whole maps.
+        separability: by part (labels, images) and patch size.
+    """
+
+    document: dict[str, Any]
+    domains: tuple[Domain, Domain]
+    classes: ClassSet
+    size_px: tuple[int, int]
+    predicted: bool
+    patches: dict[str, tuple[int, int] | None]
+    separability: dict[str, dict[str, Separability]]
+
+
 def diagnose(
     source: Split,
     target: Split,
-    out: Path,
     settings: DiagnosisSettings | None = None,
     *,
     classes: str | Sequence[str] | None = None,
     model: Segmenter | None = None,
     progress: Progress = lambda what, done, total: None,
-) -> dict[str, Any]:
+) -> Diagnosis:
     """How far apart two domains are, and what follows for the choice of a method.
 
     Every image is read once. What stays are counts, and one small label map and image.
@@ -106,7 +127,6 @@ def diagnose(
     Args:
         source: the domain to adapt from.
         target: the one to adapt to; with or without labels.
-        out: folder of the pictures.
         settings: see `DiagnosisSettings`.
         classes: the classes in which both are described; see `common_classes`. With predictions, the model's
             own by default.
@@ -115,8 +135,7 @@ def diagnose(
         progress: called with what is being done and how many of how many steps are.
 
     Returns:
-        A document for JSON: `analyses` by name, `recommendation`, `pictures` (file names in `out`),
-        `skipped` with reasons.
+        What was measured; its document has `analyses` by name, `recommendation`, `skipped` with reasons.
 
     Raises:
         InputError: too few images, common images, classes that do not fit, an unknown part, or one of
@@ -159,31 +178,28 @@ def diagnose(
             target, wanted, lambda done, _: progress("reading images", len(source.samples) + done, total)
         ),
     )
-    reporter = Reporter(out, domains, agreed, settings.size, predicted)
     analyses: dict[str, Any] = {}
     telling: list[str] = []
     exclusive: list[str] = []
     placement = None
     if from_labels:
-        frequencies = reporter.frequencies(drawn="frequencies" in chosen)
+        frequencies = class_frequencies(domains, agreed.names)
         telling = frequencies["most_different"]
         exclusive = frequencies["source_only"] + frequencies["target_only"]
         if "frequencies" in chosen:
             analyses["frequencies"] = frequencies
-        spatial = reporter.spatial(drawn="spatial" in chosen)
+        spatial = class_places(domains, agreed.names)
         placement = Placement(
             spatial["placement"]["mean_by_share"], max(spatial["placement"]["within_domain"].values())
         )
         if "spatial" in chosen:
             analyses["spatial"] = spatial
     if "colours" in chosen:
-        analyses["colours"] = reporter.colors()
+        analyses["colours"] = color_statistics(domains)
     found: dict[str, dict[str, Separability]] = {}
     for part in ("labels", "images"):
         if part in chosen:
             found[part] = _experiment(part, domains, sizes, agreed, settings, progress)
-            # Ignored pixels are a class of the input in the pictures, too.
-            reporter.separability(part, found[part], sizes)
             analyses[part] = {
                 size: {**one.to_dict(), "verdict": verdict(one)} for size, one in found[part].items()
             }
@@ -197,7 +213,7 @@ def diagnose(
     advice = recommend(
         found.get("labels"), found.get("images"), of_features, telling, exclusive, predicted, placement
     )
-    return {
+    document = {
         "source": _described(source, domains[0]),
         "target": _described(target, domains[1]),
         "classes": {"set": agreed.name, "names": list(agreed.names)} if from_labels else None,
@@ -205,9 +221,9 @@ def diagnose(
         "settings": _settings(settings, sizes),
         "analyses": {name: analyses[name] for name in chosen},
         "recommendation": advice.to_dict(),
-        "pictures": reporter.written,
         "skipped": {} if settings.only else reasons,
     }
+    return Diagnosis(document, domains, agreed, settings.size, predicted, sizes, found)
 
 
 def _impossible(unlabelled: Sequence[str], model: Segmenter | None) -> dict[str, str]:

@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from segshift.analysis.chart_style import (
+from segshift.analysis.class_centres import DOMAINS
+from segshift.analysis.embedding import LEVELS, NO_CLASS, Level, Points
+from segshift.pictures import Palette
+from segshift.report.drawings.style import (
     DOMAIN_COLORS,
-    DOMAINS,
     MUTED,
     chart,
     hex_color,
     legend_name,
     shorten,
 )
-from segshift.analysis.embedding import LEVELS, NO_CLASS, Level, Points
-from segshift.pictures import Palette
 
 Embedded = Mapping[Level, tuple[Points, NDArray[np.float32]]]
 _HEADINGS = {"patch": "patches", "class": "classes of images", "image": "whole images"}

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.analysis.bar_charts import draw_class_bars
-from segshift.analysis.chart_style import SUFFIXES, model_colors
-from segshift.analysis.confusion_chart import draw_confusion
 from segshift.analysis.embedding import points_table
-from segshift.analysis.embedding_chart import Embedded, draw_embedding
-from segshift.analysis.line_charts import draw_retrieval
 from segshift.analysis.retrieval import Retrieval
-from segshift.analysis.strips import Shown, draw_entropy, draw_strips
+from segshift.analysis.strips import Shown
 from segshift.data.labels import ClassSet
 from segshift.evaluation import EvaluationResult
 from segshift.evaluation.confusion import mean_of_known
+from segshift.report.drawings.bars import draw_class_bars
+from segshift.report.drawings.confusion import draw_confusion
+from segshift.report.drawings.embedding import Embedded, draw_embedding
+from segshift.report.drawings.lines import draw_retrieval
+from segshift.report.drawings.strips import draw_entropy, draw_strips
+from segshift.report.drawings.style import SUFFIXES, model_colors
 
 if TYPE_CHECKING:
-    from segshift.analysis.analyze import AnalysisSettings
+    from segshift.report.analyze import AnalysisSettings
 
 Values = NDArray[np.float64]
 

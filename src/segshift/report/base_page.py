@@ -13,18 +13,15 @@ from PIL import Image
 from segshift.plain import visible
 
 
-def render_template(name: str, *, package: str = "analysis", **values: Any) -> str:
-    """A template as text; a value that is missing is an error, text is escaped.
+def render_template(name: str, **values: Any) -> str:
+    """A template of this folder as text; a value that is missing is an error, text is escaped.
 
     Args:
         name: of the file.
-        package: of segshift that has it; what it includes may also lie in `analysis`.
         values: by name in the template.
     """
     environment = jinja2.Environment(
-        loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("segshift", folder) for folder in dict.fromkeys((package, "analysis"))]
-        ),
+        loader=jinja2.PackageLoader("segshift.report", ""),
         autoescape=True,
         # Templates escape; what no page can hold at all is made visible first.
         finalize=lambda value: visible(value) if type(value) is str else value,

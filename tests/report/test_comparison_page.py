@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segshift.analysis.comparison_page import (
+from segshift.errors import InputError
+from segshift.report.comparison_page import (
     ArmRow,
     ComparisonPage,
     PictureRow,
@@ -21,7 +22,6 @@ from segshift.analysis.comparison_page import (
     signed,
     write_comparison_page,
 )
-from segshift.errors import InputError
 
 NAN = math.nan
 COLORS = ((70, 130, 180), (128, 64, 128), (220, 20, 60))

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from segshift.analysis.check_page import THUMBNAIL_PX, heat_map, render, write_check_page
 from segshift.data.check import MAP_SIZE, CheckReport, check
+from segshift.report.check_page import THUMBNAIL_PX, heat_map, render, write_check_page
 from tests.data.files import dataset, description, pixels, save, truncated, write_yaml
 
 WIDTH, HEIGHT = 64, 48

@@ -17,7 +17,6 @@ from segshift.plain import one_line, visible
 # The first model, usually source-only, is gray; the others keep apart also for color-blind readers.
 MODEL_COLORS = ("#8b949e", "#1f6fd6", "#e0781e", "#1a9c77", "#b4459c", "#c9a20a", "#6a50c7", "#c93a3a")
 DOMAIN_COLORS = ("#1f6fd6", "#e0781e")
-DOMAINS = ("source", "target")
 SUFFIXES = (".png", ".svg")
 _DPI = 160
 

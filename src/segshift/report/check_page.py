@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segshift import files
-from segshift.analysis.comparison_page import percent
-from segshift.analysis.page import at_most, data_uri, hex_color, render_template
 from segshift.data.check import CheckReport, Problem, SplitReport
 from segshift.data.contact_sheet import spread
 from segshift.data.images import read_image
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.pictures import overlay
+from segshift.report.base_page import at_most, data_uri, hex_color, render_template
+from segshift.report.comparison_page import percent
 
 Pixels = NDArray[np.uint8]
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segshift import files
-from segshift.analysis.page import at_most, data_uri, hex_color, render_template
 from segshift.errors import InputError
 from segshift.pictures import present_ids
+from segshift.report.base_page import at_most, data_uri, hex_color, render_template
 
 Pixels = NDArray[np.uint8]
 

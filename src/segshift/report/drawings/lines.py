@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
-from segshift.analysis.chart_style import MODEL_COLORS, MUTED, chart, legend_name, model_colors, shorten
 from segshift.analysis.retrieval import Retrieval
+from segshift.report.drawings.style import MODEL_COLORS, MUTED, chart, legend_name, model_colors, shorten
 
 _MARKS = ("o", "s", "^", "D")
 _LOG_FROM_RATIO = 20.0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from segshift.analysis.chart_style import MUTED, chart, legend_name, model_colors, shorten
 from segshift.plain import one_line
+from segshift.report.drawings.style import MUTED, chart, legend_name, model_colors, shorten
 
 _BAR_IN = 0.13
 _WIDTH_IN = 7.6

@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from segshift.analysis.patch_modes_picture import draw_modes, report_modes
+from segshift.analysis.patch_modes import report_modes
 from segshift.data.resolve import resolve
 from segshift.errors import InputError
 from segshift.methods.patch_modes import Patches, Sampling, discover_modes, sample_patches
+from segshift.report.drawings.patch_modes import draw_modes
 
 PATCHES, SAMPLING = Patches(8, 12, classes=3), Sampling(modes=6)
 

@@ -1,23 +1,136 @@
-"""The pictures of a diagnosis."""
+"""The pictures of a diagnosis: shares and places of classes, colors, and how well domains are told apart."""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from segshift.analysis.chart_style import DOMAIN_COLORS, DOMAINS, MODEL_COLORS, MUTED, chart, shorten
+from segshift.analysis.class_centres import DOMAINS
+from segshift.analysis.diagnosis.diagnose import Diagnosis
+from segshift.analysis.diagnosis.numbers import counts_of
 from segshift.analysis.diagnosis.recommendation import WHOLE
 from segshift.analysis.diagnosis.separability import Separability
 from segshift.analysis.diagnosis.statistics import CHANNELS, ColorCounts, wasserstein
-from segshift.pictures import Pixels
+from segshift.pictures import Pixels, colorize
+from segshift.report.drawings.bars import draw_class_bars
+from segshift.report.drawings.style import DOMAIN_COLORS, MODEL_COLORS, MUTED, SUFFIXES, chart, shorten
 
 Values = NDArray[np.float64]
 _EXAMPLES = 3
+_MAPPED_CLASSES = 6
 _CHANNEL_NAMES = ("red", "green", "blue", "Lab: lightness", "Lab: green to red", "Lab: blue to yellow")
+
+
+def draw_diagnosis(found: Diagnosis, folder: Path) -> dict[str, list[str]]:
+    """Draw every part that was measured; the file names by what they show."""
+    drawings = Drawings(folder, found)
+    parts = found.document["analyses"]
+    if "frequencies" in parts:
+        drawings.frequencies()
+    if "spatial" in parts:
+        drawings.spatial()
+    if "colours" in parts:
+        drawings.colours()
+    for part in found.separability:
+        drawings.separability(part)
+    return drawings.written
+
+
+@dataclass
+class Drawings:
+    """Draws a diagnosis into one folder and remembers what it drew.
+
+    Attributes:
+        folder: of the pictures.
+        found: what was measured.
+        written: file names of the pictures by what they show.
+    """
+
+    folder: Path
+    found: Diagnosis
+    written: dict[str, list[str]] = field(default_factory=dict)
+
+    def frequencies(self) -> None:
+        """Shares of the classes, the frequent ones first."""
+        shares = [one.shares() for one in counts_of(self.found.domains)]
+        by_size = np.argsort(-(shares[0] + shares[1]), kind="stable").tolist()
+        draw_class_bars(
+            self._chart("frequencies"),
+            {
+                domain: [100 * float(one[index]) for index in by_size]
+                for domain, one in zip(DOMAINS, shares, strict=True)
+            },
+            [self.found.classes.names[index] for index in by_size],
+            title="How frequent the classes are",
+            subtitle=self._subtitle(),
+            unit="% of the labelled pixels",
+            colors=dict(zip(DOMAINS, DOMAIN_COLORS, strict=True)),
+        )
+
+    def spatial(self) -> None:
+        """Where the most frequent classes are."""
+        counts = counts_of(self.found.domains)
+        maps = (counts[0].maps(), counts[1].maps())
+        common = counts[0].shares() + counts[1].shares()
+        shown = [i for i in np.argsort(-common, kind="stable").tolist() if common[i] > 0][:_MAPPED_CLASSES]
+        draw_spatial(
+            self._chart("spatial"),
+            (maps[0][shown], maps[1][shown]),
+            [self.found.classes.names[i] for i in shown],
+            self.found.document["analyses"]["spatial"]["placement"]["classes"],
+            self._subtitle(),
+        )
+
+    def colours(self) -> None:
+        """How the values of the channels are spread."""
+        first, second = (domain.colors for domain in self.found.domains)
+        assert first is not None and second is not None
+        draw_colors(self._chart("colours"), (first, second), self._subtitle(of_labels=False))
+
+    def separability(self, part: str) -> None:
+        """The curves of one experiment beside example patches."""
+        of_labels = part == "labels"
+        what = "label maps" if of_labels else "images"
+        sizes = self.found.patches
+        draw_separability(
+            self._chart(f"separability_{part}"),
+            self.found.separability[part],
+            {size: self._examples(of_labels, patch) for size, patch in sizes.items()},
+            f"Can a classifier tell the domains apart by {what}?",
+            self._subtitle(of_labels),
+            self.found.size_px,
+        )
+
+    def _examples(self, of_labels: bool, patch: tuple[int, int] | None) -> tuple[list[Pixels], list[Pixels]]:
+        """Some patches of source and target, as RGB: evenly spread images, places at random."""
+        both: tuple[list[Pixels], list[Pixels]] = ([], [])
+        random = np.random.default_rng(0)
+        for domain, shown in zip(self.found.domains, both, strict=True):
+            maps = domain.labels if of_labels else domain.images
+            for number in range(_EXAMPLES):
+                one = maps[(2 * number + 1) * len(maps) // (2 * _EXAMPLES)]
+                if patch is not None:
+                    top = int(random.integers(0, one.shape[0] - patch[1] + 1))
+                    left = int(random.integers(0, one.shape[1] - patch[0] + 1))
+                    one = one[top : top + patch[1], left : left + patch[0]]
+                picture = colorize(np.ascontiguousarray(one), self.found.classes) if of_labels else one
+                shown.append(_enlarged(picture))
+        return both
+
+    def _subtitle(self, of_labels: bool = True) -> str:
+        where = f"{self.found.domains[0].title} and {self.found.domains[1].title}"
+        whose = "\nlabel maps of both domains: predictions of the network, not labels"
+        return where + (whose if of_labels and self.found.predicted else "")
+
+    def _chart(self, name: str) -> Path:
+        self.written[name] = [name + suffix for suffix in SUFFIXES]
+        return self.folder / name
 
 
 def draw_spatial(
@@ -174,3 +287,11 @@ def _smooth(density: Values) -> Values:
     kernel = np.array([1, 2, 3, 2, 1]) / 9
     smooth: Values = np.convolve(density, kernel, mode="same")
     return smooth
+
+
+def _enlarged(picture: Pixels) -> Pixels:
+    """Hard pixels, so that viewers do not blur small ones."""
+    factor = max(1, 96 // max(picture.shape[:2]))
+    size = (picture.shape[1] * factor, picture.shape[0] * factor)
+    large = cv2.resize(np.ascontiguousarray(picture), size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(large, np.uint8)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segshift.analysis import draw
 from segshift.analysis.embedding import embed
 from segshift.analysis.measure import Observed, evenly, known_items, observe, spread_evenly, stems
 from segshift.analysis.strips import show
@@ -16,6 +15,7 @@ from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
+from segshift.report.drawings import analyses as draw
 
 ANALYSES = ("gains", "confusion", "centres", "retrieval", "embedding", "entropy", "strips", "unseen")
 _OF_FEATURES = ("centres", "retrieval", "embedding", "entropy")

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from segshift.analysis import chart_style
-from segshift.analysis.bar_charts import draw_class_bars
-from segshift.analysis.chart_style import MODEL_COLORS, model_colors, shorten
-from segshift.analysis.confusion_chart import draw_confusion
-from segshift.analysis.line_charts import draw_sweep
 from segshift.errors import InputError
+from segshift.report.drawings import style
+from segshift.report.drawings.bars import draw_class_bars
+from segshift.report.drawings.confusion import draw_confusion
+from segshift.report.drawings.lines import draw_sweep
+from segshift.report.drawings.style import MODEL_COLORS, model_colors, shorten
 
 BARS: dict[str, Any] = {"title": "Bars", "subtitle": "of a test", "unit": "points"}
 
@@ -31,7 +31,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
             super().__init__(*arguments, **settings)
             made.append(self)
 
-    monkeypatch.setattr(chart_style, "Figure", Kept)
+    monkeypatch.setattr(style, "Figure", Kept)
     return made
 
 

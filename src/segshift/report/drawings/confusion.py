@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from numpy.typing import NDArray
 
-from segshift.analysis.chart_style import chart, shorten
 from segshift.evaluation.confusion import ratio
+from segshift.report.drawings.style import chart, shorten
 
 Scale = Literal["linear", "log"]
 _COLORS = LinearSegmentedColormap.from_list(

@@ -1,0 +1,68 @@
+"""Images beside their truth, the models' answers, and where the models are unsure: one PNG each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from segshift.analysis.strips import Shown
+from segshift.files import atomic_path
+from segshift.pictures import FAINT, INK, PAPER, Palette, Pixels, colorize, legend, present_ids, strip
+from segshift.report.drawings.style import shorten
+
+ENTROPY_COLORS = "magma"
+_CELL_PX = 360
+
+
+def draw_strips(path: Path, shown: Sequence[Shown], classes: Palette) -> None:
+    """Rows of image, truth and predictions, above the legend of the classes that occur; one PNG."""
+    rows = []
+    for one in shown:
+        row: list[tuple[str, Pixels | Image.Image]] = [(shorten(one.name), one.image)]
+        row += [] if one.label is None else [("truth", colorize(one.label, classes))]
+        row += [(shorten(name), colorize(label, classes)) for name, label in one.predicted.items()]
+        rows.append(row)
+    labels = [label for one in shown for label in (one.label, *one.predicted.values()) if label is not None]
+    footer = legend(classes, present_ids(labels, classes), width=_width(len(rows[0])))
+    _save(path, strip(rows, cell_width=_CELL_PX, footer=footer))
+
+
+def draw_entropy(path: Path, shown: Sequence[Shown]) -> None:
+    """Rows of image and entropy maps, with each map's mean in its caption, above the scale; one PNG."""
+    colors = matplotlib.colormaps[ENTROPY_COLORS]
+    rows = []
+    for one in shown:
+        row: list[tuple[str, Pixels | Image.Image]] = [(shorten(one.name), one.image)]
+        for name, entropy in one.entropy.items():
+            pixels = np.round(255 * colors(entropy)[..., :3]).astype(np.uint8)
+            row.append((f"{shorten(name)}: mean {entropy.mean():.3f}", pixels))
+        rows.append(row)
+    _save(path, strip(rows, cell_width=_CELL_PX, footer=_scale(_width(len(rows[0])))))
+
+
+def _width(cells: int) -> int:
+    """Of a strip with so many cells, which its footer fills."""
+    return cells * _CELL_PX + (cells - 1) * 12 + 40
+
+
+def _scale(width: int) -> Image.Image:
+    """The colors of the entropy from 0 to 1."""
+    margin, height, font = 20, 18, ImageFont.load_default(size=16)
+    length = min(420, width - 2 * margin)
+    colors = matplotlib.colormaps[ENTROPY_COLORS](np.linspace(0, 1, length))[..., :3]
+    bar = np.repeat(np.round(255 * colors).astype(np.uint8)[None], height, axis=0)
+    canvas = Image.new("RGB", (width, 84), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    draw.text((margin, 4), "entropy of the prediction / log C", fill=INK, font=font)
+    canvas.paste(Image.fromarray(bar), (margin, 30))
+    draw.rectangle((margin - 1, 29, margin + length, 30 + height), outline=FAINT)
+    draw.text((margin, 52), "0, sure", fill=INK, font=font)
+    draw.text((margin + length, 52), "1, no idea", fill=INK, font=font, anchor="ra")
+    return canvas
+
+
+def _save(path: Path, picture: Image.Image) -> None:
+    with atomic_path(path) as temporary:
+        picture.save(temporary)
