@@ -6,6 +6,9 @@ import torch
 from segshift.errors import InputError
 from segshift.methods import Look, Prediction, TermConfig
 from segshift.methods.adversarial import OutputAdversarialConfig
+from segshift.methods.local_alignment import LocalAlignmentConfig
+from segshift.methods.patch import PatchConfig
+from segshift.methods.screened_self_training import ScreenedSelfTrainingConfig
 from segshift.models.segmenter import SegmenterOutput
 from tests.methods.networks import align, batch, tiny_segmenter
 
@@ -78,3 +81,14 @@ def test_titles() -> None:
     assert TermConfig(term="minent").title() == "minent"
     assert OutputAdversarialConfig(term="advent", level="auxiliary").title() == "advent_auxiliary"
     assert OutputAdversarialConfig(term="advent", level="auxiliary", name="game").title() == "game"
+
+
+def test_terms_say_what_they_are_on_tiny_images() -> None:
+    """Numbers never grow, and what is left out stays left out."""
+    late = LocalAlignmentConfig(start_step=500, patch_px=(256, 128)).tiny()
+    assert (late.start_step, late.patch_px) == (1, 32)
+    assert LocalAlignmentConfig(patch_px=None).tiny() == LocalAlignmentConfig(patch_px=None)
+    assert PatchConfig(patch_px=(64, 30), modes=3).tiny() == PatchConfig(patch_px=(32, 30), modes=3)
+    assert PatchConfig(patch_px=63, grid=3).tiny() == PatchConfig(patch_px=(30, 30), grid=3, modes=4)
+    assert ScreenedSelfTrainingConfig().tiny().self_training_start_step == 1
+    assert TermConfig(term="own.py:Own", start_step=9).tiny().start_step == 1

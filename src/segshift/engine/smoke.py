@@ -38,10 +38,6 @@ _TINY: dict[str, Any] = {
 }
 
 
-# Settings of terms that only make sense for images of a real size, or late in a real run.
-_TINY_TERM = {"start_step": 1, "self_training_start_step": 1, "patch_px": 32, "modes": 4}
-
-
 def smoke_recipe(recipe: Recipe) -> Recipe:
     """`recipe` on six 64x48 city images, two steps per stage, without pretrained weights.
 
@@ -85,21 +81,18 @@ def _tiny_changes(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def tiny_method(method: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's `method:` section with patches that fit tiny images, and terms that wake up at once."""
+    """A recipe's `method:` section with its terms as they themselves are for tiny images and few steps."""
     if "terms" not in method:
         return method
-    return {**method, "terms": [_tiny_term(term) for term in method["terms"]]}
+    return {
+        **method,
+        "terms": [_tiny_term(term, f"method.terms.{i}") for i, term in enumerate(method["terms"])],
+    }
 
 
-def _tiny_term(term: dict[str, Any]) -> dict[str, Any]:
-    """Sizes in px may be one number or two, so they are replaced; numbers never grow, null stays null."""
-    fields = term_class(term.get("term")).Config.model_fields
-    tiny = {}
-    for key, value in _TINY_TERM.items():
-        present = term.get(key, fields[key].default if key in fields else None)
-        if present is not None:
-            tiny[key] = min(value, present) if isinstance(present, int) else value
-    return {**term, **tiny}
+def _tiny_term(term: dict[str, Any], where: str) -> dict[str, Any]:
+    config = parse(term_class(term.get("term"), f"{where}.term").Config, term, where)
+    return config.tiny().model_dump(mode="json")
 
 
 def _refers(value: Any) -> bool:

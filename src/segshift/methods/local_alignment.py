@@ -43,6 +43,10 @@ class LocalAlignmentConfig(OutputAdversarialConfig):
     view: Literal["self_information", "probabilities"] = "self_information"
     normalized: bool = False
 
+    def tiny(self) -> Self:
+        """Also with the smallest patches, if there are any."""
+        return super().tiny().model_copy(update={"patch_px": self.patch_px and _SMALLEST_PX})
+
     @field_validator("patch_px")
     @classmethod
     def _large_enough(cls, patch_px: int | tuple[int, int] | None) -> int | tuple[int, int] | None:

@@ -14,6 +14,8 @@ from segshift.methods.term import Look, Prediction, TermConfig
 from segshift.models.patch import PatchModeDiscriminator, PatchModule
 from segshift.models.segmenter import Segmenter
 
+_TINY_PX, _TINY_MODES = 32, 4
+
 
 class PatchConfig(TermConfig):
     """Configuration of patch alignment.
@@ -56,6 +58,13 @@ class PatchConfig(TermConfig):
         if isinstance(self.patch_px, int):
             return self.patch_px, self.patch_px
         return self.patch_px[1], self.patch_px[0]
+
+    def tiny(self) -> Self:
+        """Also with patches that fit, and as many modes as a few of them can have."""
+        height, width = self.patch_size
+        most = _TINY_PX // self.grid * self.grid
+        small = {"patch_px": (min(width, most), min(height, most)), "modes": min(self.modes, _TINY_MODES)}
+        return super().tiny().model_copy(update=small)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

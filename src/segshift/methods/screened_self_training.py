@@ -1,6 +1,6 @@
 """Self-training on the pixels that a discriminator takes for labels: AdaptPatch's "Ps", after Hung et al."""
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch.nn.functional as F
 from pydantic import Field
@@ -34,6 +34,11 @@ class ScreenedSelfTrainingConfig(TermConfig):
     threshold: float = Field(0.2, ge=0, le=1)
     self_training_start_step: int = Field(5000, ge=0)
     base_channels: int = Field(64, ge=1)
+
+    def tiny(self) -> Self:
+        """Also with pseudo labels from the second step on."""
+        start = min(self.self_training_start_step, 1)
+        return super().tiny().model_copy(update={"self_training_start_step": start})
 
 
 class ScreenedSelfTraining(Term):

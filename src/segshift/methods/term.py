@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field
@@ -133,6 +133,10 @@ class TermConfig(Strict):
         # Of a term of one's own, `file.py:Class`, the class's name.
         kind = self.term.rpartition(":")[2].lower()
         return f"{kind}_auxiliary" if getattr(self, "level", "main") == "auxiliary" else kind
+
+    def tiny(self) -> Self:
+        """The same term for a trial of two steps on images of 64x48 px: awake by then, and as small."""
+        return self.model_copy(update={"start_step": min(self.start_step, 1)})
 
 
 class Term(nn.Module):
