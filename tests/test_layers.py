@@ -22,7 +22,7 @@ _LEVELS = [
     {"folders"},
     {"config"},
     {"documents"},
-    {"files", "plain"},
+    {"files", "plain", "shared_batch"},
     {"errors"},
 ]
 _LEVEL = {layer: level for level, layers in enumerate(_LEVELS) for layer in layers}
@@ -75,7 +75,12 @@ def test_imports_point_downwards_only() -> None:
 
 def test_losses_need_neither_networks_nor_data() -> None:
     for path in (ROOT / "losses").glob("*.py"):
-        assert {layer for _, layer in layers_imported(path)} <= {"losses", "config", "errors"}, path
+        assert {layer for _, layer in layers_imported(path)} <= {
+            "losses",
+            "config",
+            "errors",
+            "shared_batch",
+        }, path
 
 
 @pytest.mark.parametrize(
@@ -106,13 +111,13 @@ def test_only_the_step_calls_backward() -> None:
     assert callers == ["engine/step.py"]
 
 
-def test_only_the_trainer_imports_accelerate() -> None:
+def test_one_file_imports_accelerate() -> None:
     users = [
         str(path.relative_to(ROOT))
         for path in SOURCES
         if any(name.partition(".")[0] == "accelerate" for _, name in imports(path))
     ]
-    assert users == ["engine/trainer.py"]
+    assert users == ["engine/processes.py"]
 
 
 def test_the_command_line_starts_without_torch() -> None:

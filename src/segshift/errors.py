@@ -50,7 +50,27 @@ class StoppedError(RuntimeError):
         super().__init__(f"stopped after step {step}; everything is saved")
 
 
-class NonFiniteLossError(RuntimeError):
+class ProcessLostError(RuntimeError):
+    """Another process of the run ended, or has not answered for `training.process_timeout_s`."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another process of this run ended or answers no more, so this one ends, too; what is in the "
+            "checkpoints stays, and --resume goes on from there"
+        )
+
+
+class NonFiniteError(RuntimeError):
+    """Something that is trained became NaN or infinite. The checkpoints hold none of it.
+
+    Attributes:
+        step: number of the step, from 0.
+    """
+
+    step: int
+
+
+class NonFiniteLossError(NonFiniteError):
     """A loss became NaN or infinite. Nothing was updated by it.
 
     Attributes:

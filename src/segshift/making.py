@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,21 +95,49 @@ def in_processes(
         yield from map(work, jobs)
         return
     # Spawn, because the caller may hold CUDA or threads, which a fork would break.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_start_worker, initargs=(start, arguments)) as pool:
-        yield from pool.imap(work, jobs, chunksize=_CHUNK)
-        # Leaving the block ends the workers by a signal, of which their libraries' exit handlers complain.
-        pool.close()
-        pool.join()
+    pool = ProcessPoolExecutor(
+        processes,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(start, arguments),
+    )
+    try:
+        yield from pool.map(work, jobs, chunksize=_CHUNK)
+    except BrokenProcessPool:
+        kill_children()
+        raise InputError(
+            "a worker process died, most likely because memory ran out; what is done is kept: run the same "
+            "command again with fewer --workers"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def kill_children() -> None:
+    """End all of this process's workers: one that ignores SIGTERM, is stopped or waits for a dead one's lock
+    leaves by nothing else, and Python would wait for it at its own end.
+    """
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()
+
+
+def leave_signals_to_the_parent() -> None:
+    """Ignore Ctrl-C, SIGTERM and SIGHUP, which reach the whole process group; the parent decides what ends.
+
+    Workers that took them would die under a parent that still needs them, and bury its line in tracebacks.
+    """
+    for number in stop_signals():
+        signal.signal(number, signal.SIG_IGN)
+
+
+def stop_signals() -> list[int]:
+    """The signals that ask a program to end, of those that this system has."""
+    return [int(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def _start_worker(start: Callable[..., None] | None, arguments: tuple[Any, ...]) -> None:
-    # The parent gets the same Ctrl-C and ends the pool; tracebacks from every worker would bury its message.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The pool ends its workers by SIGTERM; leaving by an exception lets them remove half-written files.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
-    # One that is leaving already needs no exception, which its libraries' exit handlers would print.
-    atexit.register(signal.signal, signal.SIGTERM, signal.SIG_IGN)
+    leave_signals_to_the_parent()
     if start is not None:
         start(*arguments)
 

@@ -44,8 +44,27 @@ def train(recipe: Path, out: Path, *launcher: str, resume: bool = True) -> subpr
     program = list(launcher) or [sys.executable, "-c", PROGRAM]
     arguments = ["train", str(recipe), "--out", str(out), *(["--resume"] if resume else [])]
     return subprocess.Popen(
-        [*program, *arguments], env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*program, *arguments],
+        env=environment(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
+
+
+def torchrun(folder: Path) -> list[str]:
+    """The command that starts two training processes."""
+    script = folder / "segshift_main.py"
+    script.write_text(PROGRAM)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    return [*launcher, str(script)]
+
+
+def wait_for_steps(process: subprocess.Popen[str], out: Path) -> None:
+    log = out / "metrics.jsonl"
+    while process.poll() is None and not (log.is_file() and log.read_text()):
+        time.sleep(0.02)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
@@ -59,19 +78,9 @@ def test_two_processes_equal_one(tmp_path: Path, toy_target: Path) -> None:
     source = write_toy_dataset(tmp_path / "source", ignored_px=0)
     whole = {**GAME, "source": {"augmentation": {"scale": [1.0, 1.2]}}}
     recipe = write_recipe(tmp_path / "recipe.yaml", source, toy_target, **whole)
-    script = tmp_path / "segshift_main.py"
-    script.write_text(PROGRAM)
-    torchrun = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc_per_node=2",
-        str(script),
-    ]
     one, two = tmp_path / "one", tmp_path / "two"
     finish(train(recipe, one))
-    finish(train(recipe, two, *torchrun))
+    finish(train(recipe, two, *torchrun(tmp_path)))
     # Two that do not know of each other would also equal one.
     for folder, processes in ((one, 1), (two, 2)):
         assert json.loads((folder / "environment.json").read_text())["processes"] == processes
@@ -112,19 +121,43 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert logs[0] == logs[1]
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_prints_the_command_that_continues(
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_a_signal_to_all_processes_saves_and_prints_the_command_that_continues(
     tmp_path: Path, toy_source: Path, toy_target: Path, number: int, status: int
 ) -> None:
-    changes = {**GAME, "training": {"steps": 3000, "checkpoint_every": 3000, "workers": 1, "log_every": 1}}
+    changes = {**GAME, "training": {"steps": 3000, "checkpoint_every": 3000, "workers": 2, "log_every": 1}}
     recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **changes)
     process = train(recipe, tmp_path / "run", resume=False)
-    log = tmp_path / "run" / "metrics.jsonl"
-    while process.poll() is None and not (log.is_file() and log.read_text()):
-        time.sleep(0.02)
-    process.send_signal(number)
+    wait_for_steps(process, tmp_path / "run")
+    # As terminals, schedulers and service managers do it: the loader's processes get it, too.
+    os.killpg(process.pid, number)
     _, err = process.communicate()
     assert process.returncode == status, err
     assert f"train {tmp_path}/run/config.yaml --out {tmp_path}/run --resume" in err
     assert "Traceback" not in err
     assert len(saved_steps(tmp_path / "run")) == 2  # the start, and where the signal came
+
+
+def test_two_processes_end_with_one_line_when_one_is_lost_and_go_on_together(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    changes = {**GAME, "training": {"steps": 400, "checkpoint_every": 1, "log_every": 1}}
+    recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **changes)
+    launch = torchrun(tmp_path)
+    process = train(recipe, tmp_path / "run", *launch)
+    wait_for_steps(process, tmp_path / "run")
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True, check=True
+    )
+    os.kill(int(listed.stdout.split()[-1]), signal.SIGKILL)
+    _, err = process.communicate()
+    assert err.count("stopped: another process of this run ended") == 1, err
+    done = saved_steps(tmp_path / "run")[-1]
+    process = train(recipe, tmp_path / "run", *launch)
+    while process.poll() is None and saved_steps(tmp_path / "run")[-1] <= done:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, err = process.communicate()
+    assert "everything is saved" in err and saved_steps(tmp_path / "run")[-1] > done

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from segshift.engine.step import ContractError, StepSettings, train_step
+from segshift.engine.step import ContractError, StepSettings, _average_gradients, train_step
 from segshift.errors import NonFiniteLossError
 from segshift.methods.base import Batch, Method, Update
 from tests.engine.toy import (
@@ -198,9 +198,8 @@ def test_parameters_that_no_process_reached_keep_no_gradient() -> None:
     method.networks = lambda: {"net": [method.weight, idle]}  # type: ignore[method-assign]
     optimizer = torch.optim.SGD([method.weight, idle], lr=1.0, weight_decay=0.5)
 
-    def average(flat: Tensor) -> Tensor:
-        return flat
-
-    train_step(method, [toy_batch()], {"net": optimizer}, StepSettings(average=average))
+    method.weight.sum().backward()
+    _average_gradients([method.weight, idle])
+    optimizer.step()
     assert idle.item() == 1.0
     assert method.weight[0].item() == pytest.approx(-0.5)

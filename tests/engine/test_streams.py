@@ -11,7 +11,8 @@ from rich.console import Console
 from torch import Tensor
 
 from segshift.engine.datasets import resolve_domains
-from segshift.engine.feed import Place, TrainingData
+from segshift.engine.feed import TrainingData
+from segshift.engine.processes import Processes
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
 from tests.engine.recipes import toy_recipe
@@ -34,7 +35,7 @@ def mixed(other: Path, **more: Any) -> dict[str, Any]:
 
 
 def sources(data: TrainingData, rank: int = 0, processes: int = 1, start: int = 0) -> list[Tensor]:
-    place = Place(rank, processes, torch.device("cpu"))
+    place = Processes(rank, processes, torch.device("cpu"))
     return [step[0].source_images for step in data.steps(place, start, uses_target=False)]
 
 
@@ -53,7 +54,7 @@ def test_ranks_and_resume_with_a_mixture(toy_source: Path, toy_target: Path, kin
 
 def test_weights_of_a_mixture(toy_source: Path, toy_target: Path) -> None:
     data = training_data(toy_source, toy_target, source=mixed(toy_target))
-    loader = data._loader("source", data.source, Place(0, 1, torch.device("cpu")), 0)
+    loader = data._loader("source", data.source, Processes(0, 1, torch.device("cpu")), 0)
     indices = torch.cat([one.indices for one in islice(loader, 6)])
     assert ((indices < 6).sum().item(), len(indices)) == (8, 12)
     assert data.describe("source") == "toy train (6 images) + toy val (6 images); mixed 66.7% toy, 33.3% toy"
@@ -83,7 +84,7 @@ def test_subsets_of_every_stream(toy_source: Path, toy_target: Path) -> None:
         target_labelled={"dataset": str(toy_target), "subset": {"fraction": 0.3, "seed": 2}},
     )
     assert again.labelled["target_labelled"].parts[0].split.samples == chosen
-    [batch] = next(iter(data.steps(Place(0, 1, torch.device("cpu")), 0, uses_target=True)))
+    [batch] = next(iter(data.steps(Processes(0, 1, torch.device("cpu")), 0, uses_target=True)))
     assert [(one.name, len(one.images)) for one in batch.labelled] == [("target_labelled", 2)]
 
 

@@ -1,7 +1,9 @@
 """The command line: parse, call, print. `segshift --help` lists the commands."""
 
 import io
+import signal
 import sys
+from types import FrameType
 
 import typer
 
@@ -23,7 +25,8 @@ from segshift.cli import (
     use,
 )
 from segshift.cli.output import complain
-from segshift.errors import InputError, NonFiniteLossError, StoppedError
+from segshift.errors import InputError, NonFiniteError, ProcessLostError, StoppedError
+from segshift.making import stop_signals
 
 app = typer.Typer(
     name="segshift",
@@ -62,19 +65,33 @@ def _options(
         raise typer.Exit()
 
 
+class _Ended(BaseException):
+    """A signal asked a command to end that has nothing to save."""
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise _Ended(number)
+
+
 def main() -> None:
     """Entry point: bad input ends with one line and status 2, a stop with 128 + signal."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name need not be text (an old archive's in Latin-1), and is still printed.
         sys.stdout.reconfigure(errors="backslashreplace")
+    for number in set(stop_signals()) - {signal.SIGINT}:
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _end)
     try:
         app()
+    except _Ended as ended:
+        complain("stopped", f"by {signal.Signals(ended.args[0]).name}; what is written is whole")
+        sys.exit(128 + ended.args[0])
     except InputError as error:
         complain("error", str(error))
         sys.exit(2)
     except StoppedError as stop:
         sys.exit(128 + stop.signal_number)
-    except NonFiniteLossError as error:
+    except (NonFiniteError, ProcessLostError) as error:
         complain("stopped", str(error))
         sys.exit(1)
     except BrokenPipeError:

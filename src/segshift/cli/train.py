@@ -57,7 +57,7 @@ def train(
     from segshift.engine.presets import load_recipe
     from segshift.engine.run import run_recipe
     from segshift.engine.smoke import smoke_recipe
-    from segshift.errors import NonFiniteLossError, StoppedError
+    from segshift.errors import NonFiniteError, StoppedError
 
     changes = []
     if source is not None:
@@ -82,7 +82,7 @@ def train(
     except StoppedError as stop:
         say(console, f"{stop}. To go on:\n  {continue_command(folder)}")
         raise
-    except NonFiniteLossError:
+    except NonFiniteError:
         say(
             console,
             f"The last good checkpoint is in {folder / 'checkpoints'}. A lower learning rate, "

@@ -1,39 +1,22 @@
 """The training images of both domains, step by step, as batches on the device."""
 
 import hashlib
-import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from segshift.data.dataset import Collated, SegmentationDataset, collate
 from segshift.data.mixture import DrawPlan, MixedDataset, plan_draws
 from segshift.data.sampler import StepSampler
 from segshift.data.spec import Split
 from segshift.engine.datasets import Domains
+from segshift.engine.loader import load
+from segshift.engine.processes import Processes
 from segshift.engine.recipe import DomainConfig, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.errors import InputError
 from segshift.methods.base import Batch, LabelledImages
-
-
-@dataclass(frozen=True)
-class Place:
-    """This process among all.
-
-    Attributes:
-        rank: from 0.
-        processes: how many there are.
-        device: where its tensors live.
-    """
-
-    rank: int
-    processes: int
-    device: torch.device
-
 
 # One random stream per data stream, so that none depends on which others there are.
 _SEED_STREAMS = {"source": 3, "target": 4, "pseudo_labelled": 5, "target_labelled": 6}
@@ -92,18 +75,18 @@ class TrainingData:
             digest.update(f"{classes} {augmentation.resize} {part.split.decoder}".encode())
         return digest.hexdigest()
 
-    def steps(self, place: Place, start_step: int, uses_target: bool) -> Iterator[list[Batch]]:
+    def steps(self, processes: Processes, start_step: int, uses_target: bool) -> Iterator[list[Batch]]:
         """The micro-batches of every step from `start_step` on, for one process.
 
         Raises:
             InputError: a batch that does not divide by processes and micro-batches, or a bad image file.
         """
         training = self.recipe.training
-        parts = place.processes * training.micro_batches
+        parts = processes.count * training.micro_batches
         if training.batch_size % parts:
             raise InputError(
                 f"training.batch_size = {training.batch_size}: must be a multiple of {parts} "
-                f"({place.processes} processes x {training.micro_batches} micro-batches)"
+                f"({processes.count} processes x {training.micro_batches} micro-batches)"
             )
         datasets = {"source": self.source, **self.labelled}
         if uses_target:
@@ -111,11 +94,11 @@ class TrainingData:
                 raise InputError("the method needs target images: give --target or `target.dataset`")
             datasets["target"] = self.target
         streams = {
-            name: iter(self._loader(name, dataset, place, start_step)) for name, dataset in datasets.items()
+            name: self._loader(name, dataset, processes, start_step) for name, dataset in datasets.items()
         }
         for step in range(start_step, training.steps):
             drawn = {name: next(stream) for name, stream in streams.items()}
-            yield self._micro_batches(drawn, step, place)
+            yield self._micro_batches(drawn, step, processes)
 
     def describe(self, name: str) -> str | None:
         """A stream's data sets, and how images are drawn where that is not uniform."""
@@ -145,36 +128,36 @@ class TrainingData:
         )
         return dataset
 
-    def _loader(self, name: str, dataset: MixedDataset, place: Place, start_step: int) -> Iterable[Collated]:
+    def _loader(
+        self, name: str, dataset: MixedDataset, processes: Processes, start_step: int
+    ) -> Iterator[Collated]:
         training = self.recipe.training
         sampler = StepSampler(
             order=self._plans[name].order,
             batch_size=training.batch_size,
             seed=derive_seed(self.recipe.seed, _SEED_STREAMS[name]),
-            rank=place.rank,
-            world_size=place.processes,
+            rank=processes.rank,
+            world_size=processes.count,
             start_step=start_step,
             steps=training.steps,
         )
-        loader: Iterable[Collated] = DataLoader(
+        return load(
             dataset,
+            training.workers,
+            training.loader_timeout_s,
             batch_sampler=sampler,
             collate_fn=collate,
-            num_workers=training.workers,
-            worker_init_fn=_leave_signals_to_the_parent,
-            pin_memory=place.device.type == "cuda",
-            prefetch_factor=4 if training.workers else None,
+            pin_memory=processes.device.type == "cuda",
         )
-        return loader
 
-    def _micro_batches(self, drawn: Mapping[str, Collated], step: int, place: Place) -> list[Batch]:
+    def _micro_batches(self, drawn: Mapping[str, Collated], step: int, processes: Processes) -> list[Batch]:
         training = self.recipe.training
         images = {
-            name: to_unit_range(one.images, place.device, training.channels_last)
+            name: to_unit_range(one.images, processes.device, training.channels_last)
             for name, one in drawn.items()
         }
         labels = {
-            name: one.labels.to(place.device, non_blocking=True).long()
+            name: one.labels.to(processes.device, non_blocking=True).long()
             for name, one in drawn.items()
             if one.labels is not None
         }
@@ -193,9 +176,3 @@ def to_unit_range(images: Tensor, device: torch.device, channels_last: bool) -> 
     """uint8 (N, 3, H, W) to float in [0, 1] on the device; the images travel as bytes."""
     images = images.to(device, non_blocking=True).float().div_(255)
     return images.contiguous(memory_format=torch.channels_last) if channels_last else images
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches the whole process group; the training process decides when workers end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)

@@ -20,6 +20,8 @@ _FREE_KEYS = {
     "log_every",
     "pictures_every",
     "workers",
+    "loader_timeout_s",
+    "process_timeout_s",
     "threads",
     # These two are added again where they choose the model; older runs know neither.
     "select",

@@ -123,6 +123,8 @@ class TrainingConfig(Strict):
         channels_last: memory layout that is faster for convolutions on most machines.
         threads: PyTorch's CPU threads; null keeps its default.
         workers: loader processes per domain; 0 loads in the training process.
+        loader_timeout_s: a run ends when no loader process has delivered a batch for so long.
+        process_timeout_s: with several training processes, all end when one has been silent for so long.
         select: which checkpoint becomes the model: last, or the best of all evaluations by a score that
             needs no target labels (docs/health.md lists them). target_miou, a bound, needs the next key.
         oracle_selection: select by target labels. For comparison only, and marked so in every table; `oracle`
@@ -142,6 +144,8 @@ class TrainingConfig(Strict):
     channels_last: bool = True
     threads: int | None = Field(None, ge=1)
     workers: int = Field(2, ge=0)
+    loader_timeout_s: int = Field(120, ge=1)
+    process_timeout_s: int = Field(60, ge=1)
     select: str = LAST
     oracle_selection: bool = False
 

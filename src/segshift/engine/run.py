@@ -14,10 +14,11 @@ from segshift.engine.datasets import resolve_domains
 from segshift.engine.fingerprint import finished_result, is_current
 from segshift.engine.health import pseudo_label_advice, read_summary
 from segshift.engine.presets import stage_recipe, stage_settings
+from segshift.engine.processes import on_main_process, watched
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.pseudo_labels import PseudoLabelConfig, run_pseudo_label_stage
 from segshift.engine.recipe import Recipe
-from segshift.engine.trainer import Trainer, on_main_process
+from segshift.engine.trainer import Trainer
 from segshift.engine.translation import TranslationConfig, run_translate_stage
 from segshift.errors import InputError
 from segshift.files import atomic_path, write_text
@@ -41,8 +42,14 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
     Raises:
         InputError: bad data or settings, or a folder that holds another run.
         errors.StoppedError: Ctrl-C or SIGTERM, after saving.
-        errors.NonFiniteLossError: with the last good checkpoint in place.
+        errors.NonFiniteError: with the last good checkpoint in place.
+        errors.ProcessLostError: another process of the run is gone.
     """
+    with watched(recipe.training.process_timeout_s):
+        return _run_recipe(recipe, folder, console, resume)
+
+
+def _run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool) -> Mapping[str, Any]:
     if not recipe.stages:
         return _run_stage(recipe, folder, console, resume, recipe.name)
     for index in range(len(recipe.stages)):

@@ -1,10 +1,16 @@
-"""Ctrl-C and SIGTERM ask a run to end after the step in progress; a second one ends it at once."""
+"""Ctrl-C, SIGTERM and SIGHUP ask a run to end after the step in progress."""
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from segshift.making import stop_signals
+
+# Launchers pass on at once what their whole process group has got; a person presses Ctrl-C again later.
+_SAME_REQUEST_S = 1.0
 
 
 class StopRequest:
@@ -23,23 +29,54 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Catch SIGINT and SIGTERM while the block runs. Outside the main thread nothing is caught."""
+    """Catch the signals that ask to end while the block runs; a second Ctrl-C ends it at once.
+
+    Other signals may come twice, from a scheduler and from a launcher: they never end a save. A SIGHUP that
+    was ignored before (nohup) stays so. Outside the main thread nothing is caught.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
+    came = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if request:
+        nonlocal came
+        if not request:
+            request.signal_number, came = number, time.monotonic()
+        elif number == signal.SIGINT and time.monotonic() - came > _SAME_REQUEST_S:
             signal.signal(number, before[number])
             signal.raise_signal(number)
-        request.signal_number = number
 
-    before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    nohup = {number for number, handler in before.items() if handler == signal.SIG_IGN} - {signal.SIGINT}
+    for number in before.keys() - nohup:
         signal.signal(number, handle)
     try:
         yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError(seconds) when the block takes longer, whatever it waits for.
+
+    Without limit outside the main thread, and where there is no alarm signal (Windows).
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(seconds)
+
+    handler = signal.signal(signal.SIGALRM, ring)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)

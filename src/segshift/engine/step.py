@@ -15,6 +15,7 @@ from segshift.config import did_you_mean
 from segshift.errors import NonFiniteLossError
 from segshift.methods.base import Batch, Method, Update
 from segshift.methods.roles import Role, roles_of
+from segshift.shared_batch import mean_over_processes, processes, sharing
 
 
 class ContractError(RuntimeError):
@@ -28,12 +29,10 @@ class StepSettings:
     Attributes:
         clip_norm: largest Euclidean norm of each network's gradient; None does not clip.
         autocast: makes the context in which the generators run (bf16 autocast, or nothing).
-        average: averages a flat tensor over processes; None in a single process.
     """
 
     clip_norm: float | None = None
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
-    average: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass
@@ -77,7 +76,7 @@ def train_step(
         method: whose `step` yields the updates.
         micro_batches: at least one; losses are averaged over them with equal weights.
         optimizers: one per name in `method.networks()`.
-        settings: clipping, autocast, averaging over processes.
+        settings: clipping, autocast.
 
     Returns:
         The step's losses and schedule.
@@ -87,7 +86,16 @@ def train_step(
         ContractError: the micro-batches' schedules differ, an unknown network, an update without a loss, a
             loss that is no scalar, or gradients that were accumulated and never stepped.
     """
-    settings = settings or StepSettings()
+    with sharing():
+        return _step(method, micro_batches, optimizers, settings or StepSettings())
+
+
+def _step(
+    method: Method,
+    micro_batches: Sequence[Batch],
+    optimizers: Mapping[str, Optimizer],
+    settings: StepSettings,
+) -> StepLog:
     networks = method.networks()
     log = StepLog(roles=roles_of(networks))
     accumulated: set[str] = set()
@@ -143,15 +151,18 @@ def _accumulate(
             what = "loss" if name in update.losses else "observed value"
             raise ContractError(f"the {what} {name!r} is no scalar: its shape is {tuple(value.shape)}")
     total = torch.stack([loss.float() for loss in update.losses.values()]).sum()
-    if not torch.isfinite(total):
-        raise NonFiniteLossError(
-            step, update.names, {name: float(v.detach()) for name, v in update.losses.items()}
-        )
+    # Of all processes, so that all of them stop where one has a sick loss.
+    values = [*update.losses.values(), *update.observed.values()]
+    means = mean_over_processes(torch.stack([value.detach().float() for value in values]))
+    losses = dict(zip(update.losses, means, strict=False))
+    observed = dict(zip(update.observed, means[len(losses) :], strict=True))
+    if not torch.isfinite(means[: len(losses)].sum()):
+        raise NonFiniteLossError(step, update.names, {name: float(value) for name, value in losses.items()})
     prefix = "+".join(update.names)
-    for logged, values in ((log.losses, update.losses), (log.observed, update.observed)):
-        for name, value in values.items():
+    for logged, ours in ((log.losses, losses), (log.observed, observed)):
+        for name, value in ours.items():
             key = f"{prefix}/{name}"
-            share = value.detach().float() / micro_batches
+            share = value / micro_batches
             logged[key] = logged[key] + share if key in logged else share
     if total.requires_grad:
         inputs = [parameter for name in update.names for parameter in networks[name]]
@@ -160,15 +171,15 @@ def _accumulate(
 
 def _move(parameters: list[nn.Parameter], optimizer: Optimizer, settings: StepSettings) -> None:
     """Average over processes, clip, step, and forget the gradients."""
-    if settings.average is not None:
-        _average_gradients(parameters, settings.average)
+    if processes() > 1:
+        _average_gradients(parameters)
     if settings.clip_norm is not None:
         nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
 
-def _average_gradients(parameters: list[nn.Parameter], average: Callable[[Tensor], Tensor]) -> None:
+def _average_gradients(parameters: list[nn.Parameter]) -> None:
     """Replace gradients by their mean over processes, with one reduction of one flat tensor.
 
     Which parameters have a gradient at all is part of that tensor: one that none of the processes reached
@@ -176,7 +187,7 @@ def _average_gradients(parameters: list[nn.Parameter], average: Callable[[Tensor
     """
     present = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
     pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters]
-    flat = average(torch.cat([present, *pieces]))
+    flat = mean_over_processes(torch.cat([present, *pieces]))
     reached, offset = flat[: len(parameters)].tolist(), len(parameters)
     for parameter, share in zip(parameters, reached, strict=True):
         if share > 0:

@@ -17,7 +17,7 @@ from segshift.documents import parse_yaml_value
 from segshift.engine.comparison import spread
 from segshift.engine.presets import load_recipe
 from segshift.engine.run import run_recipe
-from segshift.errors import InputError, NonFiniteLossError, shown
+from segshift.errors import InputError, NonFiniteError, shown
 from segshift.plain import say
 
 _LONGEST_NAME = 100
@@ -190,7 +190,7 @@ def run_sweep(
         recipe = recipes[index].model_copy(update={"seed": seed})
         try:
             outcome = run_recipe(recipe, folders[index] / f"seed_{seed}", console, resume=True)
-        except NonFiniteLossError as error:
+        except NonFiniteError as error:
             say(console, f"{title}, seed {seed}: {error}; noted, the sweep goes on")
             found[index][seed] = None
             continue

@@ -1,18 +1,14 @@
-"""The loop around the step: resume, evaluate, checkpoint, stop. The only file that imports accelerate."""
+"""The loop around the step: resume, evaluate, checkpoint, stop."""
 
-import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import broadcast
 from rich.console import Console
-from torch import Tensor
 from torch.optim import Optimizer
 
 from segshift.data.dataset import SegmentationDataset
@@ -20,10 +16,12 @@ from segshift.engine.build import build, build_optimizers, set_learning_rates
 from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
-from segshift.engine.feed import Place, TrainingData
+from segshift.engine.feed import TrainingData
 from segshift.engine.fingerprint import recipe_fingerprint
+from segshift.engine.loader import loader_faults
 from segshift.engine.loggers import MetricsFile, ProgressLine
 from segshift.engine.pictures import write_pictures
+from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
 from segshift.engine.selection import Scores, Selection, target_miou
@@ -50,14 +48,11 @@ class Trainer:
         self.title = title or recipe.name
         # Asked now, since what the run started from may be gone when it ends.
         self.uses_target_labels = recipe.uses_target_labels or inherits_target_labels(recipe)
-        self.accelerator = join_processes()
-        self.place = Place(
-            self.accelerator.process_index, self.accelerator.num_processes, self.accelerator.device
-        )
-        self.method: Method = build(recipe, domains.classes).to(self.place.device)
+        self.processes = Processes.join()
+        self.method: Method = build(recipe, domains.classes).to(self.processes.device)
         if recipe.training.channels_last:
             self.method.to(memory_format=torch.channels_last)
-        self._broadcast_weights()
+        self.processes.copy_state(self.method)
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         self.checkpoints = Checkpoints(folder / "checkpoints", recipe.training.keep_checkpoints)
         self.selection = Selection(recipe, domains, folder)
@@ -67,7 +62,6 @@ class Trainer:
         self.settings = StepSettings(
             clip_norm=recipe.training.clip_norm,
             autocast=self._autocast,
-            average=self._average if self.place.processes > 1 else None,
         )
 
     def run(self) -> EvaluationResult | None:
@@ -80,8 +74,8 @@ class Trainer:
         """
         started = time.monotonic()
         fingerprint = recipe_fingerprint(self.recipe)
-        done = self.checkpoints.load_latest(self.method, self.optimizers, fingerprint, self.place.device)
-        main = self.place.rank == 0
+        done = self._load(fingerprint)
+        main = self.processes.main
         if done == 0:
             self.method.train()
             self.method.prepare(self.data)
@@ -90,6 +84,7 @@ class Trainer:
             self.selection.check_kept(metrics.scores)
         with (
             stop_on_signal() as stop,
+            loader_faults("training.workers, training.batch_size or augmentation.crop"),
             ProgressLine(self.console, self.title, self.recipe.training.steps, done) as line,
         ):
             if done:
@@ -100,6 +95,19 @@ class Trainer:
             metrics.close()
         return result
 
+    def _load(self, fingerprint: str) -> int:
+        """Put the newest whole checkpoint into the method and its optimizers; the steps it has behind it."""
+        step: int | None = None
+        if self.processes.main:
+            step, damaged = self.checkpoints.newest_whole()
+            for line in damaged:
+                say(self.console, f"{line}; it is set aside, and the run goes on from step {step}")
+        step = self.processes.agree(-1 if step is None else step)
+        if step < 0:
+            return 0
+        self.checkpoints.load(step, self.method, self.optimizers, fingerprint)
+        return step
+
     def _loop(
         self, done: int, fingerprint: str, stop: StopRequest, metrics: MetricsFile | None, line: ProgressLine
     ) -> None:
@@ -109,10 +117,12 @@ class Trainer:
         else:
             # A run that was stopped between a save and its evaluation catches up.
             self._evaluate_if_due(done, fingerprint, metrics, line)
-        steps = self.data.steps(self.place, done, self.method.uses_target) if done < training.steps else []
+        steps = (
+            self.data.steps(self.processes, done, self.method.uses_target) if done < training.steps else []
+        )
         for micro_batches in steps:
             self.method.train()
-            seed_step(self.recipe.seed, done, self.place.rank)
+            seed_step(self.recipe.seed, done, self.processes.rank)
             rates = set_learning_rates(self.optimizers, self.recipe, done)
             try:
                 log = train_step(self.method, micro_batches, self.optimizers, self.settings)
@@ -145,7 +155,7 @@ class Trainer:
         every = self.recipe.training.evaluate_every
         if not every or done % every or done == self.recipe.training.steps:
             return
-        if self._any(metrics is not None and done in metrics.scores):
+        if self.processes.any(metrics is not None and done in metrics.scores):
             return
         result = self._evaluate_and_record(done, fingerprint, metrics, line)
         if result is not None:
@@ -168,7 +178,7 @@ class Trainer:
         if best and segmenter is not None:
             self.selection.keep(done, segmenter)
         # A resumed run must never start before its best model: others are gone.
-        if self._any(best and done not in self.checkpoints.steps()):
+        if self.processes.any(best and done not in self.checkpoints.steps()):
             self._save(done, fingerprint)
         if metrics:
             entry = {} if result is None else {"evaluation": result.to_dict()}
@@ -188,11 +198,11 @@ class Trainer:
 
         Only the main process computes, the others wait.
         """
-        self._average_buffers()
+        self.processes.average_buffers(self.method)
         result = None
-        if self.place.rank == 0 and segmenter is not None:
+        if self.processes.main and segmenter is not None:
             result = self._judge(segmenter)
-        self.accelerator.wait_for_everyone()
+        self.processes.wait()
         return result
 
     def _judge(self, segmenter: Segmenter) -> EvaluationResult | None:
@@ -208,14 +218,14 @@ class Trainer:
             scales=settings.scales,
             flip=settings.flip,
             batch_size=settings.batch_size,
-            device=self.place.device,
+            device=self.processes.device,
         )
 
     def _finish(
         self, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine, seconds: float
     ) -> EvaluationResult | None:
         steps = self.recipe.training.steps
-        if self._any(metrics is not None and steps in metrics.scores):
+        if self.processes.any(metrics is not None and steps in metrics.scores):
             after = self.evaluate(self.method.deployed())
         else:
             after = self._evaluate_and_record(steps, fingerprint, metrics, line)
@@ -223,20 +233,20 @@ class Trainer:
             self.method.save(self.folder)
             best = self.selection.best_step(metrics.scores) if self.selection.by_score else None
             if best is not None:
-                segmenter = self.selection.deploy(best).to(self.place.device)
+                segmenter = self.selection.deploy(best).to(self.processes.device)
                 self.selection.tidy(best)
                 if best != steps:
                     after = self._judge(segmenter)
             write_json(
                 self.folder / "environment.json",
-                describe_environment(self.place.device, self.place.processes),
+                describe_environment(self.processes.device, self.processes.count),
             )
             chosen = {
                 "selected": self.selection.describe(best),
                 "selection": self.selection.to_dict(best, metrics.scores),
             }
             write_json(self.folder / "results.json", self._results(after, seconds, chosen))
-        self.accelerator.wait_for_everyone()
+        self.processes.wait()
         return after
 
     def _results(
@@ -264,73 +274,19 @@ class Trainer:
         }
 
     def _save(self, step: int, fingerprint: str) -> None:
-        self._average_buffers()
-        if self.place.rank == 0:
+        self.processes.average_buffers(self.method)
+        if self.processes.main:
             self.checkpoints.save(step, self.method, self.optimizers, fingerprint)
-        self.accelerator.wait_for_everyone()
+        self.processes.wait()
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.recipe.training.precision == "fp32":
             return nullcontext()
-        return torch.autocast(self.place.device.type, dtype=torch.bfloat16)
-
-    def _average(self, flat: Tensor) -> Tensor:
-        averaged = self.accelerator.reduce(flat, reduction="mean")
-        assert isinstance(averaged, Tensor)
-        return averaged
-
-    def _average_buffers(self) -> None:
-        """Batch-norm averages were fed different images by each process; all go on with the mean."""
-        if self.place.processes > 1:
-            for buffer in self.method.buffers():
-                if buffer.is_floating_point():
-                    buffer.copy_(self._average(buffer))
-
-    def _broadcast_weights(self) -> None:
-        if self.place.processes > 1:
-            for tensor in self.method.state_dict().values():
-                tensor.copy_(broadcast(tensor))
+        return torch.autocast(self.processes.device.type, dtype=torch.bfloat16)
 
     def _agree_to_stop(self, stop: StopRequest) -> bool:
         """Whether any process was asked to stop; all must leave the loop at the same step."""
-        asked = self._any(bool(stop))
+        asked = self.processes.any(bool(stop))
         if asked and not stop:
             stop.signal_number = signal.SIGTERM
         return asked
-
-    def _any(self, mine: bool) -> bool:
-        """Whether it is so in any process: what leads to collective work must be the same in all."""
-        if self.place.processes == 1:
-            return mine
-        total = self.accelerator.reduce(
-            torch.tensor([float(mine)], device=self.place.device), reduction="sum"
-        )
-        assert isinstance(total, Tensor)
-        return bool(total.item())
-
-
-def on_main_process(work: Callable[[], None]) -> None:
-    """Call `work` in the main process while the others wait."""
-    accelerator = join_processes()
-    if accelerator.is_main_process:
-        work()
-    accelerator.wait_for_everyone()
-
-
-def join_processes() -> Accelerator:
-    """The group of processes that a launcher started, or this process alone.
-
-    Raises:
-        InputError: the launcher started several, but they did not find each other.
-    """
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    # Unless told, Accelerate looks for accelerators only: without one, each process would train by itself.
-    no_device = launched > 1 and not torch.accelerator.is_available()
-    # Its precision is the whole process's for good; ours may differ between stages and arms.
-    accelerator = Accelerator(mixed_precision="no", cpu=no_device)
-    if accelerator.num_processes != launched:
-        raise InputError(
-            f"WORLD_SIZE: {launched} processes were launched, but {accelerator.num_processes} joined; "
-            "start with `accelerate launch` or `torchrun`, or unset WORLD_SIZE"
-        )
-    return accelerator

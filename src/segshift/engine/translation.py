@@ -1,7 +1,7 @@
 """A translated copy of a data set, its labels kept: what CycleGAN's generator is for."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from pydantic import Field
 from rich.console import Console
-from torch.utils.data import DataLoader
 
 from segshift import files
 from segshift.config import Strict, parse
@@ -21,6 +20,7 @@ from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
 from segshift.data.transforms import Augmentation
 from segshift.data.writing import ImageFormat, SplitWriter, fingerprint, some_samples
+from segshift.engine.loader import load, loader_faults
 from segshift.engine.recipe import Recipe
 from segshift.engine.signals import stop_on_signal
 from segshift.errors import InputError, StoppedError
@@ -33,6 +33,7 @@ from segshift.plain import say
 RECORD = "translated.json"
 CONTACT_STRIP = "translated.png"
 _SHOWN = 4
+_LOADER_TIMEOUT_S = 120
 
 
 class TranslationConfig(Strict):
@@ -156,7 +157,7 @@ def translate_split(
     writer = SplitWriter(out, split.name, image_format)
     missing = [sample for sample in samples if not _is_there(writer, sample, split.labelled)]
     bar = progress_bar(f"translating {split.title}", len(missing), progress)
-    with bar as advance, stop_on_signal() as stop:
+    with bar as advance, stop_on_signal() as stop, loader_faults("--workers"):
         items = zip(_read(split, missing, size, workers), missing, strict=True)
         for done, (item, sample) in enumerate(items, start=1):
             _translate(item, sample.stem, generator, writer, device)
@@ -181,11 +182,11 @@ def _is_there(writer: SplitWriter, sample: Sample, labelled: bool) -> bool:
 
 def _read(
     split: Split, samples: Sequence[Sample], size: tuple[int, int] | None, workers: int
-) -> DataLoader[Item]:
+) -> Iterator[Item]:
     """The samples, resized, one at a time."""
     some = Split(split.dataset, split.name, split.classes, tuple(samples), split.decoder)
     dataset = SegmentationDataset(some, split.classes, Augmentation(resize=size), with_labels=split.labelled)
-    return DataLoader(dataset, batch_size=None, num_workers=min(workers, len(samples)))
+    return load(dataset, min(workers, len(samples)), _LOADER_TIMEOUT_S, batch_size=None)
 
 
 def _translate(

@@ -12,7 +12,7 @@ from torch.multiprocessing.spawn import spawn
 from segshift.engine.doctor.toy import ToyData, plain_optimizers, toy_batch, toy_method
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
-from segshift.engine.step import StepSettings, train_step
+from segshift.engine.step import train_step
 
 PROCESSES = 2
 
@@ -43,11 +43,6 @@ def _worker(rank: int, recipe_json: str, steps: int, folder: str) -> None:
         seed_step(recipe.seed, step, rank)
         # Each process has a single micro-batch, which is its last.
         part = replace(toy_batch(recipe, step).part(rank, PROCESSES), last_micro_batch=True)
-        train_step(method, [part], optimizers, StepSettings(average=_average))
+        train_step(method, [part], optimizers)
     torch.save(method.state_dict(), Path(folder) / f"state_{rank}.pt")
     dist.destroy_process_group()
-
-
-def _average(flat: Tensor) -> Tensor:
-    dist.all_reduce(flat)
-    return flat / PROCESSES

@@ -25,12 +25,13 @@ from segshift.engine.doctor.toy import (
     write_toy_dataset,
 )
 from segshift.engine.doctor.watch import Watched
-from segshift.engine.feed import Place, TrainingData
+from segshift.engine.feed import TrainingData
 from segshift.engine.presets import stage_recipe
+from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
 from segshift.engine.step import ContractError, train_step
-from segshift.errors import InputError, NonFiniteLossError
+from segshift.errors import InputError, NonFiniteError
 from segshift.methods import Method
 from segshift.models import Segmenter
 
@@ -178,7 +179,7 @@ def _watch(recipe: Recipe, schedules: list[tuple[str, ...]]) -> Iterator[Finding
             seed_step(recipe.seed, step, 0)
             log = train_step(watched, [toy_batch(recipe, step)], optimizers)
             schedules.append(tuple(log.schedule))
-    except (ContractError, NonFiniteLossError, InputError) as error:
+    except (ContractError, NonFiniteError, InputError) as error:
         yield Finding("updates", "failed", str(error))
         return
     except Exception as error:  # whatever the method's own code may raise
@@ -242,7 +243,7 @@ def _trained(
     if start is None:
         method.prepare(ToyData())
     else:
-        start.load_latest(method, optimizers, "doctor", torch.device("cpu"))
+        start.load_latest(method, optimizers, "doctor")
     for step in range(first, last):
         seed_step(recipe.seed, step, 0)
         train_step(method, [toy_batch(recipe, step)], optimizers)
@@ -288,7 +289,7 @@ def _target_labels(toy: Recipe, recipe: Recipe) -> Finding:
     method = toy_method(toy)
     method.prepare(data)
     optimizers = plain_optimizers(method)
-    for batches in data.steps(Place(0, 1, torch.device("cpu")), 0, method.uses_target):
+    for batches in data.steps(Processes(0, 1, torch.device("cpu")), 0, method.uses_target):
         train_step(method, batches, optimizers)
     if recipe.uses_target_labels:
         return Finding("target labels", "declared", "the recipe asks for target labels; every table says so")

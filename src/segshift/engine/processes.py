@@ -1,0 +1,165 @@
+"""The processes of a run: joining, agreeing, waiting, and noticing that one is gone.
+
+The only file that imports accelerate.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs, broadcast
+from torch import nn
+
+from segshift.errors import InputError, ProcessLostError
+from segshift.shared_batch import mean_over_processes, sharing
+
+# Others may wait for hours while the main process evaluates or labels; the heartbeat notices a lost one.
+_PATIENCE = timedelta(days=7)
+_HEARTBEAT_S = 0.5
+# So long the main thread of a survivor has to end by itself, and an orderly one waits for the others.
+_GRACE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those that train together.
+
+    Attributes:
+        rank: from 0; 0 is the main process, which evaluates, logs and writes files.
+        count: how many there are.
+        device: where this one's tensors live.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @classmethod
+    def join(cls) -> "Processes":
+        """The group that a launcher started, or this process alone.
+
+        Raises:
+            InputError: the launcher started several, but they did not find each other.
+        """
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
+        # Unless told, Accelerate looks for accelerators only: without one, each process would train alone.
+        no_device = launched > 1 and not torch.accelerator.is_available()
+        # Its precision is the whole process's for good; ours may differ between stages and arms.
+        accelerator = Accelerator(
+            mixed_precision="no", cpu=no_device, kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)]
+        )
+        if accelerator.num_processes != launched:
+            raise InputError(
+                f"WORLD_SIZE: {launched} processes were launched, but {accelerator.num_processes} joined; "
+                "start with `accelerate launch` or `torchrun`, or unset WORLD_SIZE"
+            )
+        # Accelerate numbers CPUs ("cpu:1"), which torch.load refuses.
+        on_cpu = accelerator.device.type == "cpu"
+        device = torch.device("cpu") if on_cpu else accelerator.device
+        return cls(accelerator.process_index, accelerator.num_processes, device)
+
+    @property
+    def main(self) -> bool:
+        """Whether this is the main process."""
+        return self.rank == 0
+
+    def any(self, mine: bool) -> bool:
+        """Whether it is so in any process: what leads to collective work must be the same in all."""
+        with sharing():
+            return bool(mean_over_processes(torch.tensor([float(mine)], device=self.device)) > 0)
+
+    def wait(self) -> None:
+        """Go on when all are here. Raises ProcessLostError when one is gone."""
+        self.any(False)
+
+    def agree(self, number: int) -> int:
+        """The main process's number, in all of them."""
+        with sharing():
+            mine = torch.tensor([number if self.main else 0], dtype=torch.float64, device=self.device)
+            return round(mean_over_processes(mine).item() * self.count)
+
+    def copy_state(self, module: nn.Module) -> None:
+        """Give every process the main one's parameters and buffers."""
+        if self.count > 1:
+            for tensor in module.state_dict().values():
+                tensor.copy_(broadcast(tensor))
+
+    def average_buffers(self, module: nn.Module) -> None:
+        """Give every process the mean of all processes' buffers, where these are floats."""
+        with sharing():
+            for buffer in module.buffers():
+                if buffer.is_floating_point():
+                    buffer.copy_(mean_over_processes(buffer))
+
+
+def on_main_process(work: Callable[[], None]) -> None:
+    """Call `work` in the main process while the others wait."""
+    processes = Processes.join()
+    if processes.main:
+        work()
+    processes.wait()
+
+
+@contextmanager
+def watched(timeout_s: float) -> Iterator[None]:
+    """End this process with one line when another one ends inside the block, or stands still.
+
+    A thread of each exchanges a heartbeat over a connection of its own, so that it is noticed whatever the
+    main thread is doing: one that hangs in a collective operation cannot be woken in any other way.
+
+    Args:
+        timeout_s: so long another process may be silent (stopped, swapped out, without network).
+    """
+    if Processes.join().count == 1:
+        yield
+        return
+    heart = _Heart(timeout_s)
+    try:
+        yield
+    except ProcessLostError:
+        heart.leave(0.0)
+        raise
+    except BaseException:
+        # All may be leaving for the same reason: none of them shall take the others for lost.
+        heart.leave(_GRACE_S)
+        raise
+    heart.leave(None)
+
+
+class _Heart:
+    def __init__(self, timeout_s: float) -> None:
+        self._group: Any = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def leave(self, patience_s: float | None) -> None:
+        """Stop when all processes leave, or after so many seconds; None waits for them."""
+        self._leaving.set()
+        self._thread.join(patience_s)
+
+    def _beat(self) -> None:
+        others_here = True
+        while others_here:
+            staying = torch.tensor([0.0 if self._leaving.is_set() else 1.0])
+            try:
+                dist.all_reduce(staying, group=self._group)
+            except RuntimeError:
+                self._end()
+                return
+            others_here = bool(staying > 0)
+            self._leaving.wait(_HEARTBEAT_S)
+
+    def _end(self) -> None:
+        """End the process, unless its main thread has noticed the same and does so itself."""
+        if not self._leaving.wait(_GRACE_S):
+            print(f"stopped: {ProcessLostError()}", file=sys.stderr, flush=True)
+            os._exit(1)
