@@ -109,3 +109,41 @@ def test_predict_says_what_it_did(
 ) -> None:
     outcome = segshift("predict", trained, toy_target.parent / "images" / "val", "--out", tmp_path / "out")
     assert outcome.status == 0 and f"6 images labelled in {tmp_path / 'out'}" in outcome.out
+
+
+def test_predict_looks_at_all_images_before_the_first(
+    segshift: Segshift, trained: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    source = Image.open(next((toy_target.parent / "images" / "val").glob("*.png")))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source.save(photos / "turned.png", exif=exif)
+    source.convert("RGBA").save(photos / "opaque.png")
+    Image.new("RGBA", (8, 8)).save(photos / "zz_clear.png")
+    (photos / "._turned.png").write_bytes(b"macOS")
+    refused = segshift("predict", trained, photos, "--out", out)
+    assert refused.status == 2 and "zz_clear.png" in refused.err and "--skip-bad" in refused.err
+    assert not list(out.rglob("*_label.png"))
+    outcome = segshift("predict", trained, photos, "--out", out, "--skip-bad")
+    assert outcome.status == 0 and "2 images labelled" in outcome.out
+    assert "1 of 3 images are converted to 8-bit RGB (1 RGBA)" in outcome.err
+    assert "1 image(s) are turned upright" in outcome.err and "left out: " in outcome.err
+    assert Image.open(out / "turned_label.png").size == source.size[::-1]
+
+
+def test_predict_goes_on_behind_a_damaged_image(
+    segshift: Segshift, trained: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    source = next((toy_target.parent / "images" / "val").glob("*.png")).read_bytes()
+    (photos / "a.png").write_bytes(source[: len(source) // 2])
+    (photos / "b.png").write_bytes(source)
+    outcome = segshift("predict", trained, photos, "--out", out)
+    assert (
+        outcome.status == 2 and "1 of 2 images are left out, first" in outcome.err and "a.png" in outcome.err
+    )
+    assert [path.name for path in out.rglob("*_label.png")] == ["b_label.png"]
+    assert segshift("predict", trained, photos, "--out", out, "--skip-bad").status == 0

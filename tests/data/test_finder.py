@@ -1,10 +1,13 @@
 """Globs, `{stem}`, `{parent}` and list files."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from segshift.data.finder import Sample, SplitSpec, check_patterns, find_samples
+from segshift.data.finder import Sample, find_samples, left_out
+from segshift.data.split_patterns import SplitSpec, check_patterns
 from segshift.errors import InputError
 from tests.data.files import assert_one_line
 
@@ -15,13 +18,13 @@ def touch(root: Path, *names: str) -> None:
         (root / name).touch()
 
 
-def find(root: Path, images: str, labels: str | None = None, list: str | None = None) -> tuple[Sample, ...]:
+def find(root: Path, images: Any, labels: str | None = None, list: str | None = None) -> tuple[Sample, ...]:
     rule = SplitSpec(images=images, labels=labels, list=list)
     check_patterns(rule, "train", "own.yaml")
     return find_samples(rule, "train", root, "own.yaml", root / "yaml_folder")
 
 
-def found(root: Path, *arguments: str, list: str | None = None) -> list[tuple[str, str, str | None]]:
+def found(root: Path, *arguments: Any, list: str | None = None) -> list[tuple[str, str, str | None]]:
     return [
         (one.stem, str(one.image.relative_to(root)), str(one.label.relative_to(root)) if one.label else None)
         for one in find(root, *arguments, list=list)
@@ -102,10 +105,109 @@ def test_no_match_names_glob_root_and_remedy(tmp_path: Path) -> None:
 
 
 def test_two_images_of_one_stem(tmp_path: Path) -> None:
-    touch(tmp_path, "a.png", "a.jpg")
+    touch(tmp_path, "a.png", "a.jpg", "b.jpg", "deep/c.PNG", "deep/c.png")
     with pytest.raises(InputError) as caught:
-        find(tmp_path, "*.*")
-    assert_one_line(caught.value, "a.png", "a.jpg", "'a'", "narrow")
+        find(tmp_path, "*.*", "{stem}_id.png")
+    assert_one_line(caught.value, "a.png", "a.jpg", "'a'", "one label", "narrow")
+    # Without labels nothing is in doubt, and nobody's image is lost.
+    assert [stem for stem, _, _ in found(tmp_path, "**/*.*")] == [
+        "a.jpg",
+        "a.png",
+        "b",
+        "deep/c.PNG",
+        "deep/c.png",
+    ]
+
+
+def test_alternatives_lists_of_globs_and_any_case(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "b.JPG", "c.bmp", "d.webp", "notes.txt", "Thumbs.db", "._a.png", ".e.png")
+    touch(tmp_path, "m/b.PNG")
+
+    def images(*arguments: Any) -> list[str]:
+        return [image for _, image, _ in found(tmp_path, *arguments)]
+
+    assert images("*.{jpg,png}") == ["a.png", "b.JPG"]
+    assert images(("*.bmp", "*.{jpg,webp}")) == ["b.JPG", "c.bmp", "d.webp"]
+    # A wildcard for the suffix finds images alone.
+    for every in ("*.*", "*", "?.*"):
+        assert images(every) == ["a.png", "b.JPG", "c.bmp", "d.webp"]
+    assert found(tmp_path, "b.jpg", "m/{stem}.png") == [("b", "b.JPG", "m/b.PNG")]
+    assert found(tmp_path, "b.jpg", "m/{stem}.{bmp,png}") == [("b", "b.JPG", "m/b.PNG")]
+
+
+@pytest.mark.parametrize("target", ["..", "../..", ".", "../rgb"])
+def test_links_that_lead_back_multiply_nothing(tmp_path: Path, target: str) -> None:
+    root = tmp_path / "root"
+    touch(root, "rgb/x/1.png", "rgb/2.png", "mask/x/1.png")
+    (root / "rgb/loop").symlink_to(target, target_is_directory=True)
+    assert [image for _, image, _ in found(root, "rgb/**/*.png")] == ["rgb/2.png", "rgb/x/1.png"]
+    assert [image for _, image, _ in found(root, "**/rgb/*.png")] == ["rgb/2.png"]
+
+
+def test_two_links_to_one_folder_are_two_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "all/1.png")
+    for name in ("train", "val"):
+        (tmp_path / name).symlink_to("all", target_is_directory=True)
+    assert [stem for stem, _, _ in found(tmp_path, "*/*.png")] == ["all/1", "train/1", "val/1"]
+
+
+def test_a_pipe_is_found_and_left_to_the_reader(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    assert [stem for stem, _, _ in found(tmp_path, "*.png")] == ["a"]
+
+
+def test_what_lies_beside_the_images_and_is_not_used(tmp_path: Path) -> None:
+    touch(tmp_path, "rgb/a.png", "rgb/a_id.png", "rgb/b.jpg", "rgb/notes.txt", "rgb/._a.png", "other/c.png")
+    (tmp_path / "rgb/loop").symlink_to("..", target_is_directory=True)
+    samples = find(tmp_path, "rgb/a.png", "rgb/{stem}_id.png")
+    assert left_out(tmp_path, samples) == ("rgb/b.jpg", "rgb/loop")
+
+
+PAIRS = [("rgb/a", "rgb/a.png", "mask/a.png"), ("rgb/b", "rgb/b.png", "mask/b.png")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"/rgb/a.png /mask/a.png\n/rgb/b.png /mask/b.png\n",
+        b"rgb/a.png\tmask/a.png\r\nrgb/b.png\tmask/b.png\r\n",
+        b"\xef\xbb\xbfrgb/a.png,mask/a.png\n./rgb/b.png, mask/b.png",
+        b"# image label\nrgb\\a.png mask\\a.png\n\nrgb\\b.png mask\\b.png\n",
+        "rgb/a.PNG mask/a.png\nrgb/b.png mask/b.png".encode("utf-16"),
+    ],
+)
+def test_lists_of_images_and_labels(tmp_path: Path, content: bytes) -> None:
+    touch(tmp_path, "rgb/a.png", "rgb/b.png", "mask/a.png", "mask/b.png")
+    (tmp_path / "pairs.txt").write_bytes(content)
+    assert found(tmp_path, None, list="pairs.txt") == PAIRS
+    # With patterns too: a line's file is one of the pattern's, and its label has the stem.
+    assert found(tmp_path, "rgb/{stem}.png", "mask/{stem}.png", list="pairs.txt") == [
+        (stem.removeprefix("rgb/"), image, label) for stem, image, label in PAIRS
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xef\xbb\xbfx/a\r\nb\r\n", b"x\\a\nb", b"x/a.png\nb.png", b"rgb/x/a.png\nrgb/b.png"]
+)
+def test_lists_of_stems_as_tools_write_them(tmp_path: Path, content: bytes) -> None:
+    touch(tmp_path, "rgb/x/a.png", "rgb/b.png")
+    (tmp_path / "train.txt").write_bytes(content)
+    samples = found(tmp_path, "rgb/{stem}.png", list="train.txt")
+    assert [(stem, image) for stem, image, _ in samples] == [("x/a", "rgb/x/a.png"), ("b", "rgb/b.png")]
+
+
+def test_lists_of_files_that_say_too_little(tmp_path: Path) -> None:
+    (tmp_path / "stems.txt").write_text("a\n")
+    (tmp_path / "mixed.txt").write_text("a.png m/a.png\nb.png\n")
+    (tmp_path / "unseen.txt").write_text("a\u200b\n")
+    for name, words in (
+        ("stems.txt", ["'a' is no image file", "`images`"]),
+        ("mixed.txt", ["'a.png'", "'b.png'", "label"]),
+        ("unseen.txt", ["U+200B", "zero width space"]),
+    ):
+        with pytest.raises(InputError) as caught:
+            find(tmp_path, None, list=name)
+        assert_one_line(caught.value, name, *words)
 
 
 def test_lists_keep_their_order_and_may_hold_folders(tmp_path: Path) -> None:

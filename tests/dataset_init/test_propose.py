@@ -278,20 +278,20 @@ def test_every_sequence_has_its_own_labels(tmp_path: Path, image: str, label: st
     assert_decodes_to(proposal, truth)
 
 
-def test_sequences_that_no_pattern_joins_become_splits_of_their_own(tmp_path: Path) -> None:
+def test_sequences_that_no_pattern_joins_are_listed(tmp_path: Path) -> None:
     pairs: list[tuple[str, str | None]] = [("a/rgb/0.jpg", "a/mask/0.png"), ("b/rgb/1.jpg", "b/labels/1.png")]
     truth = fill(tmp_path / "tree", pairs)
     proposal = propose(tmp_path / "tree", tmp_path)
-    assert split_sizes(proposal) == {"train_a": (1, True), "train_b": (1, True)}
-    assert any("also" in note for note in proposal.found.notes)
+    assert split_sizes(proposal) == {"train": (2, True)}
+    assert (tmp_path / "own_lists" / "train.txt").read_text().splitlines() == [f"{i}\t{j}" for i, j in pairs]
     assert_decodes_to(proposal, truth)
 
 
-def test_folders_that_no_pattern_can_name_are_refused(tmp_path: Path) -> None:
-    fill(tmp_path / "tree", [("a {1}/rgb/0.jpg", "a {1}/mask/0.png")])
-    with pytest.raises(InputError) as caught:
-        explore(tmp_path / "tree", "lists")
-    assert_one_line(caught.value, "a {1}/rgb", "without any of * ? [ {")
+def test_folders_that_no_pattern_can_name_are_listed(tmp_path: Path) -> None:
+    truth = fill(tmp_path / "tree", [(f"a {{1}}/rgb/{i}.jpg", f"a {{1}}/mask/{i}.png") for i in range(4)])
+    proposal = propose(tmp_path / "tree", tmp_path)
+    assert split_sizes(proposal) == {"train": (4, True)}
+    assert_decodes_to(proposal, truth)
 
 
 def test_a_partly_labelled_folder_gets_lists(tmp_path: Path) -> None:

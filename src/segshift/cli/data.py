@@ -118,7 +118,7 @@ def show_dataset(
     say(results, "\nsplits")
     for name, rule in spec.splits.items():
         listed = f"  of {rule.list}" if rule.list is not None else ""
-        say(results, f"  {name}\n    images  {rule.images}{listed}\n    labels  {rule.labels or 'none'}")
+        say(results, f"  {name}\n    images  {rule.shown}{listed}\n    labels  {rule.labels or 'none'}")
 
 
 @app.command("check")

@@ -12,13 +12,15 @@ from segshift.plain import say
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or its model.safetensors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-_IMAGES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 
 
 def predict(
     checkpoint: Checkpoint,
     paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
     out: Annotated[Path, folder_option("--out", "Folder for the results.")],
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and name them.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Label images: NAME_label.png (train ids), NAME_overlay.png (colors on the image), and legend.png.
@@ -35,11 +37,18 @@ def predict(
     from segshift.pictures import legend, overlay
 
     segmenter = load(checkpoint)
-    named = find_images(paths)
+    named = _usable(paths, skip_bad)
     pixels = np.zeros(256, np.int64)
     written = []
+    broken = []
     for name, path in track(named.items(), "predicting", console=console, disable=not console.is_terminal):
-        image = read_image(path)
+        try:
+            image = read_image(path, upright=True)
+        except InputError as error:
+            # Damage behind a sound header; the other images are still wanted.
+            broken.append(str(error))
+            say(console, f"left out: {error}")
+            continue
         label = segmenter.predict(image)
         pixels += np.bincount(label.ravel(), minlength=256)
         pictures = {
@@ -58,35 +67,37 @@ def predict(
         print_json({"checkpoint": str(checkpoint), "legend": str(out / "legend.png"), "predictions": written})
     else:
         say(results, f"{len(written)} images labelled in {out}")
+    if broken and not skip_bad:
+        raise InputError(f"{len(broken)} of {len(named)} images are left out, first {broken[0]}")
 
 
-def find_images(paths: list[Path]) -> dict[str, Path]:
-    """Output name to image file: plain names, with the folders below a given folder kept as FOLDER/NAME.
+def _usable(paths: list[Path], skip_bad: bool) -> dict[str, Path]:
+    """The images by the names of their results; all are looked at before the first is predicted.
 
     Raises:
-        InputError: a path that does not exist, a folder without images, two images of one name.
+        InputError: as `find_photos`, or an image that cannot be read, unless those are to be skipped.
     """
-    named: dict[str, Path] = {}
-    for path in paths:
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _IMAGES)
-            if not files:
-                raise InputError(
-                    f"{path}: holds no images ({', '.join(sorted(_IMAGES))}); give another folder"
-                )
-            found = {str(file.relative_to(path).with_suffix("")): file for file in files}
-        elif path.is_file():
-            found = {path.stem: path}
-        else:
-            raise InputError(f"{path}: no such file or folder; give images or folders of images")
-        for name, file in found.items():
-            if name in named:
-                raise InputError(
-                    f"{file} and {named[name]} would both be written as {name}; rename one, "
-                    "or predict them into two --out folders"
-                )
-            named[name] = file
-    return named
+    from segshift.data.photos import find_photos
+    from segshift.data.survey import survey_images
+
+    photos = find_photos(paths)
+    for note in photos.notes:
+        say(console, note)
+    looked = survey_images(photos.named.values())
+    if looked.errors and not skip_bad:
+        more = f", and {len(looked.errors) - 1} more images" if len(looked.errors) > 1 else ""
+        raise InputError(f"{looked.errors[0]}{more} (or leave such images out: --skip-bad)")
+    for line in looked.errors:
+        say(console, f"left out: {line}")
+    if looked.conversions:
+        say(console, looked.conversions)
+    if looked.turned:
+        say(console, f"{looked.turned} image(s) are turned upright, as their EXIF orientation says")
+    return {
+        name: path
+        for (name, path), one in zip(photos.named.items(), looked.facts, strict=True)
+        if not one.error
+    }
 
 
 def parse_size(text: str, option: str) -> tuple[int, int]:

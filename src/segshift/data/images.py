@@ -47,7 +47,20 @@ def read_image(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
     return np.array(Image.fromarray(pixels).transpose(_TURNS[header.orientation]))
 
 
-def refusal(header: Header) -> str:
+def check_image(path: Path) -> Header:
+    """The header of an image that `read_image` takes; pixels are decoded only where they may be transparent.
+
+    Raises:
+        InputError: as `read_image`, apart from what only decoding shows.
+    """
+    with open_picture(path) as (image, header):
+        _refuse(path, header)
+        if _may_be_transparent(header) or "transparency" in image.info:
+            _rgb(path, image, header)
+        return header
+
+
+def _refusal(header: Header) -> str:
     """Why an image of this header is refused, in words, or nothing; the pixels may still be transparent."""
     if header.odd:
         return header.odd
@@ -66,19 +79,12 @@ def conversion(header: Header) -> str:
     return _PLAIN.get(header.mode, header.mode)
 
 
-def needs_decoding(header: Header) -> bool:
-    """Whether only the pixels tell if the image converts: the alpha channel may not be opaque."""
-    return _may_be_transparent(header)
-
-
 def _may_be_transparent(header: Header) -> bool:
     return header.mode in ("RGBA", "LA", "PA", "La", "RGBa")
 
 
 def _rgb(path: Path, image: ImageFile, header: Header) -> NDArray[np.uint8]:
-    reason = refusal(header)
-    if reason:
-        raise InputError(f"{path}: {reason}; convert it to 8-bit RGB")
+    _refuse(path, header)
     if header.bits > 8 and (header.container != "PPM" or header.mode == "I"):
         return _eight_bits(path, header, deep_samples(path, image, header))
     if _may_be_transparent(header) or "transparency" in image.info:
@@ -86,6 +92,12 @@ def _rgb(path: Path, image: ImageFile, header: Header) -> NDArray[np.uint8]:
         _refuse_transparent(path, header, rgba[..., 3], 255)
         return np.ascontiguousarray(rgba[..., :3])
     return np.array(image.convert("RGB"), np.uint8)
+
+
+def _refuse(path: Path, header: Header) -> None:
+    reason = _refusal(header)
+    if reason:
+        raise InputError(f"{path}: {reason}; convert it to 8-bit RGB")
 
 
 def _eight_bits(path: Path, header: Header, samples: NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from segshift.config import Strict
+from segshift.data.list_files import invisible, read_lines
 from segshift.data.sampler import epoch_order
 from segshift.data.spec import Split
 from segshift.errors import InputError
@@ -95,19 +96,18 @@ def _with(split: Split, indices: list[int], before: str = "", after: str = "") -
 
 def _listed(split: Split, path: Path) -> list[int]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        stems = dict.fromkeys(read_lines(path))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: the list of the subset of {split.title} cannot be read ({error}); correct `subset.list`"
         ) from None
-    stems = dict.fromkeys(line for line in lines if line and not line.startswith("#"))
     if not stems:
         raise InputError(f"{path}: the subset's list is empty; write one stem of {split.title} per line")
     position = {sample.stem: index for index, sample in enumerate(split.samples)}
     for stem in stems:
         if stem not in position:
             raise InputError(
-                f"{path}: {stem!r} is no image of {split.title}, whose stems are like "
+                f"{path}: {stem!r}{invisible(stem)} is no image of {split.title}, whose stems are like "
                 f"{split.samples[0].stem!r}; correct the list"
             )
     return sorted(position[stem] for stem in stems)

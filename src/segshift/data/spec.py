@@ -9,8 +9,10 @@ from pydantic import Field
 
 from segshift.config import Strict, did_you_mean, parse
 from segshift.data.decoder import LabelDecoder, LabelRule, build_decoder
-from segshift.data.finder import Sample, SplitSpec, check_patterns, find_samples
+from segshift.data.finder import Sample, find_samples, is_there
 from segshift.data.labels import ClassSet, Color, class_set
+from segshift.data.list_files import invisible
+from segshift.data.split_patterns import SplitSpec, check_patterns
 from segshift.documents import read_yaml
 from segshift.errors import InputError
 from segshift.files import expanded
@@ -112,7 +114,7 @@ class Dataset:
         splits = self.spec.splits.values()
         rule = next((one for one in splits if one.labels is not None), next(iter(splits)))
         listed = f"{rule.list} and " if rule.list is not None else ""
-        return listed + rule.images + (f" with {rule.labels}" if rule.labels is not None else "")
+        return listed + rule.shown + (f" with {rule.labels}" if rule.labels is not None else "")
 
     def find(self, name: str) -> Found:
         """The files of a split, complete or not.
@@ -136,8 +138,8 @@ class Dataset:
             more = f" (expected: {self.expected}; more: segshift data show {self.where})"
             raise InputError(f"{error}{more if self.spec.layout else ''}") from None
         # A glob finds only images that exist; the entries of a list may not.
-        without_image = [one for one in samples if not one.image.is_file()] if rule.list is not None else []
-        without_label = [one for one in samples if one.label is not None and not one.label.is_file()]
+        without_image = [one for one in samples if not is_there(one.image)] if rule.list is not None else []
+        without_label = [one for one in samples if one.label is not None and not is_there(one.label)]
         left_out = {*without_image, *without_label}
         complete = tuple(one for one in samples if one not in left_out)
         split = Split(self.spec.name, name, self.classes, complete, self.decoder)
@@ -161,10 +163,11 @@ class Dataset:
             found = found.without_labels()
         total = len({*found.split.samples, *found.without_image, *found.without_label})
         if found.without_image:
+            absent = found.without_image[0]
             raise InputError(
                 f"{self.where}: {len(found.without_image)} of {total} listed images of split {name!r} are "
-                f"missing, first {found.without_image[0].image}; correct the list, `splits.{name}.images` or "
-                f"the root"
+                f"missing, first {absent.image}{invisible(absent.stem)}; correct the list, "
+                f"`splits.{name}.images` or the root"
             )
         if found.without_label:
             first = found.without_label[0]

@@ -86,7 +86,8 @@ def place(folder: str) -> Place:
             continue
         kept = []
         for token in _SEPARATORS.split(component)[::2]:
-            glued = _GLUED.fullmatch(token)
+            # `valid` is a split, not the `id` of `val`.
+            glued = None if token.lower() in _SPLITS else _GLUED.fullmatch(token)
             for word in (glued[1], glued[2]) if glued else (token,):
                 if word.lower() in _ROLES:
                     words.append(word.lower())

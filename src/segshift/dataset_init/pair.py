@@ -15,13 +15,17 @@ Signature = tuple[tuple[str, ...], str, str, str]
 
 @dataclass
 class Family:
-    """Files of one folder that are named alike: `files` gives the file name of each core."""
+    """Files of one folder that are named alike: `files` gives the file name of each core.
+
+    `twins` are further files of the same cores: the same name in another format.
+    """
 
     folder: str
     prefix: str
     suffix: str
     role: Role | None
     files: dict[str, str] = field(default_factory=dict)
+    twins: list[str] = field(default_factory=list)
 
     def path(self, core: str) -> str:
         """The file of a core, relative to the root."""
@@ -65,7 +69,7 @@ def pair(tree: Tree) -> Pairing:
     """Sort the files of a tree into images and labels, and pair them by name and folder."""
     notes: list[str] = []
     families = _classified(tree, _families(tree.pictures))
-    images = _merged((one for one in families if one.role == "image"), notes)
+    images = _merged(one for one in families if one.role == "image")
     labels = [one for one in families if one.role in ("label", "color")]
     others = [one for one in families if one.role not in ("image", "label", "color")]
     if others:
@@ -97,7 +101,16 @@ def pair(tree: Tree) -> Pairing:
     passed_over: Counter[str] = Counter()
     for index, one in enumerate(images):
         ranked = sorted(candidates.get(index, ()), key=lambda family: _rank(family, coverage), reverse=True)
-        groups.append(Group(one, ranked[0] if ranked else None))
+        labelled = ranked[0] if ranked else None
+        if one.twins and labelled is not None:
+            notes.append(
+                f"{len(one.twins)} images of {one.folder or 'the root'} have the name of another, first "
+                f"{min(one.twins)}; one of each is used, since both would have one label"
+            )
+        elif one.twins:
+            # Without labels nothing is in doubt: both are images.
+            one.files.update({name: name for name in one.twins})
+        groups.append(Group(one, labelled))
         passed_over.update(_pattern(family) for family in ranked[1:])
     if passed_over:
         notes.append(
@@ -154,7 +167,7 @@ def _decide(named: Role | None, looks: set[Look | None]) -> Role | None:
     return named or ("image" if looks == {None} else None)
 
 
-def _merged(families: Iterable[Family], notes: list[str]) -> list[Family]:
+def _merged(families: Iterable[Family]) -> list[Family]:
     """Image families that differ in nothing but the file suffix (jpg beside png) as one."""
     found: dict[tuple[str, str, str], Family] = {}
     for one in sorted(families, key=lambda family: -len(family.files)):
@@ -162,12 +175,7 @@ def _merged(families: Iterable[Family], notes: list[str]) -> list[Family]:
         if key not in found:
             found[key] = Family(*key, "image", dict(one.files))
             continue
-        twice = [core for core in one.files if core in found[key].files]
-        if twice:
-            notes.append(
-                f"{len(twice)} images of {one.folder or 'the root'} are there in two formats, first "
-                f"{one.path(twice[0])}; one of each is used"
-            )
+        found[key].twins += [name for core, name in one.files.items() if core in found[key].files]
         found[key].files = {**one.files, **found[key].files}
     return sorted(found.values(), key=lambda family: (family.folder, family.prefix, family.suffix))
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from segshift.data.finder import SplitSpec, check_patterns, find_samples
+from segshift.data.finder import find_samples
+from segshift.data.split_patterns import SplitSpec, check_patterns
 from segshift.dataset_init.pair import Group
 from segshift.errors import InputError
 
@@ -34,7 +35,9 @@ class Part:
 
     @property
     def naming(self) -> tuple[object, ...]:
-        """Parts that share this may share a rule."""
+        """Parts that share this may share a rule. Images without labels always may, whatever their names."""
+        if not self.labelled and not self.partial:
+            return (False,)
         labels = self.group.labels if self.labelled else None
         shapes = (labels.prefix, labels.suffix, labels.signature[3]) if labels else None
         return self.group.images.prefix, self.group.images.suffix, shapes, self.labelled, self.partial
@@ -88,12 +91,13 @@ def _image_folders(parts: list[Part]) -> Iterator[str]:
 
 def _image_names(parts: list[Part]) -> Iterator[str]:
     images = parts[0].group.images
-    extensions = sorted({PurePosixPath(item.image).suffix for part in parts for item in part.items})
-    extension = extensions[0] if len(extensions) == 1 else ".*"
+    extension = _extension(parts)
     if parts[0].labelled:
         prefix, suffix = _own_affixes(parts[0])
-    else:
+    elif len({(part.group.images.prefix, part.group.images.suffix) for part in parts}) == 1:
         prefix, suffix = images.prefix, images.suffix
+    else:
+        prefix = suffix = ""
     yield f"{prefix}{{stem}}{suffix}{extension}" if prefix or suffix else f"*{extension}"
     if prefix or suffix:
         return
@@ -104,6 +108,13 @@ def _image_names(parts: list[Part]) -> Iterator[str]:
     ending = parts[0].group.labels.suffix[-1:] if parts[0].group.labels else ""
     if ending.isalnum() and not any(stem.endswith(ending) for stem in stems):
         yield f"*[!{ending}]{extension}"
+
+
+def _extension(parts: list[Part]) -> str:
+    """The suffix of all the images, or the alternatives `.{jpg,png}`; case does not matter."""
+    suffixes = [PurePosixPath(item.image).suffix for part in parts for item in part.items]
+    lower = sorted({suffix.lower().removeprefix(".") for suffix in suffixes})
+    return min(suffixes) if len(lower) == 1 else f".{{{','.join(lower)}}}"
 
 
 def _own_affixes(part: Part) -> tuple[str, str]:
@@ -163,8 +174,17 @@ def _with_parent(own: str, below: tuple[str, ...]) -> Iterator[str]:
                 yield f"{before}{{parent}}{'/..' * up}{after}"
 
 
-def list_rule(parts: list[Part]) -> tuple[SplitSpec, tuple[str, ...]] | None:
-    """A rule with a list of stems instead of a glob, and the list's lines."""
+def list_rule(parts: list[Part]) -> tuple[SplitSpec, tuple[str, ...]]:
+    """A rule with a list instead of a glob, and its lines: stems, or files where stems don't do."""
+    return _stems_rule(parts) or _files_rule(parts)
+
+
+def _files_rule(parts: list[Part]) -> tuple[SplitSpec, tuple[str, ...]]:
+    lines = (one.image if one.label is None else f"{one.image}\t{one.label}" for one in items_of(parts))
+    return SplitSpec(list="to be named"), tuple(lines)
+
+
+def _stems_rule(parts: list[Part]) -> tuple[SplitSpec, tuple[str, ...]] | None:
     extensions = {PurePosixPath(item.image).suffix for part in parts for item in part.items}
     labels = _labels_pattern(parts)
     if len(extensions) > 1 or (parts[0].labelled and labels is None):

@@ -94,10 +94,10 @@ def explore(root: Path, lists: str, classes: str | None = None) -> Found:
     pairing = pair(tree)
     listed, list_notes = listed_splits(tree, pairing.groups)
     splits = propose_splits(root, pairing.groups, listed, lists)
+    notes = [*tree.notes, *pairing.notes, *list_notes, *splits.notes]
     if not splits.rules:
-        reasons = "; ".join([*pairing.notes, *list_notes, *splits.notes]) or "all files look like labels"
+        reasons = "; ".join(notes) or "all files look like labels"
         raise InputError(f"{root}: no images for a split: {reasons}; write the YAML by hand")
-    notes = [*pairing.notes, *list_notes, *splits.notes]
     if tree.unreadable:
         notes.append(f"{len(tree.unreadable)} folders could not be opened, first {tree.unreadable[0]}")
     # One image may be in several lists; its label counts once.
@@ -163,7 +163,7 @@ def write_proposal(found: Found, out: Path, *, force: bool = False) -> Proposal:
             SplitCount(
                 split,
                 len({*one.split.samples, *one.without_label, *one.without_image}),
-                dataset.spec.splits[split].labels is not None,
+                any(sample.label is not None for sample in (*one.split.samples, *one.without_label)),
                 len(one.without_label),
             )
         )

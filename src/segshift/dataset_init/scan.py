@@ -1,73 +1,111 @@
 """Looking through a folder tree: image files and list files, by their paths below the root."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from segshift.data.walk import IMAGE_SUFFIXES, Walk, is_image_name
 from segshift.errors import InputError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+LIST_SUFFIXES = (".txt", ".lst")
 MAX_FILES = 2_000_000
 """Trees with more image files are refused: a folder above the data set was given by mistake."""
+
+# What labels of other tools and pictures that are not read look like; each is named if it is met.
+_NAMED_SUFFIXES = (".json", ".xml", ".csv", ".heic", ".heif", ".avif", ".jp2", ".gif", ".npy", ".npz", ".mat")
 
 
 @dataclass(frozen=True)
 class Tree:
-    """What a folder holds, paths relative to `root` with `/`: sorted `pictures` and text files `texts`.
+    """What a folder holds, paths relative to `root` with `/`.
 
-    `unreadable` lists folders that could not be opened.
+    Attributes:
+        root: the folder.
+        pictures: image files, sorted.
+        texts: files that may be lists, sorted.
+        others: files of further kinds that people take for images or labels, sorted.
+        unreadable: folders that could not be opened.
+        notes: what was passed over, in sentences.
     """
 
     root: Path
     pictures: tuple[str, ...]
     texts: tuple[str, ...]
-    unreadable: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def scan(root: Path) -> Tree:
-    """All image and text files below `root`; links are followed, hidden files and folders left out.
+    """All image and list files below `root`, by the rule of `segshift.data.walk`.
 
     Raises:
         InputError: `root` is no folder, holds no image, or holds more than `MAX_FILES`.
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; give the folder that holds the images and labels")
+    walk = Walk(root)
     pictures: list[str] = []
     texts: list[str] = []
-    unreadable: list[str] = []
-    # A link may point upwards; every real folder is entered once.
-    entered: set[tuple[int, int]] = set()
-    waiting = [""]
-    while waiting:
-        below = waiting.pop()
-        folder = root / below
-        try:
-            status = folder.stat()
-            if (status.st_dev, status.st_ino) in entered:
-                continue
-            entered.add((status.st_dev, status.st_ino))
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    path = f"{below}/{entry.name}" if below else entry.name
-                    suffix = os.path.splitext(entry.name)[1].lower()
-                    if suffix in IMAGE_SUFFIXES and entry.is_file():
-                        pictures.append(path)
-                    elif suffix == ".txt" and entry.is_file():
-                        texts.append(path)
-                    elif entry.is_dir():
-                        waiting.append(path)
-        except OSError:
-            unreadable.append(below or ".")
+    others: list[str] = []
+    special: list[str] = []
+    for place in walk.all_files():
+        suffix = PurePosixPath(place).suffix.lower()
+        if is_image_name(place):
+            (pictures if os.path.isfile(root / place) else special).append(place)
+        elif suffix in LIST_SUFFIXES:
+            texts.append(place)
+        elif suffix in _NAMED_SUFFIXES:
+            others.append(place)
         if len(pictures) > MAX_FILES:
             raise InputError(
                 f"{root}: more than {MAX_FILES} image files; give the folder of one data set, not one above"
             )
     if not pictures:
-        more = f" ({len(unreadable)} folders could not be opened)" if unreadable else ""
+        more = f" ({len(walk.unreadable)} folders could not be opened)" if walk.unreadable else ""
         raise InputError(
-            f"{root}: no image file ({', '.join(IMAGE_SUFFIXES[:5])} ...) below it{more}; give the folder "
-            f"that holds the images"
+            f"{root}: no image file ({', '.join(IMAGE_SUFFIXES[:5])} ...) below it{more}{_kinds(others)}; "
+            f"give the folder that holds the images"
         )
-    return Tree(root, tuple(sorted(pictures)), tuple(sorted(texts)), tuple(sorted(unreadable)))
+    return Tree(
+        root,
+        tuple(sorted(pictures)),
+        tuple(sorted(texts)),
+        tuple(sorted(others)),
+        tuple(sorted(walk.unreadable)),
+        tuple(_notes(walk, special, others)),
+    )
+
+
+def _notes(walk: Walk, special: list[str], others: list[str]) -> list[str]:
+    notes = []
+    if walk.loops:
+        notes.append(
+            f"{len(walk.loops)} link(s) lead back to a folder in which they lie and are not followed, first "
+            f"{min(walk.loops)}"
+        )
+    if special:
+        notes.append(
+            f"{len(special)} file(s) named like images are links to nothing, pipes or devices and are left "
+            f"out, first {min(special)}"
+        )
+    pictures = [place for place in others if PurePosixPath(place).suffix.lower() in _UNREAD]
+    if pictures:
+        notes.append(
+            f"{len(pictures)} picture(s) of formats that are not read are left out{_kinds(pictures)}, first "
+            f"{min(pictures)}: convert them to PNG or JPEG"
+        )
+    hidden = [place for place in walk.litter if is_image_name(place)]
+    if hidden:
+        notes.append(f"{len(hidden)} hidden file(s) named like images (as macOS leaves them) are left out")
+    return notes
+
+
+_UNREAD = (".heic", ".heif", ".avif", ".jp2", ".gif")
+
+
+def _kinds(places: list[str]) -> str:
+    counts = Counter(PurePosixPath(place).suffix.lower() for place in places)
+    listed = ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(4))
+    return f" (there are {listed})" if listed else ""

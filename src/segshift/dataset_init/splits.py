@@ -3,15 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from segshift.data.finder import SplitSpec
+from segshift.data.split_patterns import SplitSpec
 from segshift.dataset_init.lists import ListedSplit
 from segshift.dataset_init.names import place
 from segshift.dataset_init.pair import Group
 from segshift.dataset_init.patterns import Item, Part, find_rule, items_of, list_rule
 
-_MOST_SPLITS = 24
 _FEW = 10
 """Fewer unlabelled images than this, elsewhere than the labelled ones, are no split but a preview."""
 
@@ -38,7 +37,13 @@ def propose_splits(root: Path, groups: Sequence[Group], listed: Sequence[ListedS
     splits = Splits()
     covered: set[str] = set()
     for one in listed:
-        splits.rules[one.name] = one.rule
+        if one.lines is None:
+            splits.rules[one.name] = one.rule
+        else:
+            _put_list(one.name, one.rule, one.lines, splits, lists)
+            splits.notes.append(
+                f"the paths in {one.rule.list} are not those of the files; {lists}/{one.name}.txt has them"
+            )
         splits.items[one.name] = tuple(Item(*item) for item in one.items)
         covered.update(item.image for item in splits.items[one.name])
     buckets: dict[tuple[str, tuple[object, ...]], list[Part]] = defaultdict(list)
@@ -100,38 +105,22 @@ def _words(part: Part) -> tuple[str, ...]:
 
 
 def _add(root: Path, name: str, parts: list[Part], splits: Splits, lists: str) -> None:
-    """One rule for all the parts, if there is one, else one for each."""
+    """One rule for all the parts: a pattern if there is one, else a list of our own."""
     found = find_rule(root, parts)
     if found is not None:
         _put(name, found, items_of(parts), splits)
         return
-    stems = list_rule(parts)
+    rule, lines = list_rule(parts)
     unique = _unused(name, parts[0].labelled, splits)
-    if stems is not None:
-        rule, lines = stems
-        splits.rules[unique] = rule.model_copy(update={"list": f"{lists}/{unique}.txt"})
-        splits.lists[unique] = lines
-        splits.items[unique] = items_of(parts)
-        reason = "only some of its images have labels" if parts[0].partial else "no pattern finds them alone"
-        splits.notes.append(f"the images of split {unique} are listed in {lists}/{unique}.txt ({reason})")
-    elif len(parts) == 1:
-        splits.notes.append(
-            f"{len(parts[0].items)} images of {parts[0].group.images.folder or 'the root'} fit no rule and "
-            f"are left out; rename files so that image and label share a stem, without any of * ? [ {{"
-        )
-    elif len(parts) + len(splits.rules) > _MOST_SPLITS:
-        splits.notes.append(
-            f"the images of split {name} lie in {len(parts)} folders whose labels no single pattern finds "
-            f"(first {parts[0].group.images.folder}); put images and labels into two parallel trees"
-        )
-    else:
-        splits.notes.append(
-            f"the labels of split {name} cannot be found by one pattern, so each folder is a split; a "
-            f"recipe joins them with `also:`"
-        )
-        for part in parts:
-            distinct = _distinct(part, parts)
-            _add(root, f"{name}_{distinct}" if distinct else name, [part], splits, lists)
+    _put_list(unique, rule, lines, splits, lists)
+    splits.items[unique] = items_of(parts)
+    reason = "only some of its images have labels" if parts[0].partial else "no pattern finds them alone"
+    splits.notes.append(f"the images of split {unique} are listed in {lists}/{unique}.txt ({reason})")
+
+
+def _put_list(name: str, rule: SplitSpec, lines: tuple[str, ...], splits: Splits, lists: str) -> None:
+    splits.rules[name] = rule.model_copy(update={"list": f"{lists}/{name}.txt"})
+    splits.lists[name] = lines
 
 
 def _put(name: str, rule: SplitSpec, items: tuple[Item, ...], splits: Splits) -> None:
@@ -148,10 +137,3 @@ def _unused(name: str, labelled: bool, splits: Splits) -> str:
     while unique in splits.rules:
         unique, number = f"{base}_{number}", number + 1
     return unique
-
-
-def _distinct(part: Part, parts: list[Part]) -> str:
-    """What tells a folder from its siblings, as a part of a split's name."""
-    mine = PurePosixPath(part.group.images.folder).parts
-    others = [PurePosixPath(one.group.images.folder).parts for one in parts if one is not part]
-    return "_".join(word for word in mine if any(word not in other for other in others)).replace(" ", "_")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from segshift.data.finder import SplitSpec
 from segshift.data.labels import Color, class_set
+from segshift.data.split_patterns import SplitSpec
 from segshift.dataset_init.guess import Meaning
 from segshift.dataset_init.values import Value, Values
 
@@ -50,13 +50,13 @@ def text_of(
         noun = "image" if images == 1 else "images"
         lines.append(f"  # {images} {noun} {'with' if labels else 'without'} labels")
         keys = [("list", rule.list), ("images", rule.images), ("labels", rule.labels)]
-        listed = [f"{key}: {_quoted(value)}" for key, value in keys if value is not None]
+        listed = [f"{key}: {_value(value)}" for key, value in keys if value is not None]
         one_line = f"  {_scalar(split)}: {{{', '.join(listed)}}}"
         if len(one_line) <= _WIDTH:
             lines.append(one_line)
         else:
             lines += [f"  {_scalar(split)}:", *(f"    {entry}" for entry in listed)]
-    lines += _no_validation(rules)
+    lines += _no_validation(rules, counts)
     lines += ["", *_comment(("Guessed: " if values else "") + meaning.reason + ".", "")]
     lines += list(_classes(meaning, values))
     lines += list(_labels(meaning, values))
@@ -80,8 +80,8 @@ def _root(root: Path, out: Path) -> str:
     return os.path.relpath(whole, folder) if whole.is_relative_to(folder) else str(whole)
 
 
-def _no_validation(rules: dict[str, SplitSpec]) -> list[str]:
-    labelled = [split for split, rule in rules.items() if rule.labels]
+def _no_validation(rules: dict[str, SplitSpec], counts: dict[str, tuple[int, int]]) -> list[str]:
+    labelled = [split for split in rules if counts[split][1]]
     if len(labelled) != 1 or labelled[0] != "train":
         return []
     return _comment(
@@ -178,6 +178,10 @@ def _facts(one: Value, values: Values) -> str:
 
 def _key(key: int | str) -> str:
     return str(key) if isinstance(key, int) else json.dumps(key)
+
+
+def _value(value: str | tuple[str, ...]) -> str:
+    return _quoted(value) if isinstance(value, str) else f"[{', '.join(map(_quoted, value))}]"
 
 
 def _quoted(text: str) -> str:

@@ -29,7 +29,7 @@ def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor
             raise InputError(f"predict: got a {kind} tensor of shape {shape}; give (3, H, W) uint8, RGB")
         return image
     if isinstance(image, str | Path):
-        image = read_image(expanded(image))
+        image = read_image(expanded(image), upright=True)
     elif isinstance(image, Image.Image):
         if image.mode != "RGB":
             raise InputError(f"predict: got a PIL image of mode {image.mode}; use image.convert('RGB')")

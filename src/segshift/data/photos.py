@@ -1,0 +1,61 @@
+"""Images that stand for themselves, as `predict` takes them: files and folders on a command line."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from segshift.data.walk import IMAGE_SUFFIXES, Walk, is_image_name
+from segshift.errors import InputError
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Image files by the names that their results get; `notes` says in sentences what was passed over."""
+
+    named: dict[str, Path]
+    notes: tuple[str, ...] = ()
+
+
+def find_photos(paths: Iterable[Path]) -> Photos:
+    """The images of files and folders, by the rule of `segshift.data.walk`.
+
+    A file's results are named by its stem, those of a folder by their place below it (`FOLDER/NAME`).
+
+    Raises:
+        InputError: a path that does not exist, a folder without images, two images of one name.
+    """
+    named: dict[str, Path] = {}
+    notes: list[str] = []
+    for path in paths:
+        if path.is_dir():
+            files = _below(path, notes)
+            found = [(str(file.relative_to(path).with_suffix("")), file) for file in files]
+        elif path.exists():
+            found = [(path.stem, path)]
+        else:
+            raise InputError(f"{path}: no such file or folder; give images or folders of images")
+        for name, file in found:
+            if name in named:
+                raise InputError(
+                    f"{file} and {named[name]} would both be written as {name}; rename one, "
+                    "or predict them into two --out folders"
+                )
+            named[name] = file
+    return Photos(named, tuple(notes))
+
+
+def _below(folder: Path, notes: list[str]) -> list[Path]:
+    walk = Walk(folder)
+    places = sorted(walk.all_files())
+    images = [place for place in places if is_image_name(place)]
+    if not images:
+        raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}); give another folder")
+    for what, left_out in (
+        ("other files are", set(places) - set(images)),
+        ("hidden files are", walk.litter),
+        ("links that lead back to a folder in which they lie are", walk.loops),
+        ("folders that cannot be opened are", walk.unreadable),
+    ):
+        if left_out:
+            notes.append(f"{folder}: {len(left_out)} {what} left out, first {min(left_out)}")
+    return [folder / place for place in images]
