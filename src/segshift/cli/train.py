@@ -71,10 +71,15 @@ def train(
     loaded = load_recipe(recipe, changes)
     if smoke:
         loaded = smoke_recipe(loaded)
-    elif loaded.training.steps == 0 and loaded.init_from is None and not loaded.stages:
+    elif (
+        loaded.training.steps == 0
+        and loaded.init_from is None
+        and not loaded.stages
+        and not any(change.partition("=")[0].strip() == "training.steps" for change in changes)
+    ):
         raise InputError(
             f"{recipe}: trains nothing (training.steps = 0); give it a network to adapt: "
-            "--set init_from=RUN_FOLDER"
+            "--set init_from=RUN_FOLDER; for the untrained network: --set training.steps=0"
         )
     folder = out or Path("runs") / loaded.name
     try:

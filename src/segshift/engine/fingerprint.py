@@ -9,8 +9,7 @@ from typing import Any
 from segshift.documents import read_json
 from segshift.engine.recipe import LAST, Recipe
 from segshift.errors import InputError
-from segshift.files import expanded
-from segshift.folders import MODEL_FILE
+from segshift.folders import model_file
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
 _FREE_KEYS = {
@@ -37,7 +36,7 @@ def recipe_fingerprint(recipe: Recipe) -> str:
         mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
     )
     if recipe.init_from is not None:
-        data["init_from"] = start_content(expanded(recipe.init_from))
+        data["init_from"] = start_content(recipe.init_from)
     data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}
     if recipe.training.select != LAST:
         # Another choice is another model. What the score is taken on belongs to it.
@@ -50,9 +49,9 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def start_content(start: Path) -> str:
+def start_content(start: str | Path) -> str:
     """A hash of the model to start from: where it lies does not matter, what it is does."""
-    file = start / MODEL_FILE if start.is_dir() else start
+    file = model_file(start)
     # A missing file is named with its remedy when the network is built.
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(start)
 

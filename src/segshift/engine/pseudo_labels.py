@@ -27,8 +27,8 @@ from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, StoppedError
 from segshift.evaluation import probabilities
-from segshift.files import atomic_path, expanded
-from segshift.folders import MODEL_FILE
+from segshift.files import atomic_path
+from segshift.folders import MODEL_FILE, model_file
 from segshift.making import progress_columns
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import say, visible
@@ -275,8 +275,7 @@ def _count(ids: Tensor, classes: int) -> Tensor:
 
 
 def _content(model: str | Path) -> str:
-    path = expanded(model)
-    file = path / MODEL_FILE if path.is_dir() else path
+    file = model_file(model)
     if not file.is_file():
         raise InputError(f"{model}: holds no model; give a run folder or its {MODEL_FILE}")
     return hashlib.sha256(file.read_bytes()).hexdigest()

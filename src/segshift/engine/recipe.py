@@ -115,7 +115,8 @@ class TrainingConfig(Strict):
         micro_batches: parts in which a process walks its share of the batch, to save memory.
         evaluate_every: steps between evaluations; 0 evaluates only at the end.
         checkpoint_every: steps between checkpoints; the last step always writes one.
-        keep_checkpoints: how many of the newest are kept.
+        keep_checkpoints: how many of the newest are kept, each with its network, which every command takes
+            as RUN@STEP; all keeps the networks of all, step 0 among them, and two states to resume from.
         log_every: steps between lines of metrics.jsonl.
         pictures_every: steps between the pictures of methods that have some (reconstructions); 0 for none.
         precision: fp32, or bf16 autocast.
@@ -136,7 +137,7 @@ class TrainingConfig(Strict):
     micro_batches: int = Field(1, ge=1)
     evaluate_every: int = Field(0, ge=0)
     checkpoint_every: int = Field(500, ge=1)
-    keep_checkpoints: int = Field(2, ge=1)
+    keep_checkpoints: Annotated[int, Field(ge=1)] | Literal["all"] = 2
     log_every: int = Field(10, ge=1)
     pictures_every: int = Field(500, ge=0)
     precision: Literal["fp32", "bf16"] = "fp32"

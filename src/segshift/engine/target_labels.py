@@ -2,22 +2,33 @@
 
 from pathlib import Path
 
+from segshift.config import parse
 from segshift.data.resolve import locate
-from segshift.documents import read_json
+from segshift.documents import read_json, read_yaml
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
-from segshift.files import expanded
+from segshift.folders import RunFolder
 
 
 def saw_target_labels(model: str | Path) -> bool | None:
-    """What the `results.json` beside a model says about it, or None where there is none.
+    """What the `results.json` of a model's run says about it, or None where there is none.
 
     Args:
-        model: a run folder or the model.safetensors in one.
+        model: a run folder, the model.safetensors in one, or RUN@STEP. Of a run that is not finished the
+            recipe says it.
     """
-    path = expanded(model)
-    return _said_in((path if path.is_dir() else path.parent) / "results.json")
+    run = RunFolder.of(model)
+    if run.results.is_file() or not run.is_run:
+        return _said_in(run.results)
+    try:
+        return _begun_with(parse(Recipe, read_yaml(run.config), str(run.config)))
+    except InputError:
+        return None
+
+
+def _begun_with(recipe: Recipe) -> bool:
+    return recipe.uses_target_labels or inherits_target_labels(recipe)
 
 
 def labeller_saw_target_labels(data: str) -> bool | None:

@@ -18,6 +18,7 @@ from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
 from segshift.engine.feed import TrainingData
 from segshift.engine.fingerprint import recipe_fingerprint
+from segshift.engine.kept_networks import STATES, KeptNetworks
 from segshift.engine.loader import loader_faults
 from segshift.engine.loggers import MetricsFile, ProgressLine
 from segshift.engine.pictures import write_pictures
@@ -31,6 +32,7 @@ from segshift.engine.target_labels import inherits_target_labels
 from segshift.errors import InputError, NonFiniteLossError, StoppedError
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
+from segshift.folders import RunFolder
 from segshift.methods import Method
 from segshift.models import Segmenter
 from segshift.plain import say
@@ -54,7 +56,9 @@ class Trainer:
             self.method.to(memory_format=torch.channels_last)
         self.processes.copy_state(self.method)
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
-        self.checkpoints = Checkpoints(folder / "checkpoints", recipe.training.keep_checkpoints)
+        keep = recipe.training.keep_checkpoints
+        self.checkpoints = Checkpoints(folder / "checkpoints", keep if isinstance(keep, int) else STATES)
+        self.networks = KeptNetworks(RunFolder(folder), keep)
         self.selection = Selection(recipe, domains, folder)
         if self.selection.by_score and self.method.deployed() is None:
             raise InputError(f"training.select: {recipe.training.select}: this method trains no segmenter")
@@ -276,6 +280,8 @@ class Trainer:
     def _save(self, step: int, fingerprint: str) -> None:
         self.processes.average_buffers(self.method)
         if self.processes.main:
+            # First the network, so that a checkpoint to go on from never lacks it.
+            self.networks.save(step, self.method)
             self.checkpoints.save(step, self.method, self.optimizers, fingerprint)
         self.processes.wait()
 

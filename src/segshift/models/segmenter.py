@@ -15,8 +15,7 @@ from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.data.labels import ClassSet
 from segshift.errors import InputError
-from segshift.files import expanded
-from segshift.folders import MODEL_FILE
+from segshift.folders import model_file
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
 from segshift.models.heads import DeepLabV2Head, FCN8sHead
@@ -271,14 +270,14 @@ class Segmenter(nn.Module):
         Needs no network connection: all weights come from the file.
 
         Args:
-            path: a `.safetensors` file, or a folder with `model.safetensors`.
+            path: a `.safetensors` file, a folder with `model.safetensors`, or RUN@STEP, a run's network
+                after so many steps (`training.keep_checkpoints`).
             map_location: device to put it on.
 
         Raises:
-            InputError: a missing, broken or foreign file.
+            InputError: a missing, broken or foreign file, or a step of which nothing is kept.
         """
-        path = expanded(path)
-        file = path / MODEL_FILE if path.is_dir() else path
+        file = model_file(path)
         data, tensors = read_model(file)
         metadata = parse(_Metadata, data, where=str(file))
         # The configuration keeps the source of the initial weights, but nothing is fetched from there.
