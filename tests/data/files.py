@@ -87,7 +87,8 @@ def dataset(folder: Path, *, train: int = 3, val: int = 2, **changes: Any) -> Pa
     """A data set of random images with random train ids; returns its YAML."""
     for split, count in (("train", train), ("val", val)):
         for index in range(count):
-            save(folder / f"rgb/{split}/{index:03}.png", pixels(index))
+            # Splits that hold the same images would be a finding of the check.
+            save(folder / f"rgb/{split}/{index:03}.png", pixels(index + (500 if split == "val" else 0)))
             save(folder / f"mask/{split}/{index:03}_id.png", ids(index))
     folder.mkdir(parents=True, exist_ok=True)
     return write_yaml(folder / "warehouse.yaml", description(**changes))

@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from segshift.data.check import MAP_SIZE, CheckReport, check
+from segshift.data.check import CheckReport, check
+from segshift.data.check_sample import MAP_SIZE
 from segshift.report.check_page import THUMBNAIL_PX, heat_map, render, write_check_page
 from tests.data.files import dataset, description, pixels, save, truncated, write_yaml
 
@@ -35,7 +36,7 @@ def warehouse(tmp_path: Path) -> Path:
     """YAML of four labelled training images, two for validation, three without labels."""
     for split, count in (("train", 4), ("val", 2)):
         for index in range(count):
-            save(tmp_path / f"rgb/{split}/{index}.png", pixels(index, WIDTH, HEIGHT))
+            save(tmp_path / f"rgb/{split}/{index}.png", pixels(index + count, WIDTH, HEIGHT))
             save(tmp_path / f"mask/{split}/{index}.png", label(index))
     for index in range(3):
         save(tmp_path / f"rgb/night/{index}.png", pixels(index, 2 * WIDTH, HEIGHT))
@@ -123,8 +124,8 @@ def test_many_problems_are_cut_off_with_their_number(warehouse: Path) -> None:
         save(warehouse.parent / f"rgb/train/x{index:03}.png", pixels(0, 4, 4))
     html = render(report_of(warehouse))
     assert len(re.findall('<li class="error">', html)) == 200
-    # Beside the 205 images without label, each of two splits lacks the forklift.
-    assert "And 7 more" in html
+    # Beside the 205 images without label, all one picture, each of two splits lacks the forklift.
+    assert "And 8 more" in html
 
 
 def test_shares_of_pixels_and_of_images(warehouse: Path) -> None:

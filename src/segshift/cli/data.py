@@ -27,6 +27,7 @@ app.command("prepare")(prepare_dataset)
 app.command("translate")(translate_dataset)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 _SHOWN_PROBLEMS = 20
+_SHOWN_VALUES = 8
 
 
 @app.command("list")
@@ -205,14 +206,17 @@ def synthesize_city(
 
 
 def _print_report(report: "CheckReport") -> None:
+    from segshift.data.problems import summed_up
+
     for split in report.splits:
         if split.images == 0:
             continue
         results.print(_split_table(report, split))
-        for value, share in split.unmapped.items():
+        for value, share in list(split.unmapped.items())[:_SHOWN_VALUES]:
             say(results, f"  {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
-    # What is wrong with the whole set (its root, say) is found once per split.
-    problems = list({(problem.severity, problem.message): problem for problem in report.problems}.values())
+        if len(split.unmapped) > _SHOWN_VALUES:
+            say(results, f"  and {len(split.unmapped) - _SHOWN_VALUES} more values; --json lists them all")
+    problems = summed_up(report.problems)
     for problem in problems[:_SHOWN_PROBLEMS]:
         color = "red" if problem.severity == "error" else "yellow"
         line = Text.assemble((problem.severity, color), " ", visible(problem.message))

@@ -4,38 +4,26 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.data.containers import read_header
-from segshift.data.dataset import check_same_size
+from segshift.data.check_sample import Findings, inspect_sample
 from segshift.data.decoder import UNMAPPED, LabelDecoder
-from segshift.data.finder import Sample
-from segshift.data.images import read_image
+from segshift.data.finder import Sample, left_out
 from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.list_files import invisible
+from segshift.data.problems import Problem, class_problems, equal_images, unmapped_problems
 from segshift.data.resolve import locate
-from segshift.data.spec import Dataset, Split
+from segshift.data.spec import Dataset, Found, Split
+from segshift.data.survey import converted_in_words
 from segshift.errors import InputError
 
-Severity = Literal["error", "warning"]
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
-MAP_SIZE = (32, 24)
-"""Columns and rows of the maps that say where in the pictures a class lies."""
-_POINTS_PER_CELL = 4
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One finding: an `error` stops a training sooner or later, a `warning` may be meant."""
-
-    severity: Severity
-    split: str
-    file: str | None
-    message: str
 
 
 @dataclass(frozen=True)
@@ -130,96 +118,87 @@ def check(
     dataset, named = locate(argument)
     chosen = named or split
     reports, problems = [], []
+    digests: dict[str, dict[str, list[str]]] = {}
     for name in [chosen] if chosen else dataset.spec.splits:
-        report, found = _check_split(dataset, name, workers, progress, maps)
+        report, found, digests[name] = _check_split(dataset, name, workers, progress, maps)
         reports.append(report)
         problems += found
+    problems += equal_images(digests)
+    problems += _left_out(dataset)
     problems.sort(key=lambda problem: problem.severity != "error")
     return CheckReport(argument, dataset.spec.name, dataset.classes, tuple(reports), tuple(problems))
 
 
-@dataclass(frozen=True)
-class _Findings:
-    """What one sample's files hold."""
+@dataclass
+class _Tally:
+    """What the samples of a split hold together."""
 
-    size: tuple[int, int] | None
-    readable_pair: bool
-    counts: NDArray[np.int64] | None
-    cells: NDArray[np.uint8] | None
-    unmapped: dict[int, int]
-    problems: tuple[tuple[Severity, str, str], ...]
+    classes: int
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    conversions: Counter[str] = field(default_factory=Counter)
+    digests: dict[str, list[str]] = field(default_factory=dict)
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(UNMAPPED + 1, np.int64))
+    images_with: NDArray[np.int64] = field(default_factory=lambda: np.zeros(UNMAPPED + 1, np.int64))
+    cells: NDArray[np.int64] | None = None
+    labels: int = 0
+    pairs: int = 0
+    unmapped: Counter[int] = field(default_factory=Counter)
+    files_with: Counter[int] = field(default_factory=Counter)
 
-
-def _inspect(sample: Sample, decoder: LabelDecoder, map_classes: int) -> _Findings:
-    problems: list[tuple[Severity, str, str]] = []
-    shape = None
-    try:
-        shape = read_image(sample.image).shape[:2]
-        turned = read_header(sample.image).orientation
-        if turned != 1:
-            message = (
-                f"{sample.image}: carries the EXIF orientation {turned}, which is not applied: pixels are "
-                f"used as stored, like the label's; rotate the file if the label fits the rotated picture"
-            )
-            problems.append(("warning", str(sample.image), message))
-    except InputError as error:
-        problems.append(("error", str(sample.image), str(error)))
-    counts, cells, unmapped, fits = None, None, {}, False
-    if sample.label is not None:
-        try:
-            raw = decoder.read_raw(sample.label)
-            if shape is not None:
-                check_same_size(sample, shape, decoder.fitted(raw, shape).shape)
-                fits = True
-                if raw.shape != shape:
-                    message = (
-                        f"{sample.label}: the label is {raw.shape[1]} x {raw.shape[0]} pixels, its image "
-                        f"{shape[1]} x {shape[0]}; it is stretched to that, as `labels.unequal_sizes` says"
-                    )
-                    problems.append(("warning", str(sample.label), message))
-            found = decoder.look_up(raw)
-            counts = np.bincount(found.ravel(), minlength=UNMAPPED + 1)
-            if map_classes:
-                cells = _cells(found, map_classes)
-            if counts[UNMAPPED]:
-                unmapped = decoder.unmapped(raw)
-                decoder.decode(raw, str(sample.label))
-        except InputError as error:
-            problems.append(("error", str(sample.label), str(error)))
-    size = None if shape is None else (shape[1], shape[0])
-    return _Findings(size, fits, counts, cells, unmapped, tuple(problems))
-
-
-def _cells(label: NDArray[np.uint16], classes: int) -> NDArray[np.uint8]:
-    """(rows, columns, classes + 1) numbers of points of each class, and of none, in each cell of the map.
-
-    A few points of every cell, evenly spread, take a fraction of a millisecond where all pixels would take
-    longer than decoding; what a label misses, the next ones have.
-    """
-    columns, rows = MAP_SIZE
-    y, x = (
-        ((np.arange(_POINTS_PER_CELL * cells) + 0.5) * size / (_POINTS_PER_CELL * cells)).astype(np.int64)
-        for cells, size in ((rows, label.shape[0]), (columns, label.shape[1]))
-    )
-    places = np.arange(rows)[:, None] * columns + np.arange(columns)
-    places = places.repeat(_POINTS_PER_CELL, 0).repeat(_POINTS_PER_CELL, 1) * (classes + 1)
-    points = np.minimum(label[np.ix_(y, x)], classes)
-    flat = np.bincount((places + points).ravel(), minlength=rows * columns * (classes + 1))
-    return flat.reshape(rows, columns, classes + 1).astype(np.uint8)
+    def add(self, sample: Sample, finding: Findings) -> None:
+        if finding.size is not None:
+            self.sizes[finding.size] += 1
+            self.digests.setdefault(finding.digest, []).append(str(sample.image))
+        if finding.converted:
+            self.conversions[finding.converted] += 1
+        if finding.counts is not None:
+            self.counts += finding.counts
+            self.images_with += finding.counts > 0
+            self.labels += 1
+        if finding.cells is not None:
+            self.cells = finding.cells + (0 if self.cells is None else self.cells)
+        self.pairs += finding.readable_pair
+        self.unmapped.update(finding.unmapped)
+        self.files_with.update(finding.unmapped.keys())
 
 
 def _check_split(
     dataset: Dataset, name: str, workers: int | None, progress: Progress | None, maps: bool
-) -> tuple[SplitReport, list[Problem]]:
+) -> tuple[SplitReport, list[Problem], dict[str, list[str]]]:
+    """The report and problems of a split, and the files of each digest of its images' pixels."""
     try:
         found = dataset.find(name)
     except InputError as error:
-        return SplitReport(name, 0, 0, {}, {}, None, None), [Problem("error", name, None, str(error))]
-    problems = []
-    for sample in found.without_image:
-        message = f"{sample.image}: no such image, though the list of split {name!r} names it; correct either"
-        problems.append(Problem("error", name, str(sample.image), message))
-    split = found.split
+        return SplitReport(name, 0, 0, {}, {}, None, None), [Problem("error", name, None, str(error))], {}
+    split, problems = _incomplete(dataset, found)
+    tally = _Tally(split.classes.count)
+    map_classes = split.classes.count if maps else 0
+    findings = _parallel(
+        lambda sample: inspect_sample(sample, split.decoder, map_classes), split.samples, workers
+    )
+    for done, (sample, finding) in enumerate(zip(split.samples, findings, strict=True), start=1):
+        tally.add(sample, finding)
+        problems += [Problem(severity, name, file, message) for severity, file, message in finding.problems]
+        if progress:
+            progress(done, len(split.samples))
+    report = _report(split, tally, found.split.labelled, maps)
+    problems += _of_split(dataset, report, split.decoder, tally)
+    return report, problems, tally.digests
+
+
+def _incomplete(dataset: Dataset, found: Found) -> tuple[Split, list[Problem]]:
+    """The split with every image that is there, and problems about files that are not."""
+    split, name = found.split, found.split.name
+    problems = [
+        Problem(
+            "error",
+            name,
+            str(sample.image),
+            f"{sample.image}: no such image{invisible(sample.stem)}, though the list of split {name!r} names "
+            f"it; correct either",
+        )
+        for sample in found.without_image
+    ]
     without_label = tuple(replace(sample, label=None) for sample in found.without_label)
     if without_label and not split.samples:
         # One line instead of thousands: the rule is wrong, or the labels were never unpacked.
@@ -229,71 +208,69 @@ def _check_split(
             f"`splits.{name}.labels` (a target needs none)"
         )
         problems.append(Problem("error", name, None, message))
-        split, without_label = replace(split, samples=without_label), ()
-    for sample in found.without_label if without_label else ():
-        message = f"{sample.image}: has no label, expected {sample.label}; add it or remove the image"
-        problems.append(Problem("error", name, str(sample.image), message))
-    sizes: Counter[tuple[int, int]] = Counter()
-    counts = np.zeros(UNMAPPED + 1, np.int64)
-    images_with = np.zeros(UNMAPPED + 1, np.int64)
-    map_classes = split.classes.count if maps else 0
-    cells = np.zeros((*MAP_SIZE[::-1], split.classes.count + 1), np.int64)
-    labels = 0
-    unmapped: Counter[int] = Counter()
-    files_with: Counter[int] = Counter()
-    pairs = 0
-    samples = (*split.samples, *without_label)
-    findings = _parallel(lambda sample: _inspect(sample, split.decoder, map_classes), samples, workers)
-    for done, finding in enumerate(findings, start=1):
-        if finding.size is not None:
-            sizes[finding.size] += 1
-        if finding.counts is not None:
-            counts += finding.counts
-            images_with += finding.counts > 0
-            labels += 1
-        if finding.cells is not None:
-            cells += finding.cells
-        pairs += finding.readable_pair
-        unmapped.update(finding.unmapped)
-        files_with.update(finding.unmapped.keys())
-        problems += [Problem(severity, name, file, message) for severity, file, message in finding.problems]
-        if progress:
-            progress(done, len(samples))
-    pixels = max(1, int(counts.sum()))
-    if split.decoder.other == "ignore":
-        for value, number in unmapped.most_common():
-            message = (
-                f"{dataset.where}: {split.decoder.name_of(value)} is never mapped and becomes ignore: "
-                f"{number / pixels:.3%} of the pixels of split {name!r}, in {files_with[value]} file(s); add "
-                f"it to `labels.map`, or to `labels.ignore` if that is meant"
-            )
-            problems.append(Problem("warning", name, None, message))
-    frequencies = None
-    if split.labelled and counts.any():
-        shares = _shares(counts[: split.classes.count])
-        frequencies = {one: float(share) for one, share in zip(split.classes.names, shares, strict=True)}
-        absent = [one for one, share in frequencies.items() if share == 0]
-        if absent:
-            message = (
-                f"{dataset.where}: split {name!r} has no pixel of {', '.join(absent)}; correct the label "
-                f"rule if they should occur"
-            )
-            problems.append(Problem("warning", name, None, message))
-    report = SplitReport(
-        name,
-        images=len(samples),
-        pairs=pairs,
-        sizes=dict(sizes.most_common()),
-        unmapped={split.decoder.name_of(value): number / pixels for value, number in unmapped.most_common()},
+    else:
+        for sample in found.without_label:
+            message = f"{sample.image}: has no label, expected {sample.label}; add it or remove the image"
+            problems.append(Problem("error", name, str(sample.image), message))
+    return replace(split, samples=(*split.samples, *without_label)), problems
+
+
+def _report(split: Split, tally: _Tally, labelled: bool, maps: bool) -> SplitReport:
+    pixels = max(1, int(tally.counts.sum()))
+    names = split.classes.names
+    frequencies = class_images = None
+    if labelled and tally.counts.any():
+        shares = _shares(tally.counts[: split.classes.count])
+        frequencies = {one: float(share) for one, share in zip(names, shares, strict=True)}
+        class_images = {one: int(tally.images_with[index]) / tally.labels for index, one in enumerate(names)}
+    ignored = float((tally.counts[IGNORE] + tally.counts[UNMAPPED]) / pixels)
+    return SplitReport(
+        split.name,
+        images=len(split.samples),
+        pairs=tally.pairs,
+        sizes=dict(tally.sizes.most_common()),
+        unmapped={
+            split.decoder.name_of(value): number / pixels for value, number in tally.unmapped.most_common()
+        },
         class_frequencies=frequencies,
-        ignored_share=None if frequencies is None else float((counts[IGNORE] + counts[UNMAPPED]) / pixels),
-        class_images=None
-        if frequencies is None
-        else {one: int(images_with[index]) / labels for index, one in enumerate(split.classes.names)},
-        maps=None if frequencies is None or not maps else _maps(cells),
+        ignored_share=None if frequencies is None else ignored,
+        class_images=class_images,
+        maps=None if frequencies is None or tally.cells is None else _maps(tally.cells),
         split=split,
     )
-    return report, problems
+
+
+def _of_split(dataset: Dataset, report: SplitReport, decoder: LabelDecoder, tally: _Tally) -> list[Problem]:
+    """Problems of all the samples of a split together."""
+    problems = []
+    if decoder.other == "ignore":
+        files = {decoder.name_of(value): number for value, number in tally.files_with.items()}
+        problems += unmapped_problems(dataset.where, report.name, report.unmapped, files)
+    if report.class_frequencies is not None:
+        problems += class_problems(
+            dataset.where, report.name, decoder.kind, report.class_frequencies, report.ignored_share or 0.0
+        )
+    if tally.conversions:
+        message = f"split {report.name!r}: {converted_in_words(tally.conversions, report.images)}"
+        problems.append(Problem("warning", report.name, None, message))
+    return problems
+
+
+def _left_out(dataset: Dataset) -> list[Problem]:
+    """One warning about image files that lie beside those of the splits and belong to none."""
+    samples: list[Sample] = []
+    for name in dataset.spec.splits:
+        with suppress(InputError):
+            found = dataset.find(name)
+            samples += (*found.split.samples, *found.without_image, *found.without_label)
+    unused = left_out(dataset.root, tuple(samples))
+    if not unused:
+        return []
+    message = (
+        f"{dataset.where}: {len(unused)} image file(s) beside the images of the splits belong to none, "
+        f"first {unused[0]}; correct `images:` if they should"
+    )
+    return [Problem("warning", "", None, message)]
 
 
 def _maps(cells: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segshift import files
-from segshift.data.check import CheckReport, Problem, SplitReport
+from segshift.data.check import CheckReport, SplitReport
 from segshift.data.contact_sheet import spread
 from segshift.data.images import read_image
+from segshift.data.problems import Problem
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.pictures import overlay
