@@ -7,12 +7,13 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from segshift.data.spec import DatasetSpec
     from segshift.methods import Align, Batch, Method, Term, Update
-    from segshift.models import Segmenter, load
+    from segshift.models import Inference, Segmenter, load
 
 _HOMES = {
     "Align": "segshift.methods",
     "Batch": "segshift.methods",
     "DatasetSpec": "segshift.data.spec",
+    "Inference": "segshift.models",
     "Method": "segshift.methods",
     "Segmenter": "segshift.models",
     "Term": "segshift.methods",
@@ -20,7 +21,18 @@ _HOMES = {
     "load": "segshift.models",
 }
 
-__all__ = ["Align", "Batch", "DatasetSpec", "Method", "Segmenter", "Term", "Update", "__version__", "load"]
+__all__ = [
+    "Align",
+    "Batch",
+    "DatasetSpec",
+    "Inference",
+    "Method",
+    "Segmenter",
+    "Term",
+    "Update",
+    "__version__",
+    "load",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from segshift.analysis.measure import evenly, known_items
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
 from segshift.errors import InputError
-from segshift.models.segmenter import network_input
+from segshift.models.pixels import network_input
 from tests.models.networks import tiny
 
 TOY = ClassSet("toy", ("sky", "ground", "box"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))

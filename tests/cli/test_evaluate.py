@@ -166,7 +166,10 @@ def test_tables_for_papers_stand_alone_on_stdout(
         ("RUN --data DATA --classes sky,tree", "the evaluated classes are sky, ground, box, without tree"),
         ("RUN --data DATA --stride 8x8", "--stride is the step of a sliding window; give --window"),
         ("RUN --data DATA --window 16x16 --stride 8", "--stride 8: write it as WIDTHxHEIGHT"),
-        ("RUN --data DATA --window 16x16 --stride 20x8", "the stride must be at least 1 and at most"),
+        (
+            "RUN --data DATA --window 16x16 --stride 20x8",
+            "(20, 8): must be at most the window, 16x16",
+        ),
         ("RUN --data DATA --device warp", "--device warp: "),
         ("RUN --data DATA --out TMP/result.txt", "name the file something.json"),
         ("RUN --data DATA --prediction-ids train_ids", "--prediction-ids says how to read --predictions"),

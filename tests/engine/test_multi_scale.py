@@ -7,7 +7,7 @@ import pytest
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.resolve import resolve
 from segshift.errors import InputError
-from segshift.evaluation import evaluate
+from segshift.evaluation import Inference, evaluate
 from segshift.models.segmenter import load
 from tests.engine.recipes import toy_recipe
 from tests.engine.runs import run
@@ -20,9 +20,9 @@ def test_scales_and_flip_are_those_of_evaluate(tmp_path: Path, toy_source: Path,
     split = resolve(str(toy_target), "val")
     dataset = SegmentationDataset(split, split.classes)
     segmenter = load(tmp_path / "run")
-    expected = evaluate(segmenter, dataset, input_size=(40, 32), scales=(0.7, 1.0, 1.3), flip=True)
+    expected = evaluate(segmenter, dataset, Inference(input_size=(40, 32), scales=(0.7, 1.0, 1.3), flip=True))
     assert results["confusion"] == expected.confusion.tolist()
-    plain = evaluate(segmenter, dataset, input_size=(40, 32))
+    plain = evaluate(segmenter, dataset, Inference(input_size=(40, 32)))
     assert results["confusion"] != plain.confusion.tolist()
     # Judged anew when only the way of judging changes.
     single = toy_recipe(toy_source, toy_target, training={"steps": 3}, evaluation={"input_size": [40, 32]})

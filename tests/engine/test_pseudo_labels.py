@@ -22,7 +22,7 @@ from segshift.engine import pseudo_labels
 from segshift.engine.pseudo_label_folder import PseudoLabelFolder, check_pseudo_labels
 from segshift.engine.pseudo_labels import PseudoLabelConfig, write_pseudo_labels
 from segshift.errors import InputError, StoppedError
-from segshift.evaluation import probabilities
+from segshift.evaluation import Inference
 from segshift.models.segmenter import Segmenter, SegmenterConfig, load
 from tests.conftest import write_toy_dataset
 from tests.engine.recipes import toy_recipe
@@ -98,16 +98,13 @@ def test_labels_are_the_networks_own_and_the_summary_counts_them(
         item = dataset[index]
         assert item.label is not None and item.label.shape == item.image.shape[1:] == (40, 56)
         with torch.inference_mode():
-            probs = probabilities(
-                segmenter,
-                item.image[None],
-                (40, 56),
-                mode="sliding" if "window" in changes else "whole",
+            inference = Inference(
                 window=changes.get("window"),
                 input_size=tuple(changes.get("size", (40, 32))),
                 scales=changes.get("scales", (1.0,)),
                 flip=changes.get("flip", False),
-            )[0]
+            )
+            probs = inference.probabilities([segmenter], item.image[None], (40, 56))[0]
         valid = item.label != 255
         if changes["rule"] != "class_balanced":
             assert torch.equal(probs.argmax(0)[valid].byte(), item.label[valid])

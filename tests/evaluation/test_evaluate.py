@@ -14,7 +14,14 @@ from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
 from segshift.errors import InputError
-from segshift.evaluation import EvaluationResult, confusion_matrix, evaluate
+from segshift.evaluation import (
+    BoundaryIou,
+    EvaluationResult,
+    Inference,
+    Iou,
+    confusion_matrix,
+    evaluate,
+)
 
 from ..models.networks import CLASSES, tiny
 
@@ -73,7 +80,7 @@ def test_evaluation_counts_what_predict_predicts(input_size: Any, batch_size: in
 
 def test_the_protocols_input_size_wins() -> None:
     items = dataset([(32, 48)] * 2)
-    by_protocol = evaluate(tiny(input_size=(24, 24)), items, input_size=(40, 32))
+    by_protocol = evaluate(tiny(input_size=(24, 24)), items, Inference(input_size=(40, 32)))
     by_config = evaluate(tiny(input_size=(40, 32)), items)
     np.testing.assert_array_equal(by_protocol.confusion, by_config.confusion)
 
@@ -86,13 +93,13 @@ def test_predictions_are_compared_at_the_labels_size() -> None:
 
 
 @pytest.mark.parametrize(
-    "protocol", [{}, {"mode": "sliding", "window": (32, 32)}, {"scales": (0.5, 1), "flip": True}]
+    "inference", [Inference(), Inference(window=(32, 32)), Inference(scales=(0.5, 1), flip=True)]
 )
-def test_mode_and_averages_of_the_segmenter_stay(protocol: dict[str, Any]) -> None:
+def test_mode_and_averages_of_the_segmenter_stay(inference: Inference) -> None:
     segmenter = tiny(batch_norm="batch").train()
     segmenter.head.eval()
     before = {key: value.clone() for key, value in segmenter.state_dict().items()}
-    evaluate(segmenter, dataset([(32, 48)] * 2), **protocol)
+    evaluate(segmenter, dataset([(32, 48)] * 2), inference)
     assert segmenter.training and not segmenter.head.training
     assert all(torch.equal(value, before[key]) for key, value in segmenter.state_dict().items())
 
@@ -114,8 +121,56 @@ def test_bad_data_sets() -> None:
         evaluate(tiny(), replace(items, classes=other))
     with pytest.raises(InputError, match="label holds the id 9"):
         evaluate(tiny(), Items((replace(items[0], label=torch.full((32, 48), 9, dtype=torch.uint8)),)))
-    with pytest.raises(InputError, match="needs a window"):
-        evaluate(tiny(), items, mode="sliding")
+
+
+class _Share:
+    """A measure of one's own: the share of right pixels of every image."""
+
+    def __init__(self) -> None:
+        self.shares: dict[str, float] = {}
+
+    def tally(self, classes: int) -> "_Share":
+        assert classes == 4
+        return self
+
+    def add(self, image: str, prediction: Tensor, label: Tensor) -> None:
+        self.shares[image] = float((prediction == label)[label != 255].float().mean())
+
+    def result(self) -> dict[str, Any]:
+        return {"shares": self.shares}
+
+
+def test_measures_compose() -> None:
+    items = dataset([(32, 48)] * 2)
+    both = evaluate(tiny(), items, measures=[Iou(), BoundaryIou(), _Share()])
+    plain = evaluate(tiny(), items)
+    np.testing.assert_array_equal(both.confusion, plain.confusion)
+    assert plain.boundary is None and plain.further == {}
+    data = both.to_dict()
+    assert list(data["shares"]) == ["0", "1"]
+    assert np.mean(list(data["shares"].values())) == pytest.approx(plain.pixel_accuracy, abs=0.01)
+    outlines = evaluate(tiny(), items, measures=[BoundaryIou()])
+    assert np.isnan(outlines.miou) and outlines.boundary_miou == both.boundary_miou
+    wide = evaluate(tiny(), items, measures=[BoundaryIou(dilation_ratio=2.0)])
+    # Where every pixel is near the boundary, boundary IoU is IoU.
+    assert wide.boundary_miou == pytest.approx(plain.miou)
+
+
+def test_classes_in_another_order_are_the_same_scores() -> None:
+    result = evaluate(tiny(), dataset([(32, 48)] * 2), measures=[Iou(), BoundaryIou()])
+    result = result.scored(["road", "sky"])
+    names = ("sky", "person", "road", "car")
+    turned = result.reordered(names)
+    assert turned.class_names == names and turned.scored_names == ("sky", "road")
+    assert turned.miou == pytest.approx(result.miou)
+    assert dict(zip(names, turned.iou, strict=True)) == dict(zip(CLASSES.names, result.iou, strict=True))
+    assert turned.to_dict()["boundary_iou"] == {
+        name: result.to_dict()["boundary_iou"][name] for name in ("sky", "road")
+    }
+    assert turned.image_mious() == pytest.approx(result.image_mious())
+    np.testing.assert_array_equal(turned.reordered(CLASSES.names).confusion, result.confusion)
+    with pytest.raises(InputError, match="are not road, car"):
+        result.reordered(("road", "car"))
 
 
 def test_scores_of_a_result() -> None:

@@ -99,7 +99,7 @@ def test_label_ids_agree_with_cityscapes_scripts(cityscapes: Path, split: Split,
     assert result.protocol is not None and result.protocol["prediction_ids"] == "label_ids"
 
 
-@pytest.mark.parametrize("ids", ["train_ids", None, "cityscapes19"])
+@pytest.mark.parametrize("ids", ["train_ids", "cityscapes19"])
 def test_train_ids_give_the_same(cityscapes: Path, split: Split, tmp_path: Path, ids: str | None) -> None:
     for index, stem in enumerate(STEMS):
         answer = np.vectorize(lambda one: TRAIN_ID[one])(truth_and_answer(index)[1])
@@ -109,6 +109,9 @@ def test_train_ids_give_the_same(cityscapes: Path, split: Split, tmp_path: Path,
     np.testing.assert_array_equal(result.confusion, by_label_ids.confusion)
     assert result.image_mious() == by_label_ids.image_mious()
     assert list(result.image_mious()) == STEMS
+    # Most train ids of Cityscapes are label ids, too.
+    with pytest.raises(InputError, match="may be label ids or train ids"):
+        evaluate_predictions(tmp_path, split)
 
 
 def test_train_ids_of_a_smaller_class_set(split: Split, tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ import pytest
 from segshift.data.labels import class_set
 from segshift.errors import InputError
 from segshift.evaluation import (
+    BoundaryIou,
     EvaluationResult,
+    Inference,
+    Iou,
     confusion_matrix,
     evaluate,
     labelled_items,
@@ -95,7 +98,7 @@ def test_predictions_of_no_class_are_misses() -> None:
 def test_every_image_by_itself() -> None:
     items, network = dataset([(32, 48)] * 5 + [(40, 40)]), tiny()
     items.items[3].label[:] = 255  # type: ignore[index]
-    result = evaluate(network, items, batch_size=3, boundary=True)
+    result = evaluate(network, items, measures=[Iou(), BoundaryIou()], batch_size=3)
     expected = []
     for item in items.items:
         assert item.label is not None
@@ -125,10 +128,7 @@ def test_the_protocol_says_how_it_was_done() -> None:
     several = evaluate(
         [tiny(), tiny(1, input_size=(24, 24))],
         items,
-        mode="sliding",
-        window=(30, 24),
-        scales=(0.5, 1),
-        flip=True,
+        Inference(window=(30, 24), scales=(0.5, 1), flip=True),
     ).scored(["car", "sky"])
     protocol = several.to_dict()["protocol"]
     assert protocol["input_size"] == [None, [24, 24]] and protocol["stride"] == [20, 16]

@@ -12,8 +12,9 @@ from torch import Tensor
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
+from segshift.models.pixels import network_input
 from segshift.models.resize import Size, upsample
-from segshift.models.segmenter import Segmenter, SegmenterOutput, network_input
+from segshift.models.segmenter import Segmenter, SegmenterOutput
 
 
 @dataclass(frozen=True)

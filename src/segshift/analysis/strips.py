@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
+from segshift.models.pixels import network_input
 from segshift.models.resize import upsample
-from segshift.models.segmenter import Segmenter, SegmenterOutput, network_input
+from segshift.models.segmenter import Segmenter, SegmenterOutput
 from segshift.pictures import Pixels
 
 

@@ -44,8 +44,9 @@ def analyze(
     --out analysis
     """
     from segshift import load
-    from segshift.cli.evaluate import captions, usable_device
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
+    from segshift.cli.evaluate import captions
+    from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.engine.target_labels import saw_target_labels
     from segshift.files import write_json

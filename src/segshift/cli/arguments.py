@@ -24,3 +24,11 @@ def parse_seeds(text: str) -> list[int]:
             f"--seeds {text}: a seed stands twice; a repeated run tells nothing about the spread"
         )
     return seeds
+
+
+def parse_size(text: str, option: str, more: str = "") -> tuple[int, int]:
+    """(width, height) from "WxH"; `more` says what else may be written. Raises InputError."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise InputError(f"{option} {text}: write it as WIDTHxHEIGHT, for example 1024x512{more}")
+    return int(width), int(height)

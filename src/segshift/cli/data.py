@@ -187,7 +187,7 @@ def synthesize_city(
     Example: segshift data synthesize city:game --count 2000 --size 480x360 --out city_game
     """
     from segshift.city import synthesize
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
 
     spec = synthesize(
         city.removeprefix("city:"),

@@ -68,8 +68,8 @@ def diagnose(
     from segshift import load
     from segshift.analysis.diagnosis import DiagnosisSettings
     from segshift.analysis.diagnosis import diagnose as diagnose_domains
-    from segshift.cli.evaluate import usable_device
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
+    from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.files import write_json
     from segshift.report.drawings.diagnosis import draw_diagnosis

@@ -3,21 +3,31 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 from segshift.cli.evaluation_report import Format, print_report
+from segshift.cli.inference import (
+    Device,
+    Flip,
+    Scales,
+    Size,
+    Stride,
+    Window,
+    parse_inference,
+    usable_device,
+)
 from segshift.cli.output import console, working
 from segshift.cli.outputs import file_option
-from segshift.cli.use import parse_size
 from segshift.errors import InputError
 from segshift.files import write_json
 from segshift.plain import say
 
 if TYPE_CHECKING:
     from segshift.data.spec import Split
-    from segshift.evaluation import EvaluationResult, PairedComparison
+    from segshift.evaluation import EvaluationResult, Inference, Measure, PairedComparison, Predictions
+    from segshift.evaluation.evaluate import Progress
 
 
 def evaluate(
@@ -31,7 +41,10 @@ def evaluate(
     ] = None,
     prediction_ids: Annotated[
         str | None,
-        typer.Option(help="label_ids, train_ids, or the class set of the train ids; default: found out."),
+        typer.Option(
+            help="label_ids, train_ids, or whose train ids: a class set, or classes with commas; default: "
+            "what predictions.json says, else the values, if they leave no doubt."
+        ),
     ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Means over these only: cityscapes16, or names with commas.")
@@ -42,13 +55,13 @@ def evaluate(
     paired: Annotated[
         bool, typer.Option("--paired", help="Two rows: confidence interval of their difference.")
     ] = False,
-    scales: Annotated[str, typer.Option(help="Multi-scale testing, e.g. 0.7,1,1.3.")] = "1",
-    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored image.")] = False,
-    window: Annotated[str | None, typer.Option(help="Sliding window WxH in px; default whole image.")] = None,
-    stride: Annotated[str | None, typer.Option(help="Of the window, XxY in px; default 2/3 of it.")] = None,
-    size: Annotated[str | None, typer.Option(help="WxH at which the network sees images.")] = None,
+    scales: Scales = "1",
+    flip: Flip = False,
+    window: Window = None,
+    stride: Stride = None,
+    size: Size = None,
     boundary: Annotated[bool, typer.Option("--boundary", help="Also boundary IoU (takes time).")] = False,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
+    device: Device = None,
     out: Annotated[Path | None, file_option("--out", "Also write everything to this JSON file.")] = None,
     output_format: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.table,
     as_json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
@@ -61,6 +74,7 @@ def evaluate(
     """
     from segshift.data.resolve import resolve
     from segshift.engine.target_labels import saw_target_labels
+    from segshift.evaluation import BoundaryIou, Iou, open_predictions, scored_classes
 
     models, folders = checkpoints or [], predictions or []
     shown = Format.json if as_json else output_format
@@ -69,28 +83,27 @@ def evaluate(
         _refuse_network_options(scales=scales, flip=flip, window=window, stride=stride, size=size)
     if prediction_ids is not None and not folders:
         raise InputError("--prediction-ids says how to read --predictions; give their folder as well")
-    settings: dict[str, Any] = {
-        "mode": "whole" if window is None else "sliding",
-        "window": None if window is None else parse_size(window, "--window"),
-        "stride": None if stride is None else parse_size(stride, "--stride"),
-        "input_size": None if size is None else parse_size(size, "--size"),
-        "scales": parse_scales(scales),
-        "flip": flip,
-        "boundary": boundary,
-    }
-    if stride is not None and window is None:
-        raise InputError("--stride is the step of a sliding window; give --window as well")
+    inference = parse_inference(size, window, stride, scales, flip)
+    measures: list[Measure] = [Iou(), BoundaryIou()] if boundary else [Iou()]
     split = resolve(data, "val")
-    found: dict[str, EvaluationResult] = {}
     names = dict(zip([*models, *folders], captions([*models, *folders]), strict=True))
     for model in models:
         if saw_target_labels(model):
             names[model] += " (uses target labels)"
+    rows: dict[str, _Row] = {}
     for group in [models] if ensemble else [[model] for model in models]:
-        caption = " + ".join(names[model] for model in group)
-        found[caption] = _of_networks(group, split, classes, caption, device, settings)
+        rows[" + ".join(names[model] for model in group)] = _Networks(group, inference, usable_device(device))
     for folder in folders:
-        found[names[folder]] = _of_predictions(folder, split, classes, prediction_ids, boundary)
+        rows[names[folder]] = _Files(open_predictions(folder, split, prediction_ids))
+    # What cannot stand in one table is said before hours of work, not after them.
+    order = _common_order({caption: row.class_names for caption, row in rows.items()}, classes)
+    found: dict[str, EvaluationResult] = {}
+    for caption, row in rows.items():
+        scored = None if classes is None else scored_classes(classes, row.class_names)
+        with _progress(caption) as progress:
+            result = row.evaluate(split, scored, measures, progress)
+        result = result.reordered(order) if set(result.class_names) == set(order) else result
+        found[caption] = result if classes is None else result.scored(scored_classes(classes, order))
     comparison = _compare(found) if paired else None
     document = _document(models, folders, data, split, found, comparison, ensemble)
     if out is not None:
@@ -123,38 +136,91 @@ def _refuse_network_options(**options: object) -> None:
             raise InputError(f"--{name} is about applying a network; with --predictions alone leave it out")
 
 
-def _of_networks(
-    checkpoints: list[Path],
-    split: "Split",
-    classes: str | None,
-    caption: str,
-    device: str | None,
-    settings: dict[str, Any],
-) -> "EvaluationResult":
-    from segshift import load
-    from segshift.evaluation import evaluate as evaluate_on
-    from segshift.evaluation import labelled_items, scored_classes
+class _Row(Protocol):
+    """What one row of the table is about."""
 
-    networks = [load(checkpoint) for checkpoint in checkpoints]
-    scored = None if classes is None else scored_classes(classes, networks[0].class_names)
-    items = labelled_items(split, networks[0].classes, scored)
-    place = usable_device(device)
-    with _progress(caption) as progress:
-        result = evaluate_on(networks, items, device=place, progress=progress, **settings)
-    return result if scored is None else result.scored(scored)
+    class_names: tuple[str, ...]
+
+    def evaluate(
+        self,
+        split: "Split",
+        scored: tuple[str, ...] | None,
+        measures: "list[Measure]",
+        progress: "Progress",
+    ) -> "EvaluationResult": ...
 
 
-def _of_predictions(
-    folder: Path, split: "Split", classes: str | None, ids: str | None, boundary: bool
-) -> "EvaluationResult":
-    from segshift.evaluation import evaluate_predictions, scored_classes
+class _Networks:
+    """A network, or several as an ensemble. They are loaded when their turn comes."""
 
-    with _progress(str(folder)) as progress:
-        result = evaluate_predictions(folder, split, ids=ids, boundary=boundary, progress=progress)
-    if ids is None and result.protocol is not None:
-        read_as = result.protocol["prediction_ids"]
-        say(console, f"{folder}: read as {read_as} (found out from the values; --prediction-ids says it)")
-    return result if classes is None else result.scored(scored_classes(classes, result.class_names))
+    def __init__(self, models: list[Path], inference: "Inference", device: str) -> None:
+        from segshift import load
+        from segshift.evaluation.evaluate import check_same_classes
+
+        self.models, self.inference, self.device = models, inference, device
+        networks = [load(model) for model in models]
+        check_same_classes(networks)
+        self.class_names = networks[0].class_names
+
+    def evaluate(
+        self,
+        split: "Split",
+        scored: tuple[str, ...] | None,
+        measures: "list[Measure]",
+        progress: "Progress",
+    ) -> "EvaluationResult":
+        from segshift import load
+        from segshift.evaluation import evaluate, labelled_items
+
+        networks = [load(model) for model in self.models]
+        items = labelled_items(split, networks[0].classes, scored)
+        return evaluate(networks, items, self.inference, measures, device=self.device, progress=progress)
+
+
+class _Files:
+    """A folder of prediction files."""
+
+    def __init__(self, predictions: "Predictions") -> None:
+        self.predictions, self.class_names = predictions, predictions.classes.names
+
+    def evaluate(
+        self,
+        split: "Split",
+        scored: tuple[str, ...] | None,
+        measures: "list[Measure]",
+        progress: "Progress",
+    ) -> "EvaluationResult":
+        from segshift.evaluation.sidecar import SIDECAR
+
+        found = self.predictions
+        result = found.evaluate(measures, scored=scored, progress=progress)
+        told = {
+            "values": "found out from the values; --prediction-ids says it",
+            "sidecar": f"as {SIDECAR} says",
+        }
+        if found.known_from in told:
+            say(console, f"{found.folder}: read as {found.ids} ({told[found.known_from]})")
+        return result
+
+
+def _common_order(names: dict[str, tuple[str, ...]], classes: str | None) -> tuple[str, ...]:
+    """The order of the classes in the table, which is the first row's.
+
+    Raises:
+        InputError: rows over different classes.
+    """
+    from segshift.evaluation import scored_classes
+
+    (first, order), *others = names.items()
+    for caption, own in others:
+        if set(own) == set(order):
+            continue
+        if classes is None or scored_classes(classes, own) != scored_classes(classes, order):
+            raise InputError(
+                f"evaluate: a table needs results over the same classes; those of {first} are "
+                f"{', '.join(order)}, those of {caption} {', '.join(own)}; choose common ones with --classes"
+            )
+    return order
 
 
 @contextmanager
@@ -218,28 +284,3 @@ def captions(paths: list[Path]) -> list[str]:
         length += 1
     short = [str(Path(*part[-length:])) if part else "." for part in parts]
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
-
-
-def usable_device(device: str | None) -> str:
-    """The device that was asked for, or a GPU if there is one. Raises InputError for one that is missing."""
-    import torch
-
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"--device {place}: {str(error).splitlines()[0]}; use cpu or a GPU you have"
-        ) from None
-    return place
-
-
-def parse_scales(text: str) -> tuple[float, ...]:
-    """Positive numbers from "0.7,1,1.3". Raises InputError."""
-    try:
-        scales = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        scales = ()
-    if not scales or min(scales) <= 0:
-        raise InputError(f"--scales {text}: write positive numbers with commas, for example 0.7,1,1.3")
-    return scales

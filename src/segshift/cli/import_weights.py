@@ -33,7 +33,7 @@ def import_weights(
 
     Example: segshift import-weights clan.pth --layout clan --classes 19 --out clan.safetensors
     """
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
     from segshift.models.public_checkpoints import LAYOUTS, import_checkpoint
 
     chosen = next((known for known in LAYOUTS if known == layout), None)

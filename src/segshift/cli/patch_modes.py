@@ -28,7 +28,7 @@ def patch_modes(
     Example: segshift data patch-modes camvid:CamVid --out modes.png --modes 50 --patch 64x32
     """
     from segshift.analysis.patch_modes import report_modes
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
     from segshift.data.resolve import resolve
     from segshift.methods.patch_modes import Patches, Sampling
     from segshift.report.drawings.patch_modes import draw_modes

@@ -49,7 +49,7 @@ def prepare_dataset(
 
     Example: segshift data prepare gta5:/data/gta5 --size 1280x720 --out gta5_1280
     """
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
     from segshift.data.prepare import prepare
     from segshift.folders import check_folder
 

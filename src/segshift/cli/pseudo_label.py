@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from segshift.cli.inference import Flip, Scales, Size, Stride, Window, parse_inference
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
@@ -43,10 +44,11 @@ def pseudo_label(
     min_class_share: Annotated[
         float, typer.Option(help="Classes predicted on a smaller share of all pixels keep none.")
     ] = 1e-4,
-    scales: Annotated[str, typer.Option(help="Multi-scale prediction, e.g. 0.7,1,1.3.")] = "1",
-    flip: Annotated[bool, typer.Option("--flip", help="Average with the mirrored image.")] = False,
-    size: Annotated[str | None, typer.Option(help="WxH at which the network sees images.")] = None,
-    window: Annotated[str | None, typer.Option(help="Sliding window WxH in px; default whole image.")] = None,
+    scales: Scales = "1",
+    flip: Flip = False,
+    size: Size = None,
+    window: Window = None,
+    stride: Stride = None,
     copy_images: Annotated[
         bool, typer.Option("--copy-images", help="Copy the images, so that the folder can be moved.")
     ] = False,
@@ -60,8 +62,6 @@ def pseudo_label(
     Example: segshift data pseudo-label runs/advent --data camvid:CamVid --out pseudo --portion 0.2 --flip
     """
     from segshift import load
-    from segshift.cli.evaluate import parse_scales
-    from segshift.cli.use import parse_size
     from segshift.config import did_you_mean, parse
     from segshift.data.resolve import resolve
     from segshift.engine.pseudo_label_folder import check_pseudo_labels
@@ -75,10 +75,7 @@ def pseudo_label(
         "threshold": threshold,
         "weigh_classes": weigh,
         "min_class_share": min_class_share,
-        "size": None if size is None else parse_size(size, "--size"),
-        "window": None if window is None else parse_size(window, "--window"),
-        "scales": parse_scales(scales),
-        "flip": flip,
+        **parse_inference(size, window, stride, scales, flip).model_dump(),
         "copy_images": copy_images,
     }
     config = parse(PseudoLabelConfig, settings, "pseudo-label")

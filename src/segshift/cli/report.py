@@ -56,8 +56,9 @@ def report(
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {out}: the report is a page; name the file something.html")
-    from segshift.cli.evaluate import captions, usable_device
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
+    from segshift.cli.evaluate import captions
+    from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.report.build import build_report, to_dict
     from segshift.report.evidence import ReportSettings

@@ -28,7 +28,7 @@ def translate_dataset(
 
     Example: segshift data translate runs/cyclegan --data city:game --out game_as_target --size 480x360
     """
-    from segshift.cli.use import parse_size
+    from segshift.cli.arguments import parse_size
     from segshift.data.resolve import resolve
     from segshift.engine.translation import translate_split
 

@@ -33,11 +33,13 @@ def predict(
 
     from segshift import load
     from segshift.data.images import read_image
+    from segshift.evaluation.sidecar import train_id_sidecar
     from segshift.files import atomic_path
     from segshift.pictures import legend, overlay
 
     segmenter = load(checkpoint)
     named = _usable(paths, skip_bad)
+    train_id_sidecar(str(checkpoint), segmenter.classes, upright=True).claim(out)
     pixels = np.zeros(256, np.int64)
     written = []
     broken = []
@@ -98,11 +100,3 @@ def _usable(paths: list[Path], skip_bad: bool) -> dict[str, Path]:
         for (name, path), one in zip(photos.named.items(), looked.facts, strict=True)
         if not one.error
     }
-
-
-def parse_size(text: str, option: str) -> tuple[int, int]:
-    """(width, height) from "WxH". Raises InputError."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise InputError(f"{option} {text}: write it as WIDTHxHEIGHT, for example 1024x512")
-    return int(width), int(height)

@@ -47,6 +47,15 @@ def read_image(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
     return np.array(Image.fromarray(pixels).transpose(_TURNS[header.orientation]))
 
 
+def as_stored(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Pixels of an upright image, (H, W) or (H, W, 3), as the file of that EXIF orientation stores them."""
+    if orientation == 1:
+        return pixels
+    # Only a quarter turn is not its own inverse.
+    back = {6: 8, 8: 6}.get(orientation, orientation)
+    return np.array(Image.fromarray(pixels).transpose(_TURNS[back]))
+
+
 def check_image(path: Path) -> Header:
     """The header of an image that `read_image` takes; pixels are decoded only where they may be transparent.
 

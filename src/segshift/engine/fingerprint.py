@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segshift.config import parse
 from segshift.documents import read_json
-from segshift.engine.recipe import LAST, Recipe
+from segshift.engine.recipe import LAST, EvaluationConfig, Recipe
 from segshift.errors import InputError
 from segshift.folders import model_file
 
@@ -77,5 +78,6 @@ def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
 
 def is_current(results: Mapping[str, Any], recipe: Recipe) -> bool:
     """Whether finished results were evaluated as the recipe asks; a trained network can be judged anew."""
-    judged = {k: v for k, v in results.get("evaluation_settings", {}).items() if k not in _NOT_JUDGING}
-    return judged == recipe.evaluation.model_dump(mode="json", exclude=_NOT_JUDGING)
+    # Parsed, since older versions wrote other keys.
+    judged = parse(EvaluationConfig, results.get("evaluation_settings", {}), "results.json")
+    return judged.model_dump(exclude=_NOT_JUDGING) == recipe.evaluation.model_dump(exclude=_NOT_JUDGING)

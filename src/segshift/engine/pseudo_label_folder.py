@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from torch import Tensor
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
+from segshift.data.spec import Split
 from segshift.documents import dump_yaml, parse_json, read_json
 from segshift.engine.pseudo_label_rules import ConfidenceHistogram
 from segshift.errors import InputError
+from segshift.evaluation import judge
 from segshift.files import atomic_path, write_json, write_text
 
 SUMMARY = "pseudo_labels.json"
@@ -258,20 +260,21 @@ def check_pseudo_labels(
         of `pixels` compared, and `uses_target_labels`: True.
     """
     split = resolve(str(folder / "dataset.yaml"), "train")
+    confusion = judge(_given_and_true(split, truth), class_names, complete=False).confusion
     classes = len(class_names)
-    confusion = np.zeros((classes, classes), np.int64)
-    for sample, label in zip(split.samples, truth, strict=True):
-        assert sample.label is not None and label is not None  # both data sets are labelled
-        given, true = split.decoder.read(sample.label), label.numpy()
-        both = (given < classes) & (true < classes)
-        pairs = true[both].astype(np.int64) * classes + given[both]
-        confusion += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    right, kept = np.diag(confusion), confusion.sum(0)
+    right, kept = np.diag(confusion), confusion.sum(0)[:classes]
+    pixels = int(kept.sum())
     return {
         "uses_target_labels": True,
-        "accuracy": float(right.sum() / confusion.sum()) if confusion.any() else None,
+        "accuracy": float(right.sum() / pixels) if pixels else None,
         "precision": {
             name: float(right[k] / kept[k]) if kept[k] else None for k, name in enumerate(class_names)
         },
-        "pixels": int(confusion.sum()),
+        "pixels": pixels,
     }
+
+
+def _given_and_true(split: Split, truth: Iterable[Tensor | None]) -> Iterator[tuple[str, Tensor, Tensor]]:
+    for sample, label in zip(split.samples, truth, strict=True):
+        assert sample.label is not None and label is not None  # both data sets are labelled
+        yield sample.stem, torch.from_numpy(split.decoder.read(sample.label)), label

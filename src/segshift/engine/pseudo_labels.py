@@ -4,18 +4,18 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from segshift.config import Strict, parse
+from segshift.config import parse
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
 from segshift.data.resolve import resolve
@@ -26,10 +26,10 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, StoppedError
-from segshift.evaluation import probabilities
 from segshift.files import atomic_path
 from segshift.folders import MODEL_FILE, model_file
 from segshift.making import progress_columns
+from segshift.models.inference import WHOLE_PIXELS, Band, Inference, InputSize
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import say, visible
 
@@ -37,8 +37,8 @@ from segshift.plain import say, visible
 _SAVE_EVERY = 25
 
 
-class PseudoLabelConfig(Strict):
-    """Settings of pseudo labels.
+class PseudoLabelConfig(Inference):
+    """Settings of pseudo labels, with the keys of `Inference` (`size` is an older name of `input_size`).
 
     Attributes:
         model: a model.safetensors or run folder; null takes the recipe's `init_from`, which is the model of
@@ -53,10 +53,6 @@ class PseudoLabelConfig(Strict):
             most probable class is taken, as CBST does, which favors classes that are never sure.
         min_class_share: of the two rules by class: a class predicted on less than this share of the set's
             pixels keeps none, since its threshold would rest on noise, and weighing would spread it.
-        size: (width, height) at which the network sees images; null takes the network's own.
-        window: (width, height) of a sliding window in px; null sees whole images.
-        scales: factors of the size whose probabilities are averaged.
-        flip: average with the mirrored image, too.
         copy_images: copy the images beside the labels. By default the data set refers to where they are,
             by a path relative to it; with copies its folder can be moved.
         batch_size: images per forward pass.
@@ -68,10 +64,7 @@ class PseudoLabelConfig(Strict):
     threshold: float = Field(0.9, ge=0, lt=1)
     weigh_classes: bool = True
     min_class_share: float = Field(1e-4, ge=0, lt=1)
-    size: tuple[int, int] | None = None
-    window: tuple[int, int] | None = None
-    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((1.0,), min_length=1)
-    flip: bool = False
+    input_size: InputSize = Field(None, validation_alias=AliasChoices("input_size", "size"))
     copy_images: bool = False
     batch_size: int = Field(4, ge=1)
 
@@ -146,8 +139,12 @@ def write_pseudo_labels(
         InputError: a bad model or image, or a folder that holds something else.
         StoppedError: Ctrl-C or SIGTERM.
     """
-    # What does not change the labels must not keep a finished folder from being recognised.
+    # What does not change the labels must not keep a finished folder from being recognised; nor must names
+    # and keys that are newer than it.
     settings = config.model_dump(mode="json", exclude={"model", "batch_size"})
+    settings["size"] = settings.pop("input_size")
+    if config.stride is None:
+        del settings["stride"]
     settings["model_sha256"] = _content(model)
     place = PseudoLabelFolder(folder, samples, settings, config.copy_images)
     finished = place.finished()
@@ -200,12 +197,13 @@ class _Writer:
         done = self.place.load_histogram(histogram)
         total = len(self.place.images)
         with self.bar.over("confidences", total, done) as advance:
-            for number, (first, probs) in enumerate(self._predictions(done)):
-                histogram.add(probs)
-                done = first + len(probs)
+            for number, images in enumerate(_batches(self.place.images, done, config.batch_size)):
+                for band in self._bands(images):
+                    histogram.add(band.probabilities)
+                done += len(images)
                 if done == total or self.stop or number % _SAVE_EVERY == _SAVE_EVERY - 1:
                     self.place.save_histogram(histogram, done)
-                advance(len(probs))
+                advance(len(images))
                 self._end_if_asked(done)
         portion = config.portion or DEFAULT_PORTION[config.rule]
         last_bins = histogram.last_bins(portion, config.min_class_share)
@@ -216,35 +214,26 @@ class _Writer:
         total = len(self.place.images)
         done, predicted, kept = self.place.counted(self.classes)
         with self.bar.over("labels", total, done) as advance:
-            for first, probs in self._predictions(done):
-                labels, ids = selection.labels(probs)
-                for offset, label in enumerate(labels.to("cpu", torch.uint8).numpy()):
-                    self._write_image(first + offset, label)
-                counts = _count(ids, self.classes), _count(labels, self.classes)
-                self.place.record(len(probs), *counts)
-                predicted, kept, done = predicted + counts[0], kept + counts[1], first + len(probs)
-                advance(len(probs))
+            for images in _batches(self.place.images, done, self.config.batch_size):
+                labels = torch.empty((len(images), *images.shape[-2:]), dtype=torch.uint8)
+                counts = torch.zeros((2, self.classes), dtype=torch.int64)
+                for band in self._bands(images):
+                    chosen, ids = selection.labels(band.probabilities)
+                    labels[:, band.rows] = chosen.to("cpu", torch.uint8)
+                    counts += torch.stack([_count(ids, self.classes), _count(chosen, self.classes)])
+                for offset, label in enumerate(labels.numpy()):
+                    self._write_image(done + offset, label)
+                self.place.record(len(images), *counts)
+                predicted, kept, done = predicted + counts[0], kept + counts[1], done + len(images)
+                advance(len(images))
                 self._end_if_asked(done)
         thresholds = selection.class_thresholds(self.classes)
         return self.place.finish(self.segmenter.classes, predicted, kept, thresholds, uses_target_labels)
 
-    def _predictions(self, done: int) -> Iterator[tuple[int, Tensor]]:
-        """The place of a batch's first image and its probabilities (N, K, H, W) at the images' own size."""
-        config = self.config
-        for first, images in _batches(self.place.images, done, config.batch_size):
-            yield (
-                first,
-                probabilities(
-                    self.segmenter,
-                    images.to(self.segmenter.device),
-                    (images.shape[-2], images.shape[-1]),
-                    mode="whole" if config.window is None else "sliding",
-                    input_size=config.size or self.segmenter.config.input_size,
-                    window=config.window,
-                    scales=config.scales,
-                    flip=config.flip,
-                ),
-            )
+    def _bands(self, images: Tensor) -> Iterator[Band]:
+        """The scores of (N, 3, H, W) images at their own size."""
+        size = (images.shape[-2], images.shape[-1])
+        return self.config.bands([self.segmenter], images.to(self.segmenter.device), size)
 
     def _write_image(self, index: int, label: NDArray[np.uint8]) -> None:
         with atomic_path(self.place.label_file(index)) as temporary:
@@ -256,17 +245,19 @@ class _Writer:
             raise StoppedError(self.stop.signal_number, done)
 
 
-def _batches(images: Sequence[Path], done: int, batch_size: int) -> Iterator[tuple[int, Tensor]]:
-    """Neighbors of equal size together; starting after any batch gives the same batches as before."""
+def _batches(images: Sequence[Path], done: int, batch_size: int) -> Iterator[Tensor]:
+    """Neighbors of equal size together, huge images one by one; starting after any batch gives the same
+    batches as before."""
     waiting: list[Tensor] = []
     for index in range(done, len(images)):
         image = torch.from_numpy(read_image(images[index])).permute(2, 0, 1)
-        if waiting and (len(waiting) == batch_size or image.shape != waiting[0].shape):
-            yield index - len(waiting), torch.stack(waiting)
+        full = len(waiting) == batch_size or image[0].numel() > WHOLE_PIXELS
+        if waiting and (full or image.shape != waiting[0].shape):
+            yield torch.stack(waiting)
             waiting = []
         waiting.append(image)
     if waiting:
-        yield len(images) - len(waiting), torch.stack(waiting)
+        yield torch.stack(waiting)
 
 
 def _count(ids: Tensor, classes: int) -> Tensor:

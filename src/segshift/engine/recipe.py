@@ -9,6 +9,7 @@ from segshift.data.sampling import SamplingConfig, SubsetConfig
 from segshift.data.transforms import Augmentation
 from segshift.engine.schedule import ScheduleConfig
 from segshift.evaluation.unsupervised import SCORES
+from segshift.models.inference import Inference
 from segshift.models.segmenter import SegmenterConfig
 
 # The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.
@@ -172,20 +173,16 @@ class TrainingConfig(Strict):
         return self
 
 
-class EvaluationConfig(Strict):
-    """How the run is judged. Labels found here are for the report only: never for training, and for selection
-    only if `training.oracle_selection` says so.
+class EvaluationConfig(Inference):
+    """How the run is judged, with the keys of `Inference`. Labels found here are for the report only: never
+    for training, and for selection only if `training.oracle_selection` says so.
 
     Attributes:
         dataset: a dataset argument; null takes the target's.
         split: the split to evaluate on, unless the argument names one; null is "val" if the target has
             one with labels, else nothing is evaluated.
-        input_size: (width, height) at which the network sees an image; null takes the target's training
-            resize, and the image's own size where there is none. Logits are up-sampled to the label's size.
-        mode: the whole image at once, or a sliding window.
-        window: (width, height) of the sliding window in px.
-        scales: factors of the input size; the probabilities of several are averaged (multi-scale test).
-        flip: average with the mirrored image, too.
+        input_size: null takes the target's training resize, and the image's own size where there is none.
+            Logits are up-sampled to the label's size.
         batch_size: images per forward pass.
         unsupervised_images: so many unlabelled training images of the target get label-free scores at every
             evaluation of `training.evaluate_every`; 0 for none.
@@ -196,20 +193,20 @@ class EvaluationConfig(Strict):
 
     dataset: str | None = None
     split: str | None = None
-    input_size: tuple[int, int] | None = None
-    mode: Literal["whole", "sliding"] = "whole"
-    window: tuple[int, int] | None = None
-    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((1.0,), min_length=1)
-    flip: bool = False
     batch_size: int = Field(4, ge=1)
     unsupervised_images: int = Field(32, ge=0)
     source_validation: str | None = None
 
-    @model_validator(mode="after")
-    def _window_for_sliding(self) -> Self:
-        if self.mode == "sliding" and self.window is None:
+    @model_validator(mode="before")
+    @classmethod
+    def _older_mode(cls, data: Any) -> Any:
+        """Older recipes said `mode: sliding` beside the window; with `mode: whole` it had no effect."""
+        if not isinstance(data, dict) or data.get("mode") not in ("whole", "sliding"):
+            return data
+        if data["mode"] == "sliding" and data.get("window") is None:
             raise ValueError("mode: sliding needs `window: [width, height]`")
-        return self
+        window = data.get("window") if data["mode"] == "sliding" else None
+        return {**{key: value for key, value in data.items() if key != "mode"}, "window": window}
 
 
 class Stage(Strict):
@@ -330,4 +327,11 @@ class Recipe(Strict):
 
     def inference_size(self) -> tuple[int, int] | None:
         """(width, height) at which the network sees images after training; None is each image's own."""
-        return self.evaluation.input_size or self.target.augmentation.resize or self.model.input_size
+        size = self.evaluation.input_size or self.target.augmentation.resize or self.model.input_size
+        return None if size == "native" else size
+
+    @property
+    def inference(self) -> Inference:
+        """How the network sees images after training."""
+        settings = self.evaluation.model_dump(include={*Inference.model_fields})
+        return Inference(**{**settings, "input_size": self.inference_size()})

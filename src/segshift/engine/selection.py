@@ -17,7 +17,7 @@ from segshift.data.spec import Split
 from segshift.engine.datasets import Domains
 from segshift.engine.recipe import LAST, TARGET_MIOU, Recipe
 from segshift.errors import InputError
-from segshift.evaluation import EvaluationResult, evaluate
+from segshift.evaluation import EvaluationResult, Inference, evaluate
 from segshift.evaluation.unsupervised import goodness
 from segshift.evaluation.unsupervised_scoring import score_unlabelled, spread_evenly
 from segshift.files import atomic_path
@@ -68,7 +68,10 @@ class Selection:
         if self._source is not None:
             size = self.recipe.source.augmentation.resize or self.recipe.inference_size()
             found["source_validation"] = evaluate(
-                segmenter, self._source, input_size=size, batch_size=self.recipe.evaluation.batch_size
+                segmenter,
+                self._source,
+                Inference(input_size=size),
+                batch_size=self.recipe.evaluation.batch_size,
             ).miou
         return found
 

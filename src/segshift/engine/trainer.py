@@ -212,16 +212,11 @@ class Trainer:
     def _judge(self, segmenter: Segmenter) -> EvaluationResult | None:
         if self.domains.evaluation is None:
             return None
-        settings = self.recipe.evaluation
         return evaluate(
             segmenter,
             SegmentationDataset(self.domains.evaluation, self.domains.classes, None, with_labels=True),
-            mode=settings.mode,
-            input_size=self.recipe.inference_size(),
-            window=settings.window,
-            scales=settings.scales,
-            flip=settings.flip,
-            batch_size=settings.batch_size,
+            self.recipe.inference,
+            batch_size=self.recipe.evaluation.batch_size,
             device=self.processes.device,
         )
 

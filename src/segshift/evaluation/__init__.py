@@ -12,17 +12,10 @@ from segshift.evaluation.confusion import (
 from segshift.evaluation.counts import ClassCounts
 from segshift.evaluation.evaluate import evaluate
 from segshift.evaluation.formats import format_results
-from segshift.evaluation.inference import (
-    InferenceMode,
-    ensemble_ids,
-    predict_ids,
-    probabilities,
-    sliding_window_probabilities,
-    whole_image_logits,
-)
 from segshift.evaluation.labelled import labelled_items
+from segshift.evaluation.measures import BoundaryIou, Iou, Measure, Tally, judge
 from segshift.evaluation.paired import PairedComparison, compare_paired
-from segshift.evaluation.predictions import evaluate_predictions
+from segshift.evaluation.predictions import Predictions, evaluate_predictions, open_predictions
 from segshift.evaluation.protocol import protocol_lines, scored_classes, starred_classes
 from segshift.evaluation.result import EvaluationResult
 from segshift.evaluation.table import (
@@ -33,18 +26,23 @@ from segshift.evaluation.table import (
     single_table,
     summary_table,
 )
+from segshift.models.inference import Inference
 
 __all__ = [
+    "BoundaryIou",
     "ClassCounts",
     "EvaluationResult",
-    "InferenceMode",
+    "Inference",
+    "Iou",
+    "Measure",
     "PairedComparison",
+    "Predictions",
+    "Tally",
     "boundary_counts",
     "class_accuracy",
     "class_tables",
     "compare_paired",
     "confusion_matrix",
-    "ensemble_ids",
     "evaluate",
     "evaluate_predictions",
     "format_results",
@@ -52,17 +50,15 @@ __all__ = [
     "iou",
     "iou_rows",
     "iou_table",
+    "judge",
     "labelled_items",
     "miou",
+    "open_predictions",
     "percent",
     "pixel_accuracy",
-    "predict_ids",
-    "probabilities",
     "protocol_lines",
     "scored_classes",
     "single_table",
-    "sliding_window_probabilities",
     "starred_classes",
     "summary_table",
-    "whole_image_logits",
 ]

@@ -28,6 +28,13 @@ class ClassCounts:
     truth: NDArray[np.int64]
     predicted: NDArray[np.int64]
 
+    def of_classes(self, ids: Sequence[int]) -> "ClassCounts":
+        """The counts of some classes, in the order of the given train ids."""
+        columns = list(ids)
+        return ClassCounts(
+            self.images, self.hits[:, columns], self.truth[:, columns], self.predicted[:, columns]
+        )
+
     @property
     def iou(self) -> NDArray[np.float64]:
         """(N, C), the IoU of every class within every image; NaN where the class does not occur."""

@@ -30,7 +30,12 @@ def find_predictions(folder: Path, samples: Sequence[Sample]) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of the prediction PNGs")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".png" and path.is_file())
+    files = sorted(
+        path
+        for path in folder.rglob("*.[pP][nN][gG]")
+        # What killed writers and macOS leave (`._a.png`) is hidden.
+        if not path.name.startswith(".") and path.is_file()
+    )
     if not files:
         raise InputError(f"{folder}: holds no PNG; give the folder of the prediction PNGs")
     claims = _claims(folder, files, samples)

@@ -5,24 +5,21 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from segshift.data.dataset import Item, SegmentationDataset
-from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.labels import IGNORE, ClassSet, class_mapping
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation.evaluate import LabelledItems
 
 
-class _Renumbered:
-    """A data set of some of a network's classes, in the network's train ids."""
+class _InTrainIds:
+    """A labelled data set in a network's train ids."""
 
-    def __init__(self, dataset: SegmentationDataset, classes: ClassSet) -> None:
+    def __init__(self, dataset: SegmentationDataset, classes: ClassSet, table: NDArray[np.uint8]) -> None:
         self.dataset, self.classes, self.split = dataset, classes, dataset.split
-        table = np.full(256, IGNORE, np.uint8)
-        for train_id, name in enumerate(dataset.classes.names):
-            table[train_id] = classes.names.index(name)
-        self._table: Tensor = torch.from_numpy(table)
+        self._table = torch.from_numpy(table)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -47,15 +44,19 @@ def labelled_items(split: Split, classes: ClassSet, scored: Sequence[str] | None
     Raises:
         InputError: an unlabelled split, or scored classes that it does not supply.
     """
+    dataset = SegmentationDataset(split, split.classes, None, with_labels=True)
+    return _InTrainIds(dataset, classes, train_id_table(split, classes, scored))
+
+
+def train_id_table(split: Split, classes: ClassSet, scored: Sequence[str] | None = None) -> NDArray[np.uint8]:
+    """The table from a split's train ids to those of `classes`, (256,) uint8; see `labelled_items`."""
     try:
-        return SegmentationDataset(split, classes, None, with_labels=True)
+        return class_mapping(split.classes, classes)
     except InputError:
         common = [name for name in classes.names if name in split.classes.names]
-        if not split.labelled or scored is None or not set(scored) <= set(common):
+        if scored is None or not set(scored) <= set(common):
             raise
-    shared = ClassSet(
-        f"{classes.name} in {split.dataset}",
-        tuple(common),
-        tuple(classes.colors[classes.names.index(name)] for name in common),
-    )
-    return _Renumbered(SegmentationDataset(split, shared, None, with_labels=True), classes)
+    table = np.full(256, IGNORE, np.uint8)
+    for name in common:
+        table[split.classes.names.index(name)] = classes.names.index(name)
+    return table

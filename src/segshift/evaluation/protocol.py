@@ -11,11 +11,10 @@ import torch
 
 from segshift import __version__
 from segshift.config import Strict, parse
-from segshift.data.labels import class_set, class_set_names
+from segshift.data.labels import IGNORE, class_set, class_set_names
 from segshift.documents import parse_yaml
 from segshift.errors import InputError
-from segshift.evaluation.confusion import IGNORE
-from segshift.evaluation.inference import InferenceMode, default_stride
+from segshift.models.inference import Inference, default_stride
 
 InputSize = tuple[int, int] | None
 
@@ -68,44 +67,36 @@ def scored_classes(argument: str, class_names: Sequence[str]) -> tuple[str, ...]
 
 
 def inference_protocol(
-    *,
-    mode: InferenceMode,
-    input_sizes: Sequence[InputSize],
-    window: tuple[int, int] | None,
-    stride: tuple[int, int] | None,
-    scales: Sequence[float],
-    flip: bool,
-    classes: int,
+    inference: Inference, input_sizes: Sequence[InputSize], classes: int
 ) -> dict[str, Any]:
     """How networks were applied, for JSON. Sizes are [width, height] in px; null is the image's own size.
 
     Args:
-        input_sizes: one per network; several networks are an ensemble.
+        inference: the settings.
+        input_sizes: at which each network sees images; several networks are an ensemble.
         classes: of the network.
-        (others): as for `segshift.evaluation.evaluate`.
     """
-    networks = len(input_sizes)
+    networks, window = len(input_sizes), inference.window
     averaged = [
-        *(["overlapping windows"] if mode == "sliding" else []),
-        *(["scales"] if len(scales) > 1 else []),
-        *(["mirrored images"] if flip else []),
+        *(["overlapping windows"] if window else []),
+        *(["scales"] if len(inference.scales) > 1 else []),
+        *(["mirrored images"] if inference.flip else []),
         *([f"{networks} networks"] if networks > 1 else []),
     ]
     sizes = [None if size is None else list(size) for size in input_sizes]
-    if mode == "sliding" and window is not None:
-        stride = stride or default_stride(window)
-        up_sampled = "logits to the window, mean probabilities to the label's size"
-    else:
-        window = stride = None
-        up_sampled = "logits to the label's size"
+    up_sampled = (
+        "logits to the window, mean probabilities to the label's size"
+        if window
+        else "logits to the label's size"
+    )
     return {
-        "mode": mode,
+        "mode": "sliding" if window else "whole",
         "input_size": sizes[0] if networks == 1 else sizes,
         "image_resize": "bilinear with anti-aliasing",
-        "window": None if window is None else list(window),
-        "stride": None if stride is None else list(stride),
-        "scales": list(scales),
-        "flip": flip,
+        "window": list(window) if window else None,
+        "stride": list(inference.stride or default_stride(window)) if window else None,
+        "scales": list(inference.scales),
+        "flip": inference.flip,
         "networks": networks,
         "mean_of_probabilities_over": averaged,
         "up_sampling": f"{up_sampled}, bilinear, align_corners=True",

@@ -1,7 +1,7 @@
 """What an evaluation gives: one confusion matrix, counts per image, and the scores that follow."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class EvaluationResult:
         boundary: the counts of boundary IoU; None unless asked for.
         scored_classes: the classes that means are over; None takes all.
         protocol: how the predictions came about, for JSON; None where it is unknown.
+        further: results of measures that have no field here, by name, for JSON.
     """
 
     confusion: NDArray[np.int64]
@@ -45,6 +46,33 @@ class EvaluationResult:
     boundary: ClassCounts | None = None
     scored_classes: tuple[str, ...] | None = None
     protocol: Mapping[str, Any] | None = None
+    further: Mapping[str, Any] = field(default_factory=dict)
+
+    def extended(self, fields: Mapping[str, Any]) -> "EvaluationResult":
+        """The same with the result of a measure: fields of this class, others go into `further`."""
+        own = {name: value for name, value in fields.items() if name in self.__dataclass_fields__}
+        further = {name: value for name, value in fields.items() if name not in own}
+        return replace(self, **{"further": {**self.further, **further}, **own})
+
+    def reordered(self, names: Sequence[str]) -> "EvaluationResult":
+        """The same scores with the classes in another order.
+
+        Raises:
+            InputError: other classes than `class_names`.
+        """
+        if sorted(names) != sorted(self.class_names):
+            raise InputError(f"classes {', '.join(self.class_names)} are not {', '.join(names)}")
+        order = [self._id(name) for name in names]
+        beyond = range(len(order), self.confusion.shape[1])
+        scored = self.scored_classes
+        return replace(
+            self,
+            confusion=self.confusion[np.ix_(order, [*order, *beyond])],
+            class_names=tuple(names),
+            per_image=None if self.per_image is None else self.per_image.of_classes(order),
+            boundary=None if self.boundary is None else self.boundary.of_classes(order),
+            scored_classes=None if scored is None else tuple(name for name in names if name in scored),
+        )
 
     def scored(self, names: Sequence[str]) -> "EvaluationResult":
         """The same counts with means over some of the classes.
@@ -166,6 +194,7 @@ class EvaluationResult:
             data["boundary_iou"] = self._by_class(scores)
         if self.per_image is not None:
             data["per_image"] = self._distribution()
+        data |= self.further
         if self.protocol is not None:
             data["protocol"] = {
                 **self.protocol,

@@ -9,13 +9,14 @@ from segshift.models.discriminators import (
     WholeMapDiscriminator,
 )
 from segshift.models.heads import DeepLabV2Head, FCN8sHead
+from segshift.models.inference import Inference
+from segshift.models.pixels import network_input
 from segshift.models.resize import resize_images, upsample
 from segshift.models.segmenter import (
     Segmenter,
     SegmenterConfig,
     SegmenterOutput,
     load,
-    network_input,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "FeatureDiscriminator",
     "FineGrainedDiscriminator",
     "FullyConvolutionalDiscriminator",
+    "Inference",
     "PixelStatistics",
     "Segmenter",
     "SegmenterConfig",

@@ -1,4 +1,4 @@
-"""What `predict` takes: pictures in any form, as one tensor."""
+"""Pictures in any form as the tensors that networks take."""
 
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 from segshift.data.images import read_image
 from segshift.errors import InputError
 from segshift.files import expanded
+from segshift.models.resize import resize_images
 
 
 def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor:
@@ -39,3 +40,18 @@ def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor
             f"predict: got a {image.dtype} array of shape {image.shape}; give (H, W, 3) uint8, RGB"
         )
     return torch.from_numpy(np.ascontiguousarray(image).copy()).permute(2, 0, 1)
+
+
+def network_input(images: Tensor, input_size: tuple[int, int] | None = None) -> Tensor:
+    """Images as the network takes them, before normalisation.
+
+    Args:
+        images: (N, 3, H, W), uint8 or in [0, 1].
+        input_size: (width, height) in px; None keeps the size.
+
+    Returns:
+        (N, 3, height, width) in [0, 1].
+    """
+    if input_size is not None:
+        images = resize_images(images, (input_size[1], input_size[0]))
+    return images.float() / 255 if images.dtype == torch.uint8 else images

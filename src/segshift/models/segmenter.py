@@ -19,9 +19,10 @@ from segshift.folders import model_file
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
 from segshift.models.heads import DeepLabV2Head, FCN8sHead
+from segshift.models.inference import Inference
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.pixels import pixels_of
-from segshift.models.resize import Size, resize_images, upsample
+from segshift.models.resize import Size, upsample
 
 _FCN8S_STRIDE = 32
 
@@ -225,7 +226,11 @@ class Segmenter(nn.Module):
         output: SegmenterOutput = self(self.normalize(images))
         return upsample(output.logits, size).float().softmax(dim=1)
 
-    def predict(self, image: str | Path | Image.Image | NDArray[Any] | Tensor) -> NDArray[np.uint8]:
+    def predict(
+        self,
+        image: str | Path | Image.Image | NDArray[Any] | Tensor,
+        inference: Inference | None = None,
+    ) -> NDArray[np.uint8]:
         """The class of every pixel of one image.
 
         The image is resized to `config.input_size` if that is set, and the logits are up-sampled to the
@@ -233,20 +238,19 @@ class Segmenter(nn.Module):
 
         Args:
             image: a file, an RGB PIL image, an (H, W, 3) uint8 array or a (3, H, W) uint8 tensor.
+            inference: other sizes, windows, scales and flips.
 
         Returns:
             (H, W) uint8 train ids.
 
         Raises:
-            InputError: an unreadable file, or anything but three channels of 8 bits.
+            InputError: an unreadable file, anything but three channels of 8 bits, or scores that are NaN.
         """
         pixels = pixels_of(image)
         size = (pixels.shape[1], pixels.shape[2])
         with evaluating(self), torch.inference_mode():
-            images = network_input(pixels[None].to(self.device), self.config.input_size)
-            output: SegmenterOutput = self(self.normalize(images))
-            ids = upsample(output.logits, size).argmax(dim=1)[0]
-        return ids.to("cpu", torch.uint8).numpy()
+            ids = (inference or Inference()).ids([self], pixels[None].to(self.device), size)[0]
+        return ids.cpu().numpy()
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, classes, colors and pixel statistics as one safetensors file."""
@@ -295,18 +299,3 @@ class Segmenter(nn.Module):
 def load(path: str | Path, map_location: str | torch.device = "cpu") -> Segmenter:
     """The segmenter in a model file or run folder; see `Segmenter.load`."""
     return Segmenter.load(path, map_location)
-
-
-def network_input(images: Tensor, input_size: tuple[int, int] | None) -> Tensor:
-    """Images as the network takes them, before normalisation.
-
-    Args:
-        images: (N, 3, H, W), uint8 or in [0, 1].
-        input_size: (width, height) in px; None keeps the size.
-
-    Returns:
-        (N, 3, height, width) in [0, 1].
-    """
-    if input_size is not None:
-        images = resize_images(images, (input_size[1], input_size[0]))
-    return images.float() / 255 if images.dtype == torch.uint8 else images

@@ -12,7 +12,7 @@ from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.evaluation import EvaluationResult, evaluate
+from segshift.evaluation import EvaluationResult, Inference, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
 from segshift.report.drawings import analyses as draw
@@ -207,7 +207,7 @@ def _evaluated(
         name: evaluate(
             segmenter,
             items,
-            input_size=settings.input_size,
+            Inference(input_size=settings.input_size),
             progress=lambda done, total, name=name: progress(f"{name} on {where}", done, total),  # type: ignore[misc]
         ).scored(scored)
         for name, segmenter in models.items()

@@ -214,16 +214,12 @@ def _score(
     progress: Progress,
 ) -> EvaluationResult:
     """A run's score on all images, taken as its recipe says."""
-    judging = run.final.evaluation
+    size = {} if settings.input_size is None else {"input_size": settings.input_size}
     return evaluate(
         segmenter,
         items,
-        mode=judging.mode,
-        input_size=settings.input_size or run.final.inference_size(),
-        window=judging.window,
-        scales=judging.scales,
-        flip=judging.flip,
-        batch_size=judging.batch_size,
+        run.final.inference.model_copy(update=size),
+        batch_size=run.final.evaluation.batch_size,
         progress=lambda done, total: progress(f"score of {run.name}", done, total),
     ).scored(scored)
 

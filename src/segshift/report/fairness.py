@@ -134,9 +134,7 @@ def _judged(run: Run, reference: Run, same_size: bool) -> Iterator[str]:
 
 
 def _judging(run: Run, same_size: bool) -> dict[str, Any]:
-    settings = run.final.evaluation
-    size = {} if same_size else {"input_size": run.final.inference_size()}
-    return {**size, **{key: getattr(settings, key) for key in ("mode", "window", "scales", "flip")}}
+    return run.final.inference.model_dump(exclude={"input_size"} if same_size else None)
 
 
 def _value(value: Any) -> str:

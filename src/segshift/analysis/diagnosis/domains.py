@@ -16,8 +16,9 @@ from segshift.data.resolve import agree
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.models.batch_norm import evaluating
+from segshift.models.pixels import network_input
 from segshift.models.resize import upsample
-from segshift.models.segmenter import Segmenter, SegmenterOutput, network_input
+from segshift.models.segmenter import Segmenter, SegmenterOutput
 
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]

@@ -1,0 +1,67 @@
+"""The options that say how networks see images, the same in every command."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segshift.cli.arguments import parse_size
+from segshift.errors import InputError
+
+if TYPE_CHECKING:
+    from segshift.models.inference import Inference
+
+Scales = Annotated[str, typer.Option(help="Multi-scale testing, e.g. 0.7,1,1.3.")]
+Flip = Annotated[bool, typer.Option("--flip", help="Average with the mirrored image.")]
+Window = Annotated[str | None, typer.Option(help="Sliding window WxH in px; default whole image.")]
+Stride = Annotated[str | None, typer.Option(help="Of the window, XxY in px; default 2/3 of it.")]
+Size = Annotated[str | None, typer.Option(help="WxH at which the network sees images, or native.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")]
+
+
+def parse_inference(
+    size: str | None, window: str | None, stride: str | None, scales: str, flip: bool
+) -> "Inference":
+    """The settings that the options say. Raises InputError."""
+    from segshift.config import parse
+    from segshift.models.inference import Inference
+
+    if stride is not None and window is None:
+        raise InputError("--stride is the step of a sliding window; give --window as well")
+    native = size is not None and size.strip().lower() == "native"
+    settings = {
+        "input_size": "native" if native else _size(size, "--size", " or native"),
+        "window": _size(window, "--window"),
+        "stride": _size(stride, "--stride"),
+        "scales": _parse_scales(scales),
+        "flip": flip,
+    }
+    return parse(Inference, settings, "inference")
+
+
+def _size(text: str | None, option: str, more: str = "") -> tuple[int, int] | None:
+    return None if text is None else parse_size(text, option, more)
+
+
+def usable_device(device: str | None) -> str:
+    """The device that was asked for, or a GPU if there is one. Raises InputError for one that is missing."""
+    import torch
+
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"--device {place}: {str(error).splitlines()[0]}; use cpu or a GPU you have"
+        ) from None
+    return place
+
+
+def _parse_scales(text: str) -> tuple[float, ...]:
+    """Positive numbers from "0.7,1,1.3". Raises InputError."""
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or min(scales) <= 0:
+        raise InputError(f"--scales {text}: write positive numbers with commas, for example 0.7,1,1.3")
+    return scales

@@ -1,0 +1,127 @@
+"""Measures: what is counted of predictions and labels, image by image. They compose, in one pass."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segshift.data.labels import IGNORE
+from segshift.evaluation.boundary import DILATION_RATIO, boundary_counts
+from segshift.evaluation.confusion import confusion_matrix
+from segshift.evaluation.counts import CountsBuilder
+from segshift.evaluation.protocol import versions
+from segshift.evaluation.result import EvaluationResult
+
+
+class Tally(Protocol):
+    """A measure while it counts."""
+
+    def add(self, image: str, prediction: Tensor, label: Tensor) -> None:
+        """Count an image: (H, W) uint8 train ids each, 255 for a prediction of no class and for ignore."""
+
+    def result(self) -> dict[str, Any]:
+        """The fields of `EvaluationResult` that the measure fills; one of its own goes into `further`."""
+
+
+class Measure(Protocol):
+    """Something to measure; a value, which one evaluation after the other may use."""
+
+    def tally(self, classes: int) -> Tally:
+        """A new count over that many classes."""
+
+
+@dataclass(frozen=True)
+class Iou:
+    """One confusion matrix over all images, and the counts of every image: IoU and accuracies."""
+
+    def tally(self, classes: int) -> Tally:
+        """See `Measure`."""
+        return _IouTally(np.zeros((classes, classes + 1), np.int64))
+
+
+@dataclass(frozen=True)
+class BoundaryIou:
+    """The counts of `boundary_counts`; takes time on large images.
+
+    Attributes:
+        dilation_ratio: the width of the boundary as a share of the image's diagonal.
+    """
+
+    dilation_ratio: float = DILATION_RATIO
+
+    def tally(self, classes: int) -> Tally:
+        """See `Measure`."""
+        return _BoundaryTally(classes, self.dilation_ratio)
+
+
+@dataclass
+class _IouTally:
+    confusion: np.ndarray[Any, np.dtype[np.int64]]
+    per_image: CountsBuilder = field(default_factory=CountsBuilder)
+
+    def add(self, image: str, prediction: Tensor, label: Tensor) -> None:
+        classes, known = len(self.confusion), prediction != IGNORE
+        of_classes = confusion_matrix(prediction, label.where(known, IGNORE), classes)
+        missed = confusion_matrix(torch.zeros_like(label), label.where(~known, IGNORE), classes)[:, :1]
+        counted = torch.cat([of_classes, missed], dim=1).cpu().numpy()
+        self.confusion += counted
+        self.per_image.add_confusion(image, counted)
+
+    def result(self) -> dict[str, Any]:
+        return {"confusion": self.confusion, "per_image": self.per_image.build()}
+
+
+@dataclass
+class _BoundaryTally:
+    classes: int
+    dilation_ratio: float
+    counts: CountsBuilder = field(default_factory=CountsBuilder)
+
+    def add(self, image: str, prediction: Tensor, label: Tensor) -> None:
+        ids, truth = prediction.cpu().numpy(), label.cpu().numpy()
+        ratio = self.dilation_ratio
+        self.counts.add(image, boundary_counts(ids, truth, self.classes, dilation_ratio=ratio))
+
+    def result(self) -> dict[str, Any]:
+        return {"boundary": self.counts.build()}
+
+
+def judge(
+    pairs: Iterable[tuple[str, Tensor, Tensor]],
+    class_names: Sequence[str],
+    measures: Sequence[Measure] = (Iou(),),
+    *,
+    complete: bool = True,
+    protocol: dict[str, Any] | None = None,
+) -> EvaluationResult:
+    """The scores of predictions, wherever they come from: networks, files, pseudo labels.
+
+    Args:
+        pairs: at least one: an image's name, its prediction and its label as `Tally.add` takes them.
+        class_names: C names in the order of the train ids.
+        measures: what to count. Without `Iou`, the scores of the confusion matrix are NaN.
+        complete: whether every pixel is predicted as a class; else the confusion matrix gets a last column
+            for those that are not.
+        protocol: how the predictions came about; the number of images and the versions are added.
+
+    Raises:
+        InputError: ids outside the classes, or a prediction of another size than its label.
+    """
+    classes = len(class_names)
+    tallies = [measure.tally(classes) for measure in measures]
+    images = 0
+    for name, prediction, label in pairs:
+        for tally in tallies:
+            tally.add(name, prediction, label)
+        images += 1
+    result = EvaluationResult(
+        np.zeros((classes, classes + 1), np.int64),
+        tuple(class_names),
+        protocol={**(protocol or {}), "images": images, "versions": versions()},
+    )
+    for tally in tallies:
+        result = result.extended(tally.result())
+    return replace(result, confusion=result.confusion[:, :classes]) if complete else result

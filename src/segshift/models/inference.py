@@ -1,0 +1,274 @@
+"""How networks are applied to images: the settings as one value, and class scores in bands of rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field, ValidationInfo, field_validator
+from torch import Tensor
+
+from segshift.config import Strict
+from segshift.errors import InputError
+from segshift.models.pixels import network_input
+from segshift.models.resize import Size, resize_images, upsample
+from segshift.models.upsample_rows import upsample_rows
+
+if TYPE_CHECKING:
+    from segshift.models.segmenter import Segmenter
+
+Pixels = Annotated[int, Field(ge=1)]
+PixelSize = tuple[Pixels, Pixels]
+InputSize = PixelSize | Literal["native"] | None
+
+WHOLE_PIXELS = 2**23
+"""Larger network inputs (3840 x 2160 is not) are seen in windows even where no window is asked for."""
+_WINDOW_SIDES = (256, 1024)
+# Of the windows' strip of class probabilities: 512 MiB in float32.
+_STRIP_VALUES = 2**27
+# Class scores that are held at full size, and those of a band where that is too much: 1 GiB, 128 MiB.
+_WHOLE_VALUES, _BAND_VALUES = 2**28, 2**25
+
+
+class Inference(Strict):
+    """How a network sees images, in evaluation, prediction, pseudo labels, selection and YAML.
+
+    Class scores are up-sampled to the wanted size (bilinear, align_corners=True); where several views of an
+    image are asked for, their probabilities are averaged.
+
+    Attributes:
+        input_size: (width, height) in px to which images are resized; `native` keeps their own size; null
+            takes the network's `config.input_size`, whose null is the images' own size.
+        window: (width, height) in px of a sliding window over the resized images; null sees them whole, up to
+            `WHOLE_PIXELS`: larger ones are seen in square windows that `automatic_window` chooses.
+        stride: (x, y) in px from window to window, at most the window; null is two thirds of it.
+        scales: factors of the size at which the network sees an image (multi-scale test).
+        flip: see every scale mirrored, too.
+
+    Source: FADA's multi-scale test (scales 0.7, 1.0, 1.3 with flips) and DeepLab-v2's.
+    """
+
+    input_size: InputSize = None
+    window: PixelSize | None = None
+    stride: PixelSize | None = None
+    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((1.0,), min_length=1)
+    flip: bool = False
+
+    @field_validator("stride")
+    @classmethod
+    def _within_window(cls, stride: PixelSize | None, info: ValidationInfo) -> PixelSize | None:
+        window = info.data.get("window")
+        if stride is None:
+            return None
+        if window is None:
+            raise ValueError("is the step of a sliding window; give `window` as well")
+        if stride[0] > window[0] or stride[1] > window[1]:
+            raise ValueError(f"must be at most the window, {window[0]}x{window[1]}, or pixels are missed")
+        return stride
+
+    def size_for(self, segmenter: "Segmenter") -> tuple[int, int] | None:
+        """(width, height) at which a network sees images at scale 1; None is their own size."""
+        size = self.input_size or segmenter.config.input_size
+        return None if size == "native" else size
+
+    def bands(self, networks: Sequence["Segmenter"], images: Tensor, size: Size) -> Iterator["Band"]:
+        """The class scores of images from top to bottom; one band, unless they would take more than a GiB.
+
+        Bands differ from the whole by rounding alone (1e-6 of a probability), and for a given image, network
+        and settings the windows are always the same.
+
+        Args:
+            networks: for the same classes, on one device, in the mode they are in. The scores of several
+                (an ensemble) are the sum of their probabilities; each sees images at its own size.
+            images: (N, 3, H, W) RGB, uint8 or in [0, 1], on their device.
+            size: (height, width) of the result.
+
+        Raises:
+            InputError: scores that are not finite.
+        """
+        views = [self._views(network, images) for network in networks]
+        only = views[0][0][0] if len(networks) == len(views[0]) == 1 else None
+        classes = len(networks[0].class_names)
+        for rows in _row_bands(size[0], len(images) * classes * size[1]):
+            if isinstance(only, _Whole):
+                yield Band(rows, only.rows(rows, size), logits=True)
+                continue
+            total: Tensor | None = None
+            for of_network in views:
+                mean = _probabilities(of_network, rows, size) / len(of_network)
+                total = mean if total is None else total.add_(mean)
+            assert total is not None  # there is a network
+            yield Band(rows, total, networks=len(networks))
+
+    def probabilities(self, networks: Sequence["Segmenter"], images: Tensor, size: Size) -> Tensor:
+        """(N, C, height, width), sums to 1 over the classes. See `bands`, which needs less memory."""
+        return torch.cat([band.probabilities for band in self.bands(networks, images, size)], dim=2)
+
+    def ids(self, networks: Sequence["Segmenter"], images: Tensor, size: Size) -> Tensor:
+        """The most probable class of every pixel: (N, height, width) uint8. See `bands`."""
+        return torch.cat([band.ids for band in self.bands(networks, images, size)], dim=1)
+
+    def _views(self, network: "Segmenter", images: Tensor) -> list[tuple["_Whole | _Windows", bool]]:
+        """What a network sees of images, and whether it is mirrored."""
+        width, height = self.size_for(network) or (images.shape[-1], images.shape[-2])
+        views: list[tuple[_Whole | _Windows, bool]] = []
+        for scale in self.scales:
+            size = (max(1, round(scale * height)), max(1, round(scale * width)))
+            scaled = resize_images(images, size)
+            for mirrored in (False, True) if self.flip else (False,):
+                seen = scaled.flip(-1) if mirrored else scaled
+                window = self.window or automatic_window(size, len(network.class_names))
+                if window is None:
+                    views.append((_Whole(network, seen), mirrored))
+                else:
+                    views.append((_Windows(network, seen, window, self.stride), mirrored))
+        return views
+
+
+@dataclass(frozen=True)
+class Band:
+    """Class scores of some rows.
+
+    Attributes:
+        rows: their place.
+        scores: (N, C, rows, width): logits, or the sum of several networks' probabilities.
+        logits: which of the two.
+        networks: how many.
+    """
+
+    rows: slice
+    scores: Tensor
+    logits: bool = False
+    networks: int = 1
+
+    @property
+    def ids(self) -> Tensor:
+        """(N, rows, width) uint8, the most probable class: the arg max of logits is that of their softmax,
+        which at full resolution is the slow part."""
+        return self.scores.argmax(dim=1).to(torch.uint8)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(N, C, rows, width), sums to 1 over the classes."""
+        if self.logits:
+            return self.scores.float().softmax(dim=1)
+        return self.scores if self.networks == 1 else self.scores / self.networks
+
+
+def default_stride(window: tuple[int, int]) -> tuple[int, int]:
+    """Two thirds of a (width, height) window, so that neighbors overlap by a third."""
+    return max(1, 2 * window[0] // 3), max(1, 2 * window[1] // 3)
+
+
+def automatic_window(size: Size, classes: int) -> tuple[int, int] | None:
+    """The window for network inputs of (height, width) px that are too large to be seen whole, else None.
+
+    1024 px square, and less, down to 256 px, where the probabilities of a strip of the image's width and the
+    window's height would take more than 512 MiB.
+    """
+    if size[0] * size[1] <= WHOLE_PIXELS:
+        return None
+    least, most = _WINDOW_SIDES
+    side = min(most, max(least, _STRIP_VALUES // (classes * size[1]) // 64 * 64))
+    return side, side
+
+
+def finite_logits(segmenter: "Segmenter", images: Tensor) -> Tensor:
+    """(N, C, h, w) logits of (N, 3, H, W) images in [0, 1]. Raises InputError for NaN or infinite ones."""
+    logits: Tensor = segmenter(segmenter.normalize(images)).logits
+    if not torch.isfinite(logits).all():
+        raise InputError(
+            "the network gives scores that are NaN or infinite, so it has no predictions; its training "
+            "diverged, or its weights or half precision overflowed: use an earlier checkpoint or train again"
+        )
+    return logits
+
+
+class _Whole:
+    """Logits of whole images."""
+
+    def __init__(self, segmenter: "Segmenter", images: Tensor) -> None:
+        self._logits = finite_logits(segmenter, network_input(images))
+
+    def rows(self, rows: slice, size: Size) -> Tensor:
+        """(N, C, rows, width) logits, up-sampled to `size`."""
+        height = self._logits.shape[-2]
+        return upsample_rows(lambda first, end: self._logits[..., first:end, :], height, rows, size)
+
+    def probabilities(self, rows: slice, size: Size) -> Tensor:
+        """Their softmax."""
+        return self.rows(rows, size).float().softmax(dim=1)
+
+
+class _Windows:
+    """The mean, where windows overlap, of their probabilities: row of windows by row of windows.
+
+    The last window of a row or column is moved back to end with the image; an image smaller than the window
+    is one window.
+    """
+
+    def __init__(
+        self, segmenter: "Segmenter", images: Tensor, window: tuple[int, int], stride: tuple[int, int] | None
+    ) -> None:
+        across, down = stride or default_stride(window)
+        self._segmenter, self._images = segmenter, images
+        self._height, self._width = images.shape[-2:]
+        self._window = min(window[1], self._height), min(window[0], self._width)
+        self._tops = _starts(self._height, self._window[0], down)
+        self._lefts = _starts(self._width, self._window[1], across)
+        self._done = 0
+        # The strip that begins at row `_first`: sums of probabilities, and how many windows saw a pixel.
+        self._first = 0
+        shape = (len(images), len(segmenter.class_names), 0, self._width)
+        self._total = torch.zeros(shape, device=images.device)
+        self._count = torch.zeros(shape[2:], device=images.device)
+
+    def probabilities(self, rows: slice, size: Size) -> Tensor:
+        """(N, C, rows, width), up-sampled to `size`; rows may only be asked for from top to bottom."""
+        return upsample_rows(self._mean, self._height, rows, size)
+
+    def _mean(self, first: int, end: int) -> Tensor:
+        while self._done < len(self._tops) and self._tops[self._done] < end:
+            self._see_row(self._tops[self._done], first)
+            self._done += 1
+        place = slice(first - self._first, end - self._first)
+        return self._total[:, :, place] / self._count[place]
+
+    def _see_row(self, top: int, needed: int) -> None:
+        """Add a row of windows to the strip, after dropping what lies above `needed`."""
+        height, width = self._window
+        start = min(needed, top)
+        dropped, new = start - self._first, top + height - self._first - len(self._count)
+        self._total = F.pad(self._total[:, :, dropped:], (0, 0, 0, new))
+        self._count = F.pad(self._count[dropped:], (0, 0, 0, new))
+        self._first = start
+        for left in self._lefts:
+            part = network_input(self._images[..., top : top + height, left : left + width])
+            logits = finite_logits(self._segmenter, part)
+            place = (..., slice(top - start, top - start + height), slice(left, left + width))
+            self._total[place] += upsample(logits, (height, width)).float().softmax(dim=1)
+            self._count[place] += 1
+
+
+def _starts(length: int, window: int, stride: int) -> list[int]:
+    last = length - window
+    return [*range(0, last, stride), last]
+
+
+def _row_bands(height: int, values_per_row: int) -> Iterator[slice]:
+    whole = height * values_per_row <= _WHOLE_VALUES
+    step = height if whole else max(1, _BAND_VALUES // values_per_row)
+    for first in range(0, height, step):
+        yield slice(first, min(first + step, height))
+
+
+def _probabilities(views: Sequence[tuple[_Whole | _Windows, bool]], rows: slice, size: Size) -> Tensor:
+    """The sum of some views' probabilities, the mirrored ones turned back."""
+    total: Tensor | None = None
+    for view, mirrored in views:
+        part = view.probabilities(rows, size)
+        part = part.flip(-1) if mirrored else part
+        total = part if total is None else total + part
+    assert total is not None  # `scales` is not empty
+    return total
