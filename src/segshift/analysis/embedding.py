@@ -1,6 +1,6 @@
 """Features of both domains in the plane: which points are taken, and their t-SNE."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -33,6 +33,16 @@ class Points:
     classes: NDArray[np.int64]
     domains: NDArray[np.int64]
     images: tuple[str, ...]
+
+    def of(self, classes: Collection[int]) -> "Points":
+        """Those of some classes alone."""
+        chosen = np.flatnonzero(np.isin(self.classes, list(classes)))
+        return Points(
+            self.features[chosen],
+            self.classes[chosen],
+            self.domains[chosen],
+            tuple(self.images[place] for place in chosen),
+        )
 
 
 def points_table(
@@ -190,12 +200,31 @@ def tsne(features: NDArray[np.float32], *, perplexity: float = 30.0, seed: int =
 
 
 def embed(
-    sampler: PointSampler, perplexity: float = 30.0, seed: int = 0
+    sampler: PointSampler,
+    perplexity: float = 30.0,
+    seed: int = 0,
+    classes: Collection[int] | None = None,
 ) -> Mapping[Level, tuple[Points, NDArray[np.float32]]]:
-    """Every level's points with their places in the plane; levels with too few points are left out."""
+    """Every level's points with their places in the plane; levels with too few points are left out.
+
+    Args:
+        sampler: of one network's features.
+        perplexity: see `tsne`.
+        seed: likewise.
+        classes: train ids of the classes that are shown; None shows all, and whole images.
+
+    Raises:
+        InputError: no level has enough points of these classes.
+    """
     result: dict[Level, tuple[Points, NDArray[np.float32]]] = {}
     for level in LEVELS:
         points = sampler.points(level)
+        if classes is not None:
+            points = points.of(classes)
         if len(points.features) >= LEAST_POINTS:
             result[level] = points, tsne(points.features, perplexity=perplexity, seed=seed)
+    if not result and classes is not None:
+        raise InputError(
+            f"t-SNE: the chosen classes have fewer than {LEAST_POINTS} points; choose others, or more images"
+        )
     return result

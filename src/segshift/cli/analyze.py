@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def analyze(
     checkpoints: Annotated[
-        list[Path], typer.Argument(metavar="CKPT...", help="Run folders or model files; the reference first.")
+        list[Path],
+        typer.Argument(
+            metavar="[ANALYSIS] CKPT...",
+            help="Run folders, RUN@STEP or model files; the reference first. ANALYSIS: as one of --only.",
+        ),
     ],
     source: Annotated[str, typer.Option("--source", help="Labelled: city:game, camvid:ROOT; or :SPLIT.")],
     target: Annotated[str, typer.Option("--target", help="Data adapted to; split val unless named.")],
@@ -32,6 +36,12 @@ def analyze(
     ] = None,
     pictures: Annotated[int, typer.Option(min=1, help="Images in strips and entropy maps.")] = 4,
     points: Annotated[int, typer.Option(min=1, help="Of each class and domain in the t-SNE.")] = 40,
+    classes: Annotated[
+        str | None, typer.Option(help="With commas: road,car. Those that the t-SNE or the curves show.")
+    ] = None,
+    over_training: Annotated[
+        bool, typer.Option("--over-training", help="Center distances of all kept networks of runs: a curve.")
+    ] = False,
     perplexity: Annotated[float, typer.Option(min=1, help="Of the t-SNE.")] = 30,
     size: Annotated[str | None, typer.Option(help="WxH at which the networks see images.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
@@ -42,6 +52,9 @@ def analyze(
 
     Example: segshift analyze runs/source_only runs/advent --source city:game --target camvid:CamVid:test
     --out analysis
+
+    Over training: segshift analyze centers runs/advent --over-training --source city:game
+    --target camvid:CamVid:test --out analysis
     """
     from segshift import load
     from segshift.cli.arguments import parse_size
@@ -52,15 +65,20 @@ def analyze(
     from segshift.files import write_json
     from segshift.report.analyze import AnalysisSettings
     from segshift.report.analyze import analyze as analyze_models
+    from segshift.report.over_training import analyze_over_training
 
+    chosen, checkpoints = _named_analysis(checkpoints, split_names(only))
+    if over_training and (set(chosen or ["centres"]) != {"centres"} or unseen is not None):
+        raise InputError("--over-training: makes center distances alone; leave out other analyses")
     if len({str(path) for path in checkpoints}) < len(checkpoints):
         raise InputError("analyze: a checkpoint stands twice; name every model once")
     settings = AnalysisSettings(
-        only=split_names(only),
+        only=chosen,
         images=images,
         pictures=pictures,
         points=points,
         perplexity=perplexity,
+        classes=split_names(classes),
         input_size=None if size is None else parse_size(size, "--size"),
         seed=seed,
         device=usable_device(device),
@@ -73,19 +91,16 @@ def analyze(
         f"{name} (uses target labels)" if used else name
         for name, used in zip(captions(checkpoints), seen, strict=True)
     ]
-    models = dict(zip(names, map(load, checkpoints), strict=True))
+    paths = dict(zip(names, checkpoints, strict=True))
     with working("analyzing") as show:
-        document = analyze_models(
-            models,
-            *splits,
-            out,
-            settings,
-            unseen=third,
-            progress=counting(show),
-        )
+        if over_training:
+            document = analyze_over_training(paths, *splits, out, settings, counting(show))
+        else:
+            models = {name: load(path) for name, path in paths.items()}
+            document = analyze_models(models, *splits, out, settings, unseen=third, progress=counting(show))
     document = {
-        "checkpoints": {name: str(path) for name, path in zip(models, checkpoints, strict=True)},
-        "uses_target_labels": dict(zip(models, seen, strict=True)),
+        "checkpoints": {name: str(path) for name, path in paths.items()},
+        "uses_target_labels": dict(zip(paths, seen, strict=True)),
         **document,
     }
     write_json(out / "analysis.json", document)
@@ -93,6 +108,20 @@ def analyze(
         print_json({**document, "folder": str(out)})
         return
     _print(document, out)
+
+
+def _named_analysis(
+    arguments: list[Path], only: tuple[str, ...] | None
+) -> tuple[tuple[str, ...] | None, list[Path]]:
+    """The analyses that are asked for, also by a first argument that is the name of one, and the models."""
+    from segshift.report.analyze import ANALYSES
+
+    # American spelling in words, as everywhere; the key is older.
+    known = {**{name: name for name in ANALYSES}, "centers": "centres"}
+    first, *others = arguments
+    if others and str(first) in known and not first.exists():
+        only, arguments = (*(only or ()), str(first)), others
+    return only and tuple(known.get(name, name) for name in only), arguments
 
 
 def _print(document: dict[str, Any], out: Path) -> None:

@@ -33,6 +33,7 @@ class AnalysisSettings:
         points: of every class and domain in the t-SNE of patches and of classes; images: 5 times as many of
             every domain.
         perplexity: of the t-SNE.
+        classes: whose points the t-SNE shows; None shows all, and whole images.
         input_size: (width, height) in px at which the networks see images; None takes each network's own.
         seed: of everything random.
         device: where the networks run.
@@ -43,6 +44,7 @@ class AnalysisSettings:
     pictures: int = 4
     points: int = 40
     perplexity: float = 30.0
+    classes: tuple[str, ...] | None = None
     input_size: tuple[int, int] | None = None
     seed: int = 0
     device: str = "cpu"
@@ -92,11 +94,12 @@ def analyze(
         if name in reasons:
             raise InputError(f"--only {name}: {reasons[name]}")
     chosen = [name for name in settings.only or ANALYSES if name not in reasons]
+    shown = None if settings.classes is None else chosen_classes(settings, classes.names)
     for segmenter in models.values():
         segmenter.to(settings.device)
     source_items, _ = known_items(source, classes)
     target_items, scored = known_items(target, classes)
-    charts = draw.Charts(out, classes, _title(source), _title(target), labelled=target.labelled)
+    charts = draw.Charts(out, classes, title(source), title(target), labelled=target.labelled)
     analyses: dict[str, Any] = {}
     if {"gains", "confusion"} & set(chosen):
         results = _evaluated(models, target_items, scored, settings, progress, "target")
@@ -128,7 +131,7 @@ def analyze(
             found = {}
             for index, (name, one) in enumerate(observed.items()):
                 progress(f"t-SNE of {name}", index, len(observed))
-                found[name] = embed(one.sampler, settings.perplexity, settings.seed)
+                found[name] = embed(one.sampler, settings.perplexity, settings.seed, classes=shown)
             analyses["embedding"] = charts.embedding(found, settings)
     if {"entropy", "strips"} & set(chosen):
         progress("pictures", 0, settings.pictures)
@@ -143,18 +146,26 @@ def analyze(
         unseen = spread_evenly(unseen, settings.images)
         items, known = known_items(unseen, classes)
         results = _evaluated(models, items, known, settings, progress, "unseen")
-        analyses["unseen"] = {"data": _title(unseen), **charts.unseen(results, _title(unseen))}
+        analyses["unseen"] = {"data": title(unseen), **charts.unseen(results, title(unseen))}
     return {
         "models": list(models),
         "reference": next(iter(models)),
-        "source": _described(source),
-        "target": {**_described(target), "classes_from": "labels" if target.labelled else "predictions"},
+        "source": described(source),
+        "target": {**described(target), "classes_from": "labels" if target.labelled else "predictions"},
         "classes": list(classes.names),
         "seed": settings.seed,
         "analyses": {name: analyses[name] for name in chosen},
         "pictures": charts.written,
         "skipped": {} if settings.only else reasons,
     }
+
+
+def chosen_classes(settings: AnalysisSettings, names: Sequence[str]) -> list[int]:
+    """The train ids of `settings.classes`, all without. Raises InputError for a class that is not there."""
+    for name in settings.classes or ():
+        if name not in names:
+            raise InputError(f"--classes {name}: the networks have no such class{did_you_mean(name, names)}")
+    return [names.index(name) for name in settings.classes or names]
 
 
 def _common_classes(models: Mapping[str, Segmenter]) -> ClassSet:
@@ -187,11 +198,13 @@ def _impossible(
     return reasons
 
 
-def _title(split: Split) -> str:
+def title(split: Split) -> str:
+    """A split and its number of images, in words."""
     return f"{split.dataset} {split.name} ({len(split.samples)} images)"
 
 
-def _described(split: Split) -> dict[str, Any]:
+def described(split: Split) -> dict[str, Any]:
+    """The same for JSON."""
     return {"dataset": split.dataset, "split": split.name, "images": len(split.samples)}
 
 

@@ -103,6 +103,32 @@ def draw_sweep(
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17))
 
 
+def draw_over_training(
+    path: Path, runs: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]], subtitle: str
+) -> None:
+    """Class center distances over the steps of training, a line per run, as in figure 4 of the CLAN paper.
+
+    Args:
+        path: without a suffix; written as PNG and SVG.
+        runs: by name the steps, FADA's distances and CLAN's over those of step 0.
+        subtitle: what was measured on what.
+    """
+    colors = model_colors(list(runs))
+    headings = ("between the domains (CLAN), step 0 = 1", "between the classes (FADA)")
+    with chart(path, (9.4, 4.2 + 0.22 * len(runs)), "Class center distance", subtitle, 1, 2) as (_, (row,)):
+        for axes, heading, place in zip(row, headings, (1, 0), strict=True):
+            for name, (steps, *distances) in runs.items():
+                axes.plot(
+                    steps, distances[place], color=colors[name], marker="o", markersize=3.5,
+                    label=legend_name(name),
+                )  # fmt: skip
+            axes.set_title(heading)
+            axes.set_xlabel("step")
+            axes.set_ylim(0, None)
+            axes.grid(axis="y")
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14))
+
+
 def _parameter_axis(axes: Axes, values: Sequence[Any], places: Mapping[Any, float], numeric: bool) -> None:
     """A tick at every value; a logarithmic axis where they span it."""
     smallest = min(places.values())
