@@ -20,7 +20,7 @@ _LEVELS = [
     {"city"},
     {"pictures", "making"},
     {"folders"},
-    {"config"},
+    {"config", "ranges"},
     {"documents"},
     {"files", "plain", "shared_batch"},
     {"errors"},

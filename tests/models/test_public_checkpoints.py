@@ -1,5 +1,6 @@
 """Imported checkpoints give the logits of the public codes' networks; what does not fit is listed."""
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from segshift.engine.presets import load_recipe
 from segshift.errors import InputError
 from segshift.models import Segmenter, load
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics
-from segshift.models.public_checkpoints import Layout, import_checkpoint
+from segshift.models.public_checkpoints import LAYOUTS, Layout, import_checkpoint
 
 from .public_networks import (
     Random,
@@ -264,6 +265,32 @@ def test_files_that_hold_something_else(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"broken")
     with pytest.raises(InputError, match="cannot be read as weights"):
         import_checkpoint(tmp_path / "a.pth", "clan", CLASSES)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("heads", [(), ("layer5",), ("layer5", "layer6"), ("classifier",)])
+def test_a_vgg_16_file_that_does_not_fit_is_one_line(
+    tmp_path: Path, layout: Layout, heads: tuple[str, ...]
+) -> None:
+    random = Random(3, counters=False)
+    state = vgg_state(random)
+    for head in heads:
+        state |= prefixed(classifier_state(random, 13, 7), f"{head}.")
+    state = {f"features.{key}" if key[0].isdigit() else key: value for key, value in state.items()}
+    with pytest.raises(InputError, match=f"is not of layout {layout}; ") as caught:
+        import_checkpoint(saved(tmp_path / "a.pth", hollow(state)), layout, CLASSES)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_without_a_shape_and_weights_that_are_none_are_refused(tmp_path: Path) -> None:
+    state = caffe_state(CLAN)
+    state["layer5.conv2d_list.0.weight"] = torch.tensor(3.0)
+    with pytest.raises(InputError, match="of another shape: layer5"):
+        import_checkpoint(saved(tmp_path / "a.pth", state), "clan", CLASSES)
+    state = caffe_state(CLAN)
+    state["layer6.conv2d_list.0.bias"] = torch.full((13,), math.nan)
+    with pytest.raises(InputError, match=r"second_head\.branches\.0\.bias holds NaN"):
+        import_checkpoint(saved(tmp_path / "a.pth", state), "clan", CLASSES)
 
 
 def test_an_imported_network_is_a_start(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,21 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
         (lambda text: text.replace('"output_stride":8', '"output_stride":7'), "output_stride"),
         (lambda text: text.replace('"person"', '"person","dog"'), "colors"),
         (lambda text: text.replace('"auxiliary_head":false', '"auxiliary_head":true'), "do not fit"),
+        (lambda text: text.replace('"segshift_tiny"', '"convnext_xxlarge"'), "do not fit"),
+        (lambda text: text.replace('"head_dilations":[6,', '"head_dilations":[0,'), r"head_dilations\.0"),
+        (lambda text: text.replace('"head_dilations":[6,', '"head_dilations":[-6,'), r"head_dilations\.0"),
+        (lambda text: text.replace('"head_dilations":[6,', '"head_dilations":[999999,'), "head_dilations"),
+        (lambda text: text.replace('"input_size":null', '"input_size":[0,32]'), r"input_size\.0"),
+        (lambda text: text.replace('"input_size":null', '"input_size":[1000000000,32]'), r"input_size\.0"),
+        (lambda text: text.replace('"class_colors":[[', '"class_colors":[[1'), "class_colors"),
+        (lambda text: text.replace('"class_colors":[[', '"class_colors":[[-'), "class_colors"),
+        (lambda text: text.replace('"pixel_std":[0.', '"pixel_std":[-0.'), r"pixel_std\.0"),
+        (lambda text: text.replace('"pixel_mean":[0.', '"pixel_mean":[NaN,0.'), "pixel_mean"),
+        (lambda text: text.replace('"person"', '"road"'), "'road' stands twice"),
+        (lambda text: text.replace('"config":{', '"config":[{"a":') + "]", "broken"),
+        (lambda text: "[" * 100_000, "broken"),
+        (lambda text: "[]", "the file"),
+        (lambda text: "3", "the file"),
     ],
 )
 def test_metadata_that_was_tampered_with(tmp_path: Path, change: Any, message: str) -> None:
@@ -332,6 +348,41 @@ def test_metadata_that_was_tampered_with(tmp_path: Path, change: Any, message: s
     with pytest.raises(InputError, match=message) as caught:
         load(tmp_path / "bad.safetensors")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda value: value * math.nan, "head.branches.0.bias holds NaN or infinity"),
+        (lambda value: value + math.inf, "head.branches.0.bias holds NaN or infinity"),
+        (lambda value: value > 0, "head.branches.0.bias holds bool numbers, no weights"),
+        (lambda value: value.to(torch.int8), "holds int8 numbers"),
+        (lambda value: value.to(torch.complex64), "holds complex64 numbers"),
+    ],
+)
+def test_weights_that_are_none(tmp_path: Path, change: Any, message: str) -> None:
+    segmenter = tiny()
+    segmenter.save(tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", framework="pt") as stream:
+        metadata = stream.metadata()
+    state = segmenter.state_dict()
+    state["head.branches.0.bias"] = change(state["head.branches.0.bias"])
+    save_file(state, tmp_path / "bad.safetensors", metadata)
+    with pytest.raises(InputError, match=message) as caught:
+        load(tmp_path / "bad.safetensors")
+    assert "bad.safetensors" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_half_precision_is_read(tmp_path: Path) -> None:
+    segmenter = tiny()
+    segmenter.save(tmp_path / "m.safetensors")
+    with safe_open(tmp_path / "m.safetensors", framework="pt") as stream:
+        metadata = stream.metadata()
+    half = {key: v.half() if v.is_floating_point() else v for key, v in segmenter.state_dict().items()}
+    save_file(half, tmp_path / "half.safetensors", metadata)
+    assert torch.equal(
+        load(tmp_path / "half.safetensors").head.branches[0].weight, half["head.branches.0.weight"].float()
+    )
 
 
 def test_a_deep_copy_is_independent() -> None:

@@ -49,6 +49,26 @@ def test_a_classifiers_file_fills_the_backbone(
         torch.testing.assert_close(value, classifier[key], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("prefix", ["module.", "module.backbone.", "_orig_mod.", "model."])
+def test_what_wrappers_put_before_all_names_is_taken_off(
+    tmp_path: Path, classifier: dict[str, Tensor], prefix: str
+) -> None:
+    state = {f"{prefix}{key}": value for key, value in classifier.items()}
+    file = write(tmp_path / "w.pth", state)
+    own = build_backbone("resnet18", str(file), 8).network.state_dict()
+    torch.testing.assert_close(own["conv1.weight"], classifier["conv1.weight"], rtol=0, atol=0)
+
+
+def test_weights_that_are_none_are_refused(tmp_path: Path, classifier: dict[str, Tensor]) -> None:
+    for bad, message in (
+        (classifier["conv1.weight"] * float("nan"), "NaN"),
+        (classifier["conv1.weight"] > 0, "bool"),
+    ):
+        file = write(tmp_path / "w.pth", {**classifier, "conv1.weight": bad})
+        with pytest.raises(InputError, match=f"w.pth: conv1.weight holds {message}"):
+            build_backbone("resnet18", str(file), 8)
+
+
 def test_names_that_timm_joins_are_found(tmp_path: Path) -> None:
     torch.manual_seed(6)
     state = timm.create_model("convnext_atto").state_dict()

@@ -34,7 +34,7 @@ class LabelRule(Strict):
     map: dict[int | str, str] | str = Field(default_factory=dict)
     other: Literal["ignore", "error"] = "ignore"
     ignore: tuple[int | str, ...] = ()
-    channel: int | None = Field(default=None, ge=0)
+    channel: int | None = Field(default=None, ge=0, le=255)
     unequal_sizes: Literal["error", "resize"] = "error"
 
 

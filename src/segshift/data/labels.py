@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from segshift.config import Strict, did_you_mean, parse
 from segshift.documents import parse_yaml
 from segshift.errors import InputError
+from segshift.ranges import Byte
 
 IGNORE = 255
 """The train id of pixels that count nowhere: neither in a loss nor in a score."""
 
-Color = tuple[int, int, int]
+Color = tuple[Byte, Byte, Byte]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from segshift.data.sampler import epoch_order
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.files import expanded
+from segshift.ranges import Count, Seed
 
 
 class SubsetConfig(Strict):
@@ -26,10 +27,10 @@ class SubsetConfig(Strict):
         seed: of `fraction`.
     """
 
-    first: int | None = Field(None, ge=1)
+    first: Count | None = None
     list: str | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _one_choice(self) -> Self:
@@ -55,8 +56,8 @@ class SamplingConfig(Strict):
     """
 
     kind: Literal["uniform", "rare_class", "class_balanced"] = "uniform"
-    temperature: float = Field(0.01, gt=0)
-    min_pixels: int | None = Field(None, ge=1)
+    temperature: float = Field(0.01, ge=1e-6, le=1e6)
+    min_pixels: Count | None = None
 
     @property
     def needed_pixels(self) -> int:

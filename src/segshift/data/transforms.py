@@ -11,11 +11,10 @@ from torchvision.transforms.v2 import functional
 
 from segshift.config import Strict
 from segshift.data.labels import IGNORE
+from segshift.ranges import Scale, Share, WidthHeight
 
-Pixels = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Sigma = Annotated[float, Field(gt=0, le=1000)]
+Strength = Annotated[float, Field(ge=0, le=100)]
 
 
 class ColorJitter(Strict):
@@ -25,14 +24,14 @@ class ColorJitter(Strict):
     contrast: Strength = 0.0
     saturation: Strength = 0.0
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    probability: Probability = 1.0
+    probability: Share = 1.0
 
 
 class Blur(Strict):
     """Gaussian blur with a standard deviation drawn from `sigma` (pixels)."""
 
-    sigma: tuple[Positive, Positive] = (0.15, 1.15)
-    probability: Probability = 0.5
+    sigma: tuple[Sigma, Sigma] = (0.15, 1.15)
+    probability: Share = 0.5
 
     @model_validator(mode="after")
     def _ordered(self) -> "Blur":
@@ -53,9 +52,9 @@ class Augmentation(Strict):
         interpolation: of the image, always with anti-aliasing; labels take the nearest pixel by centers.
     """
 
-    resize: tuple[Pixels, Pixels] | None = None
-    scale: tuple[Positive, Positive] | None = None
-    crop: tuple[Pixels, Pixels] | None = None
+    resize: WidthHeight | None = None
+    scale: tuple[Scale, Scale] | None = None
+    crop: WidthHeight | None = None
     flip: bool = False
     color_jitter: ColorJitter | None = None
     blur: Blur | None = None

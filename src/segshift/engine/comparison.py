@@ -21,6 +21,7 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
 from segshift.methods import needs_segmenter
+from segshift.ranges import Seed
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
 
@@ -54,7 +55,7 @@ class Comparison(Strict):
     recipe: dict[str, Any]
     start: dict[str, Any] = Field(default_factory=dict)
     arms: dict[str, Arm]
-    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    seeds: list[Seed] = Field(default_factory=lambda: [0], min_length=1)
 
     @field_validator("seeds")
     @classmethod

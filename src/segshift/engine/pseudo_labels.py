@@ -32,6 +32,7 @@ from segshift.making import progress_columns
 from segshift.models.inference import WHOLE_PIXELS, Band, Inference, InputSize
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import say, visible
+from segshift.ranges import BatchSize
 
 # Batches between two savings of the first pass.
 _SAVE_EVERY = 25
@@ -66,7 +67,7 @@ class PseudoLabelConfig(Inference):
     min_class_share: float = Field(1e-4, ge=0, lt=1)
     input_size: InputSize = Field(None, validation_alias=AliasChoices("input_size", "size"))
     copy_images: bool = False
-    batch_size: int = Field(4, ge=1)
+    batch_size: BatchSize = 4
 
 
 def run_pseudo_label_stage(

@@ -1,6 +1,6 @@
 """What a training run is made of: the recipe, as the user writes it in YAML."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,7 @@ from segshift.engine.schedule import ScheduleConfig
 from segshift.evaluation.unsupervised import SCORES
 from segshift.models.inference import Inference
 from segshift.models.segmenter import SegmenterConfig
+from segshift.ranges import BatchSize, Count, Decay, NotNegative, Seed, Steps
 
 # The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.
 CLASSIFIERS = ("head", "second_head", "auxiliary_head")
@@ -100,10 +101,10 @@ class OptimizerConfig(Strict):
 
     kind: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: float = Field(2.5e-4, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = Field(5e-4, ge=0)
-    lr_multipliers: dict[str, float] = Field(default_factory=dict)
+    momentum: Decay = 0.9
+    betas: tuple[Decay, Decay] = (0.9, 0.99)
+    weight_decay: NotNegative = 5e-4
+    lr_multipliers: dict[str, NotNegative] = Field(default_factory=dict)
     schedule: ScheduleConfig = ScheduleConfig()
 
 
@@ -133,21 +134,21 @@ class TrainingConfig(Strict):
             is about training on them.
     """
 
-    steps: int = Field(1000, ge=0)
-    batch_size: int = Field(4, ge=1)
-    micro_batches: int = Field(1, ge=1)
-    evaluate_every: int = Field(0, ge=0)
-    checkpoint_every: int = Field(500, ge=1)
-    keep_checkpoints: Annotated[int, Field(ge=1)] | Literal["all"] = 2
-    log_every: int = Field(10, ge=1)
-    pictures_every: int = Field(500, ge=0)
+    steps: Steps = 1000
+    batch_size: BatchSize = 4
+    micro_batches: BatchSize = 1
+    evaluate_every: Steps = 0
+    checkpoint_every: Count = 500
+    keep_checkpoints: Count | Literal["all"] = 2
+    log_every: Count = 10
+    pictures_every: Steps = 500
     precision: Literal["fp32", "bf16"] = "fp32"
     clip_norm: float | None = Field(None, gt=0)
     channels_last: bool = True
-    threads: int | None = Field(None, ge=1)
-    workers: int = Field(2, ge=0)
-    loader_timeout_s: int = Field(120, ge=1)
-    process_timeout_s: int = Field(60, ge=1)
+    threads: int | None = Field(None, ge=1, le=1024)
+    workers: int = Field(2, ge=0, le=256)
+    loader_timeout_s: Count = 120
+    process_timeout_s: Count = 60
     select: str = LAST
     oracle_selection: bool = False
 
@@ -193,8 +194,8 @@ class EvaluationConfig(Inference):
 
     dataset: str | None = None
     split: str | None = None
-    batch_size: int = Field(4, ge=1)
-    unsupervised_images: int = Field(32, ge=0)
+    batch_size: BatchSize = 4
+    unsupervised_images: Steps = 32
     source_validation: str | None = None
 
     @model_validator(mode="before")
@@ -261,7 +262,7 @@ class Recipe(Strict):
     description: str = ""
     group: str = "own"
     provenance: Provenance | None = None
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     source: DomainConfig = DomainConfig()
     target: DomainConfig = DomainConfig()
     pseudo_labelled: DomainConfig | None = None

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field
 from rich.console import Console
 
 from segshift import files
@@ -29,6 +28,7 @@ from segshift.models.resize import resize_images
 from segshift.models.translators import ResnetGenerator, load_translator, translator_file
 from segshift.pictures import strip
 from segshift.plain import say
+from segshift.ranges import Count, WidthHeight
 
 RECORD = "translated.json"
 CONTACT_STRIP = "translated.png"
@@ -48,9 +48,9 @@ class TranslationConfig(Strict):
     """
 
     translator: str
-    size: tuple[int, int] | None = None
+    size: WidthHeight | None = None
     format: ImageFormat = "jpeg"
-    limit: int | None = Field(None, ge=1)
+    limit: Count | None = None
 
 
 @dataclass(frozen=True)

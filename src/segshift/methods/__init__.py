@@ -45,7 +45,7 @@ TERMS: dict[str, type[Term]] = {
 }
 
 
-def method_class(name: str, where: str = "method") -> type[Method]:
+def method_class(name: Any, where: str = "method") -> type[Method]:
     """The method of a name in `METHODS`, or of a user's own `FILE.py:CLASS`. Raises InputError."""
     return _find(name, METHODS, Method, f"{where}.name", "method")
 
@@ -117,7 +117,7 @@ def _build_term(config: dict[str, Any], segmenter: Segmenter, where: str) -> Ter
 def _find(name: Any, known: dict[str, type[Kind]], base: type[Kind], where: str, noun: str) -> type[Kind]:
     if isinstance(name, str) and ".py:" in name:
         return external_class(name, base, where)
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise InputError(f"{where} = {name!r}: unknown {noun}{did_you_mean(str(name), list(known))}")
     return known[name]
 

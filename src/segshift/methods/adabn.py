@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from segshift.config import Strict
@@ -17,6 +16,7 @@ from segshift.methods.term import Look, Term, TermConfig
 from segshift.models.batch_norm import adapt_batch_norm
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
+from segshift.ranges import BatchSize, Count
 
 
 class AdaBNConfig(Strict):
@@ -29,8 +29,8 @@ class AdaBNConfig(Strict):
     """
 
     name: Literal["adabn"] = "adabn"
-    images: int | None = Field(None, ge=1)
-    batch_size: int = Field(4, ge=1)
+    images: Count | None = None
+    batch_size: BatchSize = 4
 
 
 class AdaBN(Method):

@@ -9,6 +9,7 @@ from segshift.losses import domain_loss, self_information
 from segshift.methods.term import Level, Look, Prediction, Term, TermConfig
 from segshift.models.discriminators import FeatureDiscriminator, FullyConvolutionalDiscriminator
 from segshift.models.segmenter import Segmenter
+from segshift.ranges import Channels
 
 
 class AdversarialConfig(TermConfig):
@@ -20,7 +21,7 @@ class AdversarialConfig(TermConfig):
     """
 
     weight: float = Field(0.001, ge=0)
-    base_channels: int = Field(64, ge=1)
+    base_channels: Channels = 64
 
 
 class OutputAdversarialConfig(AdversarialConfig):

@@ -26,6 +26,7 @@ from segshift.models.translators import (
     to_signed,
     to_unit,
 )
+from segshift.ranges import Channels
 
 
 class CycleGANConfig(Strict):
@@ -46,11 +47,11 @@ class CycleGANConfig(Strict):
 
     name: Literal["cyclegan"] = "cyclegan"
     generator: TranslatorConfig = TranslatorConfig()
-    discriminator_channels: int = Field(64, ge=1)
+    discriminator_channels: Channels = 64
     cycle_weight: float = Field(10.0, ge=0)
     identity_weight: float = Field(5.0, ge=0)
     semantic_weight: float = Field(0.0, ge=0)
-    history: int = Field(50, ge=0)
+    history: int = Field(50, ge=0, le=10_000)
 
 
 class CycleGAN(Method):

@@ -11,6 +11,7 @@ from segshift.methods.term import Look, Prediction, Term, TermConfig
 from segshift.models.discriminators import FineGrainedDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
+from segshift.ranges import Channels
 
 
 class FADAConfig(TermConfig):
@@ -35,7 +36,7 @@ class FADAConfig(TermConfig):
     clip: float = Field(0.9, gt=0, le=1)
     threshold: float = Field(0.9, ge=0, lt=1)
     tempered_supervision: bool = False
-    widths: tuple[int, ...] = Field((256, 128), min_length=1)
+    widths: tuple[Channels, ...] = Field((256, 128), min_length=1, max_length=16)
 
 
 class FADA(Term):

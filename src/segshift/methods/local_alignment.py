@@ -12,6 +12,7 @@ from segshift.methods.adversarial import AdversarialTerm, OutputAdversarialConfi
 from segshift.methods.term import Level, Prediction
 from segshift.models.discriminators import FullyConvolutionalDiscriminator, WholeMapDiscriminator
 from segshift.models.segmenter import Segmenter
+from segshift.ranges import Pixels, WidthHeight
 
 # The discriminator halves its map five times.
 _SMALLEST_PX = 32
@@ -37,8 +38,8 @@ class LocalAlignmentConfig(OutputAdversarialConfig):
     """
 
     term: Literal["local_alignment"] = "local_alignment"
-    patch_px: int | tuple[int, int] | None = 256
-    patches: int = Field(1, ge=1)
+    patch_px: Pixels | WidthHeight | None = 256
+    patches: int = Field(1, ge=1, le=1024)
     verdict: Literal["patch", "windows"] = "patch"
     view: Literal["self_information", "probabilities"] = "self_information"
     normalized: bool = False

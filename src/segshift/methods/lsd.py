@@ -24,6 +24,7 @@ from segshift.models.reconstruction import (
 )
 from segshift.models.resize import Size
 from segshift.models.segmenter import Segmenter
+from segshift.ranges import Channels
 
 Pyramid = tuple[Tensor, ...]
 
@@ -72,9 +73,9 @@ class LSDConfig(Strict):
     discriminator: Literal["patch", "global"] = "patch"
     skips: bool = False
     normalization: Normalization = "group"
-    generator_width: int = Field(64, ge=1)
-    discriminator_width: int = Field(128, ge=4)
-    discriminator_blocks: int = Field(9, ge=0)
+    generator_width: Channels = 64
+    discriminator_width: int = Field(128, ge=4, le=2**14)
+    discriminator_blocks: int = Field(9, ge=0, le=256)
     auxiliary_head_weight: float = Field(0.1, ge=0)
     labelled_weight: float = Field(1.0, ge=0)
 

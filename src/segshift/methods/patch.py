@@ -13,6 +13,7 @@ from segshift.methods.patch_modes import NO_MODE, Patches, Sampling, assign_mode
 from segshift.methods.term import Look, Prediction, TermConfig
 from segshift.models.patch import PatchModeDiscriminator, PatchModule
 from segshift.models.segmenter import Segmenter
+from segshift.ranges import Channels, Count, Pixels, WidthHeight
 
 _TINY_PX, _TINY_MODES = 32, 4
 
@@ -42,14 +43,14 @@ class PatchConfig(TermConfig):
     term: Literal["patch"] = "patch"
     weight: float = Field(0.0005, ge=0)
     weight_mode: float = Field(0.01, ge=0)
-    modes: int = Field(50, ge=2)
-    patch_px: int | tuple[int, int] = (64, 32)
-    grid: int = Field(2, ge=1)
+    modes: int = Field(50, ge=2, le=10_000)
+    patch_px: Pixels | WidthHeight = (64, 32)
+    grid: int = Field(2, ge=1, le=64)
     min_labelled: float = Field(0.5, gt=0, le=1)
-    patches_per_image: int = Field(25, ge=1)
-    clustering_images: int = Field(2000, ge=1)
-    clustering_seed: int = Field(0, ge=0)
-    hidden_channels: int = Field(128, ge=1)
+    patches_per_image: Count = 25
+    clustering_images: Count = 2000
+    clustering_seed: int = Field(0, ge=0, le=2**32 - 1)
+    hidden_channels: Channels = 128
     kernel: Literal[1, 3] = 3
 
     @property

@@ -12,6 +12,7 @@ from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermCo
 from segshift.models.discriminators import FullyConvolutionalDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
+from segshift.ranges import Channels, Steps
 
 
 class ScreenedSelfTrainingConfig(TermConfig):
@@ -32,8 +33,8 @@ class ScreenedSelfTrainingConfig(TermConfig):
     weight: float = Field(0.001, ge=0)
     self_training_weight: float = Field(0.1, ge=0)
     threshold: float = Field(0.2, ge=0, le=1)
-    self_training_start_step: int = Field(5000, ge=0)
-    base_channels: int = Field(64, ge=1)
+    self_training_start_step: Steps = 5000
+    base_channels: Channels = 64
 
     def tiny(self) -> Self:
         """Also with pseudo labels from the second step on."""

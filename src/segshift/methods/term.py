@@ -5,13 +5,13 @@ from functools import cached_property
 from typing import ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from segshift.config import Strict
 from segshift.methods.base import Batch, LabelledImages, PreparationData
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.ranges import Steps
 
 Level = Literal["main", "auxiliary"]
 ACCEPTED_SHARE = "accepted_share"
@@ -124,7 +124,7 @@ class TermConfig(Strict):
 
     term: str
     name: str | None = None
-    start_step: int = Field(0, ge=0)
+    start_step: Steps = 0
 
     def title(self) -> str:
         """The name under which the term's losses and optimizer go."""

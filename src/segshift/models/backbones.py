@@ -20,7 +20,6 @@ from segshift.models.weights import (
     package_file,
     package_state,
     read_state,
-    without_prefix,
 )
 
 TINY = "segshift_tiny"
@@ -172,7 +171,7 @@ def _own_state(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
     if weights in ("imagenet", "package"):
         raise InputError(f"weights = {weights}: there are none for {name}; set weights: none or give a file")
     path = expanded(weights)
-    return without_prefix(read_state(path)), str(path)
+    return read_state(path), str(path)
 
 
 def _create(name: str, output_stride: int, levels: int, pretrained: bool) -> nn.Module:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 from torch import Tensor
 
 from segshift.config import Strict
@@ -14,13 +14,12 @@ from segshift.errors import InputError
 from segshift.models.pixels import network_input
 from segshift.models.resize import Size, resize_images, upsample
 from segshift.models.upsample_rows import upsample_rows
+from segshift.ranges import Scales, WidthHeight
 
 if TYPE_CHECKING:
     from segshift.models.segmenter import Segmenter
 
-Pixels = Annotated[int, Field(ge=1)]
-PixelSize = tuple[Pixels, Pixels]
-InputSize = PixelSize | Literal["native"] | None
+InputSize = WidthHeight | Literal["native"] | None
 
 WHOLE_PIXELS = 2**23
 """Larger network inputs (3840 x 2160 is not) are seen in windows even where no window is asked for."""
@@ -50,14 +49,14 @@ class Inference(Strict):
     """
 
     input_size: InputSize = None
-    window: PixelSize | None = None
-    stride: PixelSize | None = None
-    scales: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((1.0,), min_length=1)
+    window: WidthHeight | None = None
+    stride: WidthHeight | None = None
+    scales: Scales = (1.0,)
     flip: bool = False
 
     @field_validator("stride")
     @classmethod
-    def _within_window(cls, stride: PixelSize | None, info: ValidationInfo) -> PixelSize | None:
+    def _within_window(cls, stride: WidthHeight | None, info: ValidationInfo) -> WidthHeight | None:
         window = info.data.get("window")
         if stride is None:
             return None

@@ -9,10 +9,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from segshift import __version__
-from segshift.documents import parse_json
+from segshift.documents import MOST_BYTES, parse_json
 from segshift.errors import InputError
 from segshift.files import atomic_path, unwritable
 from segshift.folders import MODEL_FILE
+from segshift.models.weights import check_values, described
 
 _METADATA_KEY = "segshift"
 
@@ -32,21 +33,29 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], file: Path, version: 
     """Load a model file's tensors into the module that its configuration made.
 
     Args:
-        module: gets the tensors.
+        module: gets the tensors. On the device "meta" it only says whether they fit, and takes no memory:
+            a foreign configuration may describe a network of gigabytes.
         tensors: by parameter name.
         file: where they come from, for the message, as are `version`, which wrote it, and `remedy`.
 
     Raises:
-        InputError: names or shapes that do not fit.
+        InputError: names, shapes or kinds of numbers that do not fit, or NaN or infinity among them.
     """
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        detail = " ".join(str(error).split())
+    own = module.state_dict()
+    shared = {key: value for key, value in tensors.items() if key in own}
+    problems = described(
+        missing=[key for key in own if key not in tensors],
+        surplus=[key for key in tensors if key not in own],
+        unequal=[key for key, value in shared.items() if value.shape != own[key].shape],
+    )
+    if problems:
         raise InputError(
-            f"{file}: its tensors do not fit its configuration ({detail[:160]}); it was written by "
+            f"{file}: its tensors do not fit its configuration ({problems}); it was written by "
             f"segshift {version}, this is {__version__}: {remedy}"
-        ) from None
+        )
+    if not any(value.is_meta for value in own.values()):
+        check_values(tensors, own, str(file))
+        module.load_state_dict(tensors)
 
 
 def read_model(file: Path) -> tuple[Any, dict[str, Tensor]]:
@@ -66,6 +75,8 @@ def read_model(file: Path) -> tuple[Any, dict[str, Tensor]]:
     if text is None:
         raise InputError(f"{file}: holds no segshift configuration; give a file written by segshift")
     try:
+        if len(text) > MOST_BYTES:
+            raise InputError("the configuration is too long")
         data = parse_json(text, "the configuration")
     except InputError:
         raise InputError(f"{file}: its segshift configuration is broken; export the model again") from None

@@ -14,7 +14,7 @@ from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.backbones import CAFFE_PIXELS
 from segshift.models.segmenter import Segmenter, SegmenterConfig
-from segshift.models.weights import described, read_checkpoint, state_in, without_prefix
+from segshift.models.weights import check_values, described, read_checkpoint, state_in, without_prefix
 
 Layout = Literal["adaptsegnet", "advent", "clan", "fada"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -93,6 +93,7 @@ def import_checkpoint(
         tensors = _with_eps(tensors)
     names = _names(segmenter, checkpoint)
     own = {name: tensors[public] for name, public in names.items() if public in tensors}
+    check_values(own, segmenter.state_dict(), str(path))
     segmenter.load_state_dict(own, strict=False)
     return segmenter.eval()
 
@@ -122,7 +123,7 @@ def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _check_classes(checkpoint: _Checkpoint, classes: ClassSet, path: Path) -> None:
-    counts = {len(value) for key, value in checkpoint.tensors.items() if "conv2d_list.0." in key}
+    counts = {value.shape[:1].numel() for key, value in checkpoint.tensors.items() if "conv2d_list.0." in key}
     if len(counts) == 1 and counts != {classes.count}:
         found = counts.pop()
         raise InputError(
@@ -157,7 +158,8 @@ def _names(segmenter: Segmenter, checkpoint: _Checkpoint) -> dict[str, str]:
     """The checkpoint's name for each of the segmenter's tensors, if it is of the segmenter's layout."""
     config = segmenter.config
     if not config.backbone.startswith("caffe_"):
-        classifiers = {"head": "classifier"}
+        # Other layouts' further classifiers are looked for under their own names, and missed there.
+        classifiers = {"head": "classifier", "second_head": "layer6", "auxiliary_head": "layer5"}
     elif config.classifiers == 2:
         classifiers = {"head": "layer5", "second_head": "layer6"}
     elif checkpoint.has("layer6"):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from segshift import __version__
 from segshift.config import Strict, parse
-from segshift.data.labels import ClassSet
+from segshift.data.labels import ClassSet, Color
 from segshift.errors import InputError
 from segshift.folders import model_file
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
@@ -23,8 +23,10 @@ from segshift.models.inference import Inference
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.pixels import pixels_of
 from segshift.models.resize import Size, upsample
+from segshift.ranges import Dilation, NotNegative, WidthHeight
 
 _FCN8S_STRIDE = 32
+_Positive = Annotated[float, Field(gt=0)]
 
 
 class SegmenterConfig(Strict):
@@ -59,9 +61,9 @@ class SegmenterConfig(Strict):
     auxiliary_head: bool = False
     batch_norm: BatchNormMode = "batch"
     batch_norm_affine: Literal["trained", "frozen"] = "trained"
-    head_dilations: tuple[int, ...] = Field((6, 12, 18, 24), min_length=1)
-    skip_factors: tuple[float, float] = (1.0, 1.0)
-    input_size: tuple[int, int] | None = None
+    head_dilations: tuple[Dilation, ...] = Field((6, 12, 18, 24), min_length=1, max_length=16)
+    skip_factors: tuple[NotNegative, NotNegative] = (1.0, 1.0)
+    input_size: WidthHeight | None = None
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,10 @@ class _Metadata(Strict):
     config: SegmenterConfig
     class_set: str
     class_names: tuple[str, ...]
-    class_colors: tuple[tuple[int, int, int], ...]
+    class_colors: tuple[Color, ...]
     pixel_mean: tuple[float, float, float]
-    pixel_std: tuple[float, float, float]
-    pixel_scale: float = 1.0
+    pixel_std: tuple[_Positive, _Positive, _Positive]
+    pixel_scale: _Positive = 1.0
     pixel_order: Literal["rgb", "bgr"] = "rgb"
 
 
@@ -286,10 +288,16 @@ class Segmenter(nn.Module):
         metadata = parse(_Metadata, data, where=str(file))
         # The configuration keeps the source of the initial weights, but nothing is fetched from there.
         bare = metadata.config.model_copy(update={"weights": "none"})
-        classes = ClassSet(metadata.class_set, metadata.class_names, metadata.class_colors)
         statistics = PixelStatistics(
             metadata.pixel_mean, metadata.pixel_std, metadata.pixel_scale, metadata.pixel_order
         )
+        try:
+            classes = ClassSet(metadata.class_set, metadata.class_names, metadata.class_colors)
+            with torch.device("meta"):
+                hollow = cls(bare, classes)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+        fill(hollow, tensors, file, metadata.version, "train or export it again")
         segmenter = cls(bare, classes, pixel_statistics=statistics)
         segmenter.config = metadata.config
         fill(segmenter, tensors, file, metadata.version, "train or export it again")

@@ -10,7 +10,6 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from segshift import __version__
@@ -20,6 +19,7 @@ from segshift.folders import TRANSLATOR_FILE, RunFolder, model_folder
 from segshift.models.discriminators import NEGATIVE_SLOPE
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.resize import check_least_px
+from segshift.ranges import Channels, Layers
 
 _SMALLEST_PX = 16
 _SMALLEST_JUDGED_PX = 32
@@ -36,8 +36,8 @@ class TranslatorConfig(Strict):
             training to go; resize = doubling pixels before a 3x3 convolution (Odena et al., Distill 2016).
     """
 
-    base_channels: int = Field(64, ge=1)
-    blocks: int = Field(9, ge=1)
+    base_channels: Channels = 64
+    blocks: Layers = 9
     upsampling: Literal["transposed", "resize"] = "transposed"
 
 
@@ -198,6 +198,8 @@ def load_translator(path: str | Path, map_location: str | torch.device = "cpu") 
     if not isinstance(data, dict) or data.get("kind") != "translator":
         raise InputError(f"{file}: is no translator; give a run folder of `segshift train cyclegan`")
     metadata = parse(_Metadata, data, where=str(file))
+    with torch.device("meta"):
+        fill(ResnetGenerator(metadata.config), tensors, file, metadata.version, "train it again")
     generator = ResnetGenerator(metadata.config)
     fill(generator, tensors, file, metadata.version, "train it again")
     return generator.to(map_location).eval()

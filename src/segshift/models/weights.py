@@ -24,7 +24,8 @@ _OUTER_NAMES = {
     "_fc": "classifier",
 }
 _NAMED_AT_MOST = 4
-_PREFIXES = ("module.", "Scale.")
+# What wrappers put before every name: parallel training, compiling, networks as a part of another, Caffe.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "Scale.")
 
 
 def package_file() -> Path:
@@ -101,12 +102,14 @@ def read_checkpoint(path: Path) -> Any:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The state dict in a `.safetensors` or PyTorch file, also under the key `state_dict` or `model`.
 
+    What stands before all of its names is taken off, as `without_prefix` does.
+
     Raises:
         InputError: the file is missing, broken, or holds something else than named tensors.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; weights are imagenet, none, package or the path of a file")
-    return state_in(read_checkpoint(path), str(path))
+    return without_prefix(state_in(read_checkpoint(path), str(path)))
 
 
 def state_in(checkpoint: Any, where: str) -> dict[str, Tensor]:
@@ -125,7 +128,7 @@ def state_in(checkpoint: Any, where: str) -> dict[str, Tensor]:
 
 
 def without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`state` without what stands before all its names: `module.` (parallel training), `Scale.` (Caffe)."""
+    """`state` without what stands before all its names, such as the `module.` of parallel training."""
     found = next((p for p in _PREFIXES if state and all(key.startswith(p) for key in state)), None)
     if found is None:
         return dict(state)
@@ -169,7 +172,30 @@ def load_backbone_state(
     problems = described(missing=missing, surplus=surplus, unequal=unequal)
     if problems:
         raise InputError(f"{where}: does not fit the backbone; {problems}; check model.backbone")
+    check_values({key: value for key, value in renamed.items() if key in own}, own, where)
     backbone.load_state_dict({key: value for key, value in renamed.items() if key in own}, strict=False)
+
+
+def check_values(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], where: str) -> None:
+    """Refuse tensors that would load, and then give a network of nonsense.
+
+    Args:
+        tensors: from a file, by the network's names.
+        own: the network's, of which they take the place.
+        where: the file, for the message.
+
+    Raises:
+        InputError: another kind of numbers (truth values, integers, complex ones), or NaN or infinity.
+    """
+    for key, value in tensors.items():
+        if value.is_floating_point() != own[key].is_floating_point() or value.is_complex():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise InputError(f"{where}: {key} holds {kind} numbers, no weights; export the network again")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise InputError(
+                f"{where}: {key} holds NaN or infinity, so the network's answers would be nonsense; its "
+                "training diverged or overflowed: take an earlier checkpoint"
+            )
 
 
 def _feature_name(key: str, own: Mapping[str, Tensor]) -> str:
