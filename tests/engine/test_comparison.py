@@ -341,3 +341,24 @@ def test_a_comparison_that_was_moved_is_not_run_again(
     monkeypatch.setattr(Trainer, "run", refuse)
     again = run_comparison(comparison, tmp_path / "there", QUIET, resume=True)
     assert again.to_dict() == first.to_dict()
+
+
+def test_what_is_wrong_with_several_arms_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    ran = pretend(monkeypatch, SCORES)
+    arms = {
+        "minent": {"changes": {"method": {"terms": [{"term": "minent", "weigth": 1}]}}},
+        "adabn": {"changes": {"pseudo_labelled": {"dataset": "gone.yaml"}}},
+    }
+    made = comparison(toy_source, toy_target, arms=arms)
+    with pytest.raises(InputError) as error:
+        execute(made, tmp_path)
+    for part in (
+        "2 of 5 arms",
+        "arm minent: method.terms.0: unknown key `weigth`",
+        "arm adabn: ",
+        "gone.yaml",
+    ):
+        assert part in str(error.value), error.value
+    assert not ran

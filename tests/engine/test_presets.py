@@ -14,12 +14,13 @@ from segshift.config import parse
 from segshift.data.resolve import catalog
 from segshift.documents import parse_yaml
 from segshift.engine.datasets import resolve_domains
-from segshift.engine.presets import load_recipe, preset_names, preset_text, recipe_data, stage_recipe
+from segshift.engine.presets import load_recipe, preset_names, preset_text, recipe_data
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
 from segshift.engine.smoke import smoke_recipe
+from segshift.engine.stages import stage_recipe
 from segshift.errors import InputError
-from segshift.methods import METHODS, TERMS, needs_segmenter
+from segshift.methods import METHODS, TERMS, parse_method
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_every_preset_runs(name: str, tmp_path: Path, city_cache: Path) -> None:
         torch.set_num_threads(threads)
     last = stage_recipe(recipe, len(recipe.stages) - 1) if recipe.stages else recipe
     assert results["steps"] == min(2, last.training.steps)
-    assert (results["evaluation"] is None) == (not needs_segmenter(last.method))
+    assert (results["evaluation"] is None) == (not parse_method(last.method).needs_segmenter)
     assert json.loads((tmp_path / "run" / "results.json").read_text()) == results
 
 

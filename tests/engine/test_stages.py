@@ -8,9 +8,10 @@ import yaml
 from rich.console import Console
 
 from segshift.config import parse
-from segshift.engine.presets import load_recipe, stage_recipe, stage_settings
+from segshift.engine.presets import load_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
+from segshift.engine.stages import stage_recipe, stage_settings
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
 from tests.engine.recipes import toy_recipe

@@ -14,9 +14,10 @@ from torch import nn
 from segshift.config import Strict, parse
 from segshift.data.labels import ClassSet
 from segshift.documents import read_yaml
-from segshift.engine.presets import load_recipe, preset_names, stage_recipe
+from segshift.engine.presets import load_recipe, preset_names
 from segshift.engine.recipe import Provenance, Recipe
-from segshift.methods import needs_segmenter, term_class, with_defaults
+from segshift.engine.stages import stage_recipe
+from segshift.methods import parse_method, term_class
 from segshift.models.segmenter import Segmenter, SegmenterConfig
 
 LISTS = Path(str(resources.files("segshift.presets"))) / "stated"
@@ -77,9 +78,9 @@ def stages_of(name: str) -> dict[str, dict[str, Any]]:
             if stage.kind == "train"
         }
     return {
-        key: {**stage.model_dump(mode="json"), "method": with_defaults(stage.method)}
+        key: {**stage.model_dump(mode="json"), "method": parse_method(stage.method).with_defaults()}
         for key, stage in stages.items()
-        if needs_segmenter(stage.method)
+        if parse_method(stage.method).needs_segmenter
     }
 
 

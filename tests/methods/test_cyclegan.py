@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segshift.engine.step import train_step
 from segshift.errors import InputError
-from segshift.methods import Batch, LabelledImages, build_method, needs_segmenter
+from segshift.methods import Batch, LabelledImages, build_method, parse_method
 from segshift.methods.cyclegan import CycleGAN
 from segshift.models.segmenter import Segmenter
 from segshift.models.translators import load_translator
@@ -123,8 +123,8 @@ def test_a_judge_that_was_never_trained_is_refused(
 
 
 def test_only_semantic_consistency_needs_a_segmenter() -> None:
-    assert not needs_segmenter(SMALL)
-    assert needs_segmenter({**SMALL, "semantic_weight": 0.5})
+    assert not parse_method(SMALL).needs_segmenter
+    assert parse_method({**SMALL, "semantic_weight": 0.5}).needs_segmenter
     with pytest.raises(ValueError, match="needs a segmenter"):
         build_method({**SMALL, "semantic_weight": 0.5}, None)
     assert cyclegan().deployed() is None

@@ -92,11 +92,11 @@ def show_preset(
     """
     from segshift.documents import dump_yaml
     from segshift.engine.presets import load_recipe, preset_text
-    from segshift.methods import with_defaults
+    from segshift.methods import parse_method
 
     text = preset_text(name)
     recipe = load_recipe(name).model_dump(mode="json")
-    recipe["method"] = with_defaults(recipe["method"])
+    recipe["method"] = parse_method(recipe["method"]).with_defaults()
     if as_json:
         print_json(recipe)
     else:

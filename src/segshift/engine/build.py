@@ -4,12 +4,12 @@ import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet
+from segshift.engine.plan import check_networks
 from segshift.engine.recipe import CLASSIFIERS, OptimizerConfig, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.errors import InputError
-from segshift.methods import Method, build_method, needs_segmenter
+from segshift.methods import Method, parse_method
 from segshift.models.segmenter import Segmenter, load
 
 # Parts that a network may lack without the recipe being wrong.
@@ -56,9 +56,10 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
 
 def build(recipe: Recipe, classes: ClassSet) -> Method:
     """The recipe's method around its segmenter, with all initial weights drawn from the recipe's seed."""
-    segmenter = build_segmenter(recipe, classes) if needs_segmenter(recipe.method) else None
+    method = parse_method(recipe.method)
+    segmenter = build_segmenter(recipe, classes) if method.needs_segmenter else None
     torch.manual_seed(derive_seed(recipe.seed, 2))
-    return build_method(recipe.method, segmenter)
+    return method.build(segmenter)
 
 
 def build_optimizers(method: Method, recipe: Recipe) -> dict[str, Optimizer]:
@@ -69,12 +70,7 @@ def build_optimizers(method: Method, recipe: Recipe) -> dict[str, Optimizer]:
             matches no parameter.
     """
     networks = method.networks()
-    for name in recipe.optimizers:
-        if name not in networks and name not in {"adversary", "segmenter"}:
-            raise InputError(
-                f"optimizers.{name}: the method has no such network"
-                f"{did_you_mean(name, [*networks, 'adversary'])}"
-            )
+    check_networks(list(recipe.optimizers), list(networks))
     names = {id(parameter): _short(name) for name, parameter in method.named_parameters()}
     return {
         network: _optimizer(recipe.optimizer_for(network), parameters, names, network)

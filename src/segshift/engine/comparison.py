@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from rich.console import Console
 
 from segshift.config import Strict, apply_overrides, merge, parse
 from segshift.documents import read_yaml
-from segshift.engine.presets import merge_recipe, recipe_data, stage_recipe
+from segshift.engine.datasets import DomainFinder
+from segshift.engine.plan import Plan, all_or_errors, make_plan
+from segshift.engine.presets import recipe_data
 from segshift.engine.recipe import Recipe
-from segshift.engine.run import run_recipe
+from segshift.engine.run import check_data, run_recipe
+from segshift.engine.stages import merge_recipe
 from segshift.errors import InputError
-from segshift.methods import needs_segmenter
 from segshift.ranges import Seed
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
@@ -175,7 +178,18 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
     Raises:
         InputError: arms that differ in steps or batch size, or anything that `run_recipe` refuses.
     """
-    recipes = {name: _recipe(comparison, name) for name in [START, *comparison.arms]}
+    find = DomainFinder()
+
+    def planned(name: str) -> Plan:
+        plan = make_plan(_recipe(comparison, name), f"{comparison.name}, arm {name}")
+        for seed in comparison.seeds:
+            check_data(plan, folder / f"seed_{seed}" / name, find)
+        return plan
+
+    names = [START, *comparison.arms]
+    made = all_or_errors({f"arm {name}": partial(planned, name) for name in names}, "arms")
+    plans = dict(zip(names, made, strict=True))
+    recipes = {name: plan.recipe for name, plan in plans.items()}
     if recipes[CONTROL].uses_target_labels:
         raise InputError(
             "arm control: it must not use target labels; take `oracle`, `target_labelled` and "
@@ -183,8 +197,12 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
         )
     steps = {START: 0}
     for name, arm in comparison.arms.items():
-        steps[name] = steps[arm.after] + _segmenter_steps(recipes[name])
-        _check_fair(name, recipes[name], steps[name], recipes[CONTROL])
+        steps[name] = steps[arm.after] + sum(job.segmenter_steps for job in plans[name].jobs)
+    checks = {
+        f"arm {name}": partial(_check_fair, recipes[name], steps[name], recipes[CONTROL])
+        for name in comparison.arms
+    }
+    all_or_errors(checks, "arms")
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in recipes}
     for seed in comparison.seeds:
         for name, recipe in recipes.items():
@@ -212,28 +230,18 @@ def _recipe(comparison: Comparison, name: str) -> Recipe:
     return parse(Recipe, merge_recipe(data, changes), f"{comparison.name}, arm {name}")
 
 
-def _segmenter_steps(recipe: Recipe) -> int:
-    """Optimizer steps that the segmenter gets, over all stages; a translator's own do not count."""
-    stages = [stage_recipe(recipe, i) for i, stage in enumerate(recipe.stages) if stage.kind == "train"]
-    if not recipe.stages:
-        stages = [recipe]
-    return sum(stage.training.steps for stage in stages if needs_segmenter(stage.method))
-
-
-def _check_fair(name: str, recipe: Recipe, steps: int, control: Recipe) -> None:
+def _check_fair(recipe: Recipe, steps: int, control: Recipe) -> None:
     if steps != control.training.steps:
         raise InputError(
-            f"arm {name}: {steps} steps after the start, the control has {control.training.steps}; "
+            f"{steps} steps after the start, the control has {control.training.steps}; "
             "give all arms the same training.steps"
         )
     for key in ("source", "target", "evaluation", "classes"):
         if getattr(recipe, key) != getattr(control, key):
-            raise InputError(
-                f"arm {name}: `{key}` differs from the control's; a fair comparison needs equal ones"
-            )
+            raise InputError(f"`{key}` differs from the control's; a fair comparison needs equal ones")
     if recipe.training.batch_size != control.training.batch_size:
         raise InputError(
-            f"arm {name}: training.batch_size = {recipe.training.batch_size}, the control has "
+            f"training.batch_size = {recipe.training.batch_size}, the control has "
             f"{control.training.batch_size}; a fair comparison needs equal ones"
         )
 

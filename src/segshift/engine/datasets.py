@@ -102,6 +102,21 @@ def _oracle_classes(recipe: Recipe, target: Split) -> ClassSet:
         raise InputError(f"{named} and {target.title}: {error}") from None
 
 
+class DomainFinder:
+    """`resolve_domains` that looks for equal data once: stages, arms and sweeps name the same again."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Domains] = {}
+
+    def __call__(self, recipe: Recipe) -> Domains:
+        """The images of a recipe. Raises InputError as `resolve_domains` does."""
+        streams = {"source", "target", "pseudo_labelled", "target_labelled"}
+        key = recipe.model_dump_json(include={*streams, "oracle", "classes", "evaluation"})
+        if key not in self._found:
+            self._found[key] = resolve_domains(recipe)
+        return self._found[key]
+
+
 def _named_split(stream: DomainConfig, key: str, recipe: str) -> Split:
     if stream.dataset is None:
         raise InputError(f"{recipe}: {key}.dataset is missing; name a labelled data set or take {key} out")

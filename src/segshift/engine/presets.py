@@ -1,18 +1,17 @@
 """Finding recipes: the presets that come with the package, files of one's own, and `extends:`."""
 
-import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from segshift.config import apply_overrides, did_you_mean, merge, parse
+from segshift.config import apply_overrides, did_you_mean, parse
 from segshift.documents import MOST_LEVELS, parse_yaml, read_yaml
+from segshift.engine.plan import make_plan
 from segshift.engine.recipe import Recipe
+from segshift.engine.stages import merge_recipe
 from segshift.errors import InputError, shown
 from segshift.files import expanded
-
-_PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 
 
 def preset_names() -> list[str]:
@@ -39,15 +38,16 @@ def load_recipe(preset_or_file: str | Path, overrides: Sequence[str] = ()) -> Re
         overrides: "a.b=value" assignments.
 
     Raises:
-        InputError: unknown preset, unreadable file, unknown key, bad value, or `extends:` in a circle.
+        InputError: unknown preset, unreadable file, unknown key or bad value, also in a later stage, or
+            `extends:` in a circle.
     """
     reference = str(preset_or_file)
     base = _Extending().resolved(reference)
     data = apply_overrides(base, overrides)
     if not _is_file(reference):
         data = _without_foreign_target(data, base, apply_overrides({}, overrides))
-    data.setdefault("name", Path(str(preset_or_file)).stem)
-    return parse(Recipe, data, str(preset_or_file))
+    data.setdefault("name", Path(reference).stem)
+    return make_plan(parse(Recipe, data, reference), reference).recipe
 
 
 def recipe_data(data: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -57,68 +57,6 @@ def recipe_data(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     folder = Path(where).parent if Path(where).suffix in {".yaml", ".yml"} else Path()
     return _Extending().extended(_with_paths(dict(data), folder), where, folder)
-
-
-def merge_recipe(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base` key by key; a method of another name replaces the whole `method:` section.
-
-    One method's settings mean nothing to another.
-    """
-    merged = merge(base, over)
-    before, after = base.get("method"), over.get("method")
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        name = before.get("name", "align")
-        if after.get("name", name) != name:
-            merged["method"] = dict(after)
-    return merged
-
-
-def stage_recipe(recipe: Recipe, index: int, folders: Mapping[str, str] | None = None) -> Recipe:
-    """The recipe of one stage: the shared keys with the stage's changes, and no stages of its own.
-
-    Args:
-        recipe: with stages.
-        index: which.
-        folders: of earlier stages by name, put in place of `{NAME}` in the stage's strings; without them
-            the strings stay as they are.
-
-    Raises:
-        InputError: `{NAME}` of a stage that does not come earlier, or changes that make no valid recipe.
-    """
-    where = f"{recipe.name}, stage {recipe.stages[index].name}"
-    changes = _filled(recipe.stages[index].changes, _earlier(recipe, index), folders or {}, where)
-    data = merge_recipe(recipe.model_dump(mode="json"), changes)
-    data["stages"] = []
-    return parse(Recipe, data, where)
-
-
-def stage_settings(recipe: Recipe, index: int, folders: Mapping[str, str]) -> dict[str, Any]:
-    """The `settings` of one stage, `{NAME}` filled in as `stage_recipe` does. Raises InputError."""
-    stage = recipe.stages[index]
-    where = f"{recipe.name}, stage {stage.name}"
-    settings: dict[str, Any] = _filled(stage.settings, _earlier(recipe, index), folders, where)
-    return settings
-
-
-def _earlier(recipe: Recipe, index: int) -> set[str]:
-    return {stage.name for stage in recipe.stages[:index]}
-
-
-def _filled(value: Any, earlier: set[str], folders: Mapping[str, str], where: str) -> Any:
-    """`value` with the folders of earlier stages in place of `{NAME}` in all of its strings."""
-    if isinstance(value, Mapping):
-        return {key: _filled(part, earlier, folders, where) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_filled(part, earlier, folders, where) for part in value]
-    if not isinstance(value, str):
-        return value
-    for name in _PLACEHOLDER.findall(value):
-        if name not in earlier:
-            hint = did_you_mean(name, sorted(earlier))
-            raise InputError(f"{where}: {{{name}}} in {value!r} names no earlier stage{hint}")
-        if name in folders:
-            value = value.replace(f"{{{name}}}", folders[name])
-    return value
 
 
 def _files() -> dict[str, Path]:

@@ -7,19 +7,19 @@ from typing import Any
 
 from rich.console import Console
 
-from segshift.config import parse
 from segshift.documents import dump_yaml, read_json
 from segshift.engine.checkpoint import Checkpoints
-from segshift.engine.datasets import resolve_domains
+from segshift.engine.datasets import DomainFinder
 from segshift.engine.fingerprint import finished_result, is_current
 from segshift.engine.health import pseudo_label_advice, read_summary
-from segshift.engine.presets import stage_recipe, stage_settings
+from segshift.engine.plan import Plan, make_plan
 from segshift.engine.processes import on_main_process, watched
 from segshift.engine.pseudo_label_folder import SUMMARY
-from segshift.engine.pseudo_labels import PseudoLabelConfig, run_pseudo_label_stage
+from segshift.engine.pseudo_labels import run_pseudo_label_stage
 from segshift.engine.recipe import Recipe
+from segshift.engine.stages import stage_recipe, stage_settings
 from segshift.engine.trainer import Trainer
-from segshift.engine.translation import TranslationConfig, run_translate_stage
+from segshift.engine.translation import run_translate_stage
 from segshift.errors import InputError
 from segshift.files import atomic_path, write_text
 from segshift.folders import MODEL_FILE
@@ -50,12 +50,12 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
 
 
 def _run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool) -> Mapping[str, Any]:
+    # What is wrong with a later stage is said now, not after hours of training.
+    plan = make_plan(recipe)
+    find = DomainFinder()
+    check_data(plan, folder, find)
     if not recipe.stages:
-        return _run_stage(recipe, folder, console, resume, recipe.name)
-    for index in range(len(recipe.stages)):
-        # A stage that refers to none before it says so now, not after hours of training.
-        stage_recipe(recipe, index)
-        _check_settings(recipe, index)
+        return _run_stage(recipe, folder, console, resume, recipe.name, find)
     _write_config(recipe, folder)
     results: Mapping[str, Any] = {}
     folders: dict[str, Path] = {}
@@ -66,9 +66,9 @@ def _run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool) ->
         if model is not None and "init_from" not in stage.changes:
             staged = staged.model_copy(update={"init_from": str(model)})
         if stage.kind == "train":
-            results = _run_stage(staged, here, console, resume, _title(recipe, index))
+            results = _run_stage(staged, here, console, resume, plan.jobs[index].title, find)
         else:
-            _write_data(recipe, index, staged, here, folders, console)
+            _write_data(plan, index, staged, here, folders, console)
         folders[stage.name] = here
         if (here / MODEL_FILE).is_file():
             model = here
@@ -79,25 +79,27 @@ def _run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool) ->
     return results
 
 
-def _check_settings(recipe: Recipe, index: int) -> None:
-    """Raises InputError for settings that a stage which writes data does not have."""
-    stage = recipe.stages[index]
-    where = f"{_title(recipe, index)}, settings"
-    settings = stage_settings(recipe, index, {})
-    if stage.kind == "pseudo_label":
-        parse(PseudoLabelConfig, settings, where)
-    elif stage.kind == "translate":
-        parse(TranslationConfig, {"translator": "", **settings}, where)
-    elif settings:
-        raise InputError(f"{where}: a training stage has none; use `changes`, or set `kind`")
+def check_data(plan: Plan, folder: Path, find: DomainFinder) -> None:
+    """Find the images of every job whose data do not come from an earlier one, and that is not finished.
+
+    Args:
+        plan: the jobs.
+        folder: the run folder.
+        find: keeps what it found for the run itself.
+
+    Raises:
+        InputError: images that cannot be had, of the first such job.
+    """
+    if (folder / "results.json").is_file():
+        return
+    for job in plan.jobs:
+        if job.kind == "train" and not job.needs_earlier_data:
+            find(job.recipe)
 
 
-def _title(recipe: Recipe, index: int) -> str:
-    """What progress and messages of a stage stand under."""
-    return f"{recipe.name}, stage {recipe.stages[index].name}"
-
-
-def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool, title: str) -> Mapping[str, Any]:
+def _run_stage(
+    recipe: Recipe, folder: Path, console: Console, resume: bool, title: str, find: DomainFinder
+) -> Mapping[str, Any]:
     finished = finished_result(folder, recipe)
     if finished is not None and is_current(finished, recipe):
         say(console, f"{title}: finished before, in {folder}")
@@ -112,7 +114,7 @@ def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool, tit
             )
         # What failed before its first step (a wrong path, say) has nothing to lose.
         checkpoints.clear()
-    domains = resolve_domains(recipe)
+    domains = find(recipe)
     _write_config(recipe, folder)
     Trainer(recipe, domains, folder, console, title).run()
     results: dict[str, Any] = read_json(folder / "results.json")
@@ -120,13 +122,13 @@ def _run_stage(recipe: Recipe, folder: Path, console: Console, resume: bool, tit
 
 
 def _write_data(
-    recipe: Recipe, index: int, staged: Recipe, folder: Path, folders: Mapping[str, Path], console: Console
+    plan: Plan, index: int, staged: Recipe, folder: Path, folders: Mapping[str, Path], console: Console
 ) -> None:
     """A stage that writes a data set with an earlier stage's network; what is complete is not made again."""
-    stage = recipe.stages[index]
-    settings = stage_settings(recipe, index, {name: str(path) for name, path in folders.items()})
-    where = _title(recipe, index)
-    if stage.kind == "pseudo_label":
+    job = plan.jobs[index]
+    settings = stage_settings(plan.recipe, index, {name: str(path) for name, path in folders.items()})
+    where = job.title
+    if job.kind == "pseudo_label":
         on_main_process(lambda: run_pseudo_label_stage(staged, settings, folder, console, where))
         for advice in pseudo_label_advice(read_summary(folder / SUMMARY)):
             say(console, f"{where}  advice: {advice.line}")

@@ -7,6 +7,7 @@ import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from rich.console import Console
 from segshift.config import assignment, split_assignment
 from segshift.documents import parse_yaml_value
 from segshift.engine.comparison import spread
+from segshift.engine.datasets import DomainFinder
+from segshift.engine.plan import all_or_errors, make_plan
 from segshift.engine.presets import load_recipe
-from segshift.engine.run import run_recipe
+from segshift.engine.recipe import Recipe
+from segshift.engine.run import check_data, run_recipe
 from segshift.errors import InputError, NonFiniteError, shown
 from segshift.plain import say
 
@@ -151,8 +155,8 @@ def run_sweep(
 ) -> SweepResult:
     """Train every combination for every seed below `folder`; finished runs are not run again.
 
-    All recipes are read before the first one trains, so that a wrong value is known at once. A run whose
-    loss is no longer finite is noted, and the sweep goes on.
+    All recipes are read, and their images found, before the first one trains, and all that is wrong is said
+    at once. A run whose loss is no longer finite is noted, and the sweep goes on.
 
     Args:
         preset_or_file: the recipe.
@@ -174,18 +178,25 @@ def run_sweep(
     combinations = [
         dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     ]  # fmt: skip
-    recipes = [
-        load_recipe(preset_or_file, [*fixed, *(assignment(key, value) for key, value in values.items())])
-        for values in combinations
-    ]
     folders = [folder / folder_name({key: values[key] for key in swept}) for values in combinations]
+    titles = [", ".join(f"{key} = {in_words(values[key])}" for key in swept) for values in combinations]
+    find = DomainFinder()
+
+    def checked(index: int) -> Recipe:
+        changes = [assignment(key, value) for key, value in combinations[index].items()]
+        recipe = load_recipe(preset_or_file, [*fixed, *changes])
+        for seed in seeds:
+            check_data(make_plan(recipe), folders[index] / f"seed_{seed}", find)
+        return recipe
+
+    recipes = all_or_errors({title: partial(checked, i) for i, title in enumerate(titles)}, "combinations")
     found: list[dict[int, float | None]] = [{} for _ in combinations]
     told = [False for _ in combinations]
     evaluated_on = ""
     total = len(seeds) * len(combinations)
     # Seeds outermost: a first whole curve stands early.
     for number, (seed, index) in enumerate(itertools.product(seeds, range(len(combinations))), start=1):
-        title = ", ".join(f"{key} = {in_words(combinations[index][key])}" for key in swept)
+        title = titles[index]
         say(console, f"run {number} of {total}: {title}, seed {seed}")
         recipe = recipes[index].model_copy(update={"seed": seed})
         try:

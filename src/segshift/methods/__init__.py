@@ -1,5 +1,7 @@
 """Training methods. `METHODS` and `TERMS` are all there are; a new one is a file and a line here."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from torch import nn
@@ -55,12 +57,63 @@ def term_class(name: Any, where: str = "term") -> type[Term]:
     return _find(name, TERMS, Term, where, "term")
 
 
-def build_method(config: dict[str, Any], segmenter: Segmenter | None, where: str = "method") -> Method:
-    """The method that a recipe's `method:` section describes, around `segmenter`.
+@dataclass(frozen=True)
+class MethodSettings:
+    """A recipe's `method:` section, understood to its end.
+
+    Attributes:
+        method: the class.
+        settings: an object of its `Config`.
+        terms: of `align`: each term's class with an object of its `Config`.
+        where: the section's place, for messages.
+    """
+
+    method: type[Method]
+    settings: Any
+    terms: tuple[tuple[type[Term], Any], ...]
+    where: str = "method"
+
+    @property
+    def needs_segmenter(self) -> bool:
+        """Whether the method is built around a segmenter."""
+        return self.method.needs_segmenter(self.settings)
+
+    def with_defaults(self) -> dict[str, Any]:
+        """The section with every default of the method and of its terms filled in."""
+        filled: dict[str, Any] = self.settings.model_dump(mode="json")
+        terms = [settings.model_dump(mode="json") for _, settings in self.terms]
+        return {**filled, "terms": terms} if issubclass(self.method, Align) else filled
+
+    def build(self, segmenter: Segmenter | None) -> Method:
+        """The method around `segmenter`, which may be None only where none is needed.
+
+        Raises:
+            InputError: a segmenter that lacks what the method or a term works on.
+        """
+        if segmenter is None and self.needs_segmenter:
+            raise ValueError(f"{self.where}: {self.method.__name__} needs a segmenter")
+        build: Any = self.method  # a subclass's constructor; the base class has torch's
+        if not issubclass(self.method, Align):
+            built: Method = build(self.settings, segmenter)
+            return built
+        assert segmenter is not None
+        for i, (_, settings) in enumerate(self.terms):
+            if getattr(settings, "level", "main") == "auxiliary" and segmenter.auxiliary_head is None:
+                raise InputError(
+                    f"{self.where}.terms.{i}.level = 'auxiliary': the network has no auxiliary head; set "
+                    "model.auxiliary_head: true"
+                )
+        aligned: Method = build(
+            self.settings, segmenter, [term(settings, segmenter) for term, settings in self.terms]
+        )
+        return aligned
+
+
+def parse_method(config: Mapping[str, Any], where: str = "method") -> MethodSettings:
+    """A recipe's `method:` section as settings of the method and its terms.
 
     Args:
         config: the section; `name` is a key of `METHODS` or `FILE.py:CLASS`.
-        segmenter: what it trains; None only where `Method.needs_segmenter` says so.
         where: the section's place, for messages.
 
     Raises:
@@ -68,50 +121,19 @@ def build_method(config: dict[str, Any], segmenter: Segmenter | None, where: str
     """
     method = method_class(config.get("name", "align"), where)
     settings: Any = parse(method.Config, config, where)
-    if segmenter is None and method.needs_segmenter(settings):
-        raise ValueError(f"{where}: {method.__name__} needs a segmenter")
-    build: Any = method  # a subclass's constructor; the base class has torch's
-    if not issubclass(method, Align):
-        built: Method = build(settings, segmenter)
-        return built
-    assert segmenter is not None
-    terms = [_build_term(t, segmenter, f"{where}.terms.{i}") for i, t in enumerate(settings.terms)]
-    aligned: Method = build(settings, segmenter, terms)
-    return aligned
+    terms: list[tuple[type[Term], Any]] = []
+    for i, section in enumerate(settings.terms if issubclass(method, Align) else []):
+        term = term_class(section.get("term"), f"{where}.terms.{i}.term")
+        terms.append((term, parse(term.Config, section, f"{where}.terms.{i}")))
+    return MethodSettings(method, settings, tuple(terms), where)
 
 
-def needs_segmenter(config: dict[str, Any], where: str = "method") -> bool:
-    """Whether the method that `config` describes is built around a segmenter. Raises InputError."""
-    method = method_class(config.get("name", "align"), where)
-    return method.needs_segmenter(parse(method.Config, config, where))
+def build_method(config: Mapping[str, Any], segmenter: Segmenter | None, where: str = "method") -> Method:
+    """The method that a recipe's `method:` section describes, around `segmenter`.
 
-
-def with_defaults(config: dict[str, Any], where: str = "method") -> dict[str, Any]:
-    """A recipe's `method:` section with every default of the method and of its terms filled in.
-
-    Raises:
-        InputError: as `build_method`, apart from what concerns the network.
+    Raises InputError and takes its arguments as `parse_method` and `MethodSettings.build` do.
     """
-    method = method_class(config.get("name", "align"), where)
-    filled: dict[str, Any] = parse(method.Config, config, where).model_dump(mode="json")
-    if issubclass(method, Align):
-        filled["terms"] = [
-            parse(
-                term_class(term.get("term"), f"{where}.terms.{i}.term").Config, term, f"{where}.terms.{i}"
-            ).model_dump(mode="json")
-            for i, term in enumerate(filled["terms"])
-        ]
-    return filled
-
-
-def _build_term(config: dict[str, Any], segmenter: Segmenter, where: str) -> Term:
-    term = term_class(config.get("term"), f"{where}.term")
-    settings: Any = parse(term.Config, config, where)
-    if getattr(settings, "level", "main") == "auxiliary" and segmenter.auxiliary_head is None:
-        raise InputError(
-            f"{where}.level = 'auxiliary': the network has no auxiliary head; set model.auxiliary_head: true"
-        )
-    return term(settings, segmenter)
+    return parse_method(config, where).build(segmenter)
 
 
 def _find(name: Any, known: dict[str, type[Kind]], base: type[Kind], where: str, noun: str) -> type[Kind]:
@@ -130,6 +152,7 @@ __all__ = [
     "LabelledImages",
     "Look",
     "Method",
+    "MethodSettings",
     "Network",
     "Prediction",
     "Role",
@@ -138,7 +161,6 @@ __all__ = [
     "Update",
     "build_method",
     "method_class",
-    "needs_segmenter",
+    "parse_method",
     "term_class",
-    "with_defaults",
 ]

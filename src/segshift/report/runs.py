@@ -11,14 +11,15 @@ from segshift.analysis.loss_curves import Curves, Record, curves, logged_scores,
 from segshift.documents import read_json
 from segshift.engine.comparison import CONTROL, START
 from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
-from segshift.engine.presets import load_recipe, stage_recipe
+from segshift.engine.presets import load_recipe
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
+from segshift.engine.stages import stage_recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.folders import MODEL_FILE
-from segshift.methods import needs_segmenter
+from segshift.methods import parse_method
 from segshift.report.content import Curve, CurveGroup
 
 _CONFIG, _RESULTS, _METRICS, _ENVIRONMENT = "config.yaml", "results.json", "metrics.jsonl", "environment.json"
@@ -171,7 +172,7 @@ def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
     trained = [
         index
         for index, stage in enumerate(recipe.stages)
-        if stage.kind == "train" and needs_segmenter(stage_recipe(recipe, index).method)
+        if stage.kind == "train" and parse_method(stage_recipe(recipe, index).method).needs_segmenter
     ]
     if not trained:
         return recipe

@@ -26,10 +26,10 @@ from segshift.engine.doctor.toy import (
 )
 from segshift.engine.doctor.watch import Watched
 from segshift.engine.feed import TrainingData
-from segshift.engine.presets import stage_recipe
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
+from segshift.engine.stages import stage_recipe
 from segshift.engine.step import ContractError, train_step
 from segshift.errors import InputError, NonFiniteError
 from segshift.methods import Method

@@ -1,0 +1,162 @@
+"""A recipe understood to its end: every stage's settings parsed before anything runs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from segshift.config import did_you_mean, parse
+from segshift.data.labels import ClassSet
+from segshift.engine.pseudo_labels import PseudoLabelConfig
+from segshift.engine.recipe import Recipe
+from segshift.engine.stages import PLACEHOLDER, stage_recipe, stage_settings
+from segshift.engine.translation import TranslationConfig
+from segshift.errors import InputError
+from segshift.methods import MethodSettings, parse_method
+from segshift.models.segmenter import Segmenter
+
+Made = TypeVar("Made")
+# Names that `optimizers` may hold whatever the method.
+SHARED = ("segmenter", "adversary")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage, or the whole of a recipe without stages.
+
+    Attributes:
+        title: the recipe's name, and the stage's.
+        kind: train, translate or pseudo_label.
+        recipe: of the stage; `{NAME}` still stands for the folders of earlier stages.
+        method: of `recipe.method`.
+        settings: of a stage that writes data.
+    """
+
+    title: str
+    kind: str
+    recipe: Recipe
+    method: MethodSettings
+    settings: PseudoLabelConfig | TranslationConfig | None = None
+
+    @property
+    def segmenter_steps(self) -> int:
+        """Optimizer steps that the segmenter gets here; a translator's own do not count."""
+        return self.recipe.training.steps if self.kind == "train" and self.method.needs_segmenter else 0
+
+    @property
+    def needs_earlier_data(self) -> bool:
+        """Whether its images are written by an earlier stage."""
+        data = self.recipe.model_dump(exclude={"stages", "description", "provenance", "method", "init_from"})
+        return _refers(data)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe and what it is run as.
+
+    Attributes:
+        recipe: as it was written.
+        jobs: its stages in order; one for a recipe without.
+    """
+
+    recipe: Recipe
+    jobs: tuple[Job, ...]
+
+
+def make_plan(recipe: Recipe, where: str | None = None) -> Plan:
+    """The jobs of a recipe.
+
+    Args:
+        recipe: what is to run.
+        where: what messages call it; its name by default.
+
+    Raises:
+        InputError: a stage whose method, term, optimizer or settings have an unknown key or a bad value, or
+            that refers to none before it; the message names the stage and the key.
+    """
+    where = where or recipe.name
+    if not recipe.stages:
+        return Plan(recipe, (_job(recipe, recipe.name, "train", where),))
+    jobs = []
+    for index, stage in enumerate(recipe.stages):
+        here = f"{where}, stage {stage.name}"
+        settings = _settings(stage.kind, stage_settings(recipe, index, {}), f"{here}, settings")
+        staged = stage_recipe(recipe, index)
+        jobs.append(_job(staged, f"{recipe.name}, stage {stage.name}", stage.kind, here, settings))
+    return Plan(recipe, tuple(jobs))
+
+
+def _job(
+    recipe: Recipe,
+    title: str,
+    kind: str,
+    where: str,
+    settings: PseudoLabelConfig | TranslationConfig | None = None,
+) -> Job:
+    method = parse_method(recipe.method, f"{where}: method")
+    foreign = [name for name in recipe.optimizers if name not in SHARED]
+    networks = _networks(recipe, method) if foreign and kind == "train" else None
+    if networks is not None:
+        check_networks(foreign, networks, f"{where}: ")
+    return Job(title, kind, recipe, method, settings)
+
+
+def all_or_errors(makers: Mapping[str, Callable[[], Made]], noun: str) -> list[Made]:
+    """What every maker makes, or one InputError that tells of all that failed.
+
+    Args:
+        makers: by the name that each one's message gets, unless it has it already.
+        noun: what they are, for the message ("arms").
+    """
+    made, problems = [], []
+    for name, make in makers.items():
+        try:
+            made.append(make())
+        except InputError as error:
+            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+    if len(problems) > 1:
+        raise InputError(f"{len(problems)} of {len(makers)} {noun} cannot run: {'; '.join(problems)}")
+    if problems:
+        raise InputError(problems[0])
+    return made
+
+
+def check_networks(named: Sequence[str], networks: Sequence[str], where: str = "") -> None:
+    """Raises InputError for a name in `optimizers` that no network of the method has."""
+    for name in named:
+        if name not in networks and name not in SHARED:
+            hint = did_you_mean(name, [*networks, "adversary"])
+            raise InputError(f"{where}optimizers.{name}: the method has no such network{hint}")
+
+
+def _networks(recipe: Recipe, method: MethodSettings) -> list[str] | None:
+    """The names of the method's networks, read off a hollow one; None if it cannot be made here."""
+    tiny = {"backbone": "segshift_tiny", "weights": "none", "head": "deeplab_v2", "output_stride": 8}
+    two = ClassSet("two", ("one", "other"), ((0, 0, 0), (255, 255, 255)))
+    try:
+        with torch.device("meta"):
+            segmenter = Segmenter(recipe.model.model_copy(update=tiny), two)
+            return list(method.build(segmenter if method.needs_segmenter else None).networks())
+    except Exception:  # a method of the user's own, or files of an earlier stage that are not there yet
+        return None
+
+
+def _settings(
+    kind: str, settings: Mapping[str, Any], where: str
+) -> PseudoLabelConfig | TranslationConfig | None:
+    if kind == "pseudo_label":
+        return parse(PseudoLabelConfig, settings, where)
+    if kind == "translate":
+        return parse(TranslationConfig, {"translator": "", **settings}, where)
+    if settings:
+        raise InputError(f"{where}: a training stage has none; use `changes`, or set `kind`")
+    return None
+
+
+def _refers(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_refers, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_refers, value))
+    return isinstance(value, str) and PLACEHOLDER.search(value) is not None
