@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import Field
 
 from segshift.config import Strict
-from segshift.ranges import Count, Steps
 
 
 def poly(base: float, step: int, max_steps: int, power: float = 0.9) -> float:
@@ -38,10 +37,10 @@ class ScheduleConfig(Strict):
     """
 
     kind: Literal["poly", "constant"] = "poly"
-    power: float = Field(0.9, gt=0, le=100)
-    max_steps: Count | None = None
+    power: float = Field(0.9, gt=0)
+    max_steps: int | None = Field(None, ge=1)
     constant_share: float = Field(0.0, ge=0, lt=1)
-    warmup_steps: Steps = 0
+    warmup_steps: int = Field(0, ge=0)
 
     def at(self, base: float, step: int, run_steps: int) -> float:
         """Learning rate of `step` (from 0) in a run of `run_steps` steps."""
