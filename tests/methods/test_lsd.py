@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segshift.engine.step import train_step
 from segshift.losses.segmentation import IGNORE
 from segshift.methods import Batch, build_method
-from segshift.methods.lsd import LSD
+from segshift.methods.lsd import LSD, LSDConfig
 from segshift.methods.term import Prediction
 from segshift.models.reconstruction import Judgement
 from segshift.models.segmenter import Segmenter
@@ -201,6 +201,17 @@ def test_the_discriminator_learns_the_classes_of_real_or_generated_images(
     }
     _, names = losses_of(lsd(auxiliary_images=auxiliary_images, auxiliary_labels=False))
     assert not [name for name in names if "labels" in name]
+
+
+def test_the_generator_weighs_its_game_as_the_public_code_unless_told() -> None:
+    """With 1, as the paper adds it, means let it paint noise: see benchmarks/RESULTS.md."""
+    assert LSDConfig().generator_domain_weight == 0.1
+    games = []
+    for settings in ({}, {"generator_domain_weight": 1.0}):
+        method = lsd(**settings)
+        log = train_step(method, [batch()], optimizers(method.networks()))
+        games.append(log.losses["generator/source_real"])
+    torch.testing.assert_close(10 * games[0], games[1])
 
 
 def losses_of(method: LSD) -> tuple[list[str], set[str]]:

@@ -30,7 +30,7 @@ Pyramid = tuple[Tensor, ...]
 
 
 class LSDConfig(Strict):
-    """Configuration of LSD. Defaults are the paper's; the public code's values are named where they differ.
+    """Configuration of LSD. Defaults are the paper's unless said; the public code's stand beside them.
 
     Attributes:
         name: "lsd".
@@ -42,7 +42,9 @@ class LSDConfig(Strict):
         auxiliary_images: which source images the discriminator learns the classes on: real, as in the public
             code (and in the discriminator's update of section 3.3); generated, as section 3.2 says ("a label
             map of the generated source image"); or both.
-        generator_domain_weight: of the generator's two within-domain losses (public code: 0.1).
+        generator_domain_weight: of the generator's two within-domain losses, as in the public code. The paper
+            adds all of its losses with 1: with means the generator then painted noise (L1 above that of one
+            color per image after 300 steps; benchmarks/RESULTS.md).
         generator_label_weight: of the class loss on reconstructed source images, for the generator (public
             code: 1).
         reconstruction_weight: of the generator's two L1 losses, on images in [0, 1].
@@ -65,7 +67,7 @@ class LSDConfig(Strict):
     domain_weight: float = Field(0.1, ge=0)
     auxiliary_labels: bool = True
     auxiliary_images: Literal["real", "generated", "both"] = "real"
-    generator_domain_weight: float = Field(1.0, ge=0)
+    generator_domain_weight: float = Field(0.1, ge=0)
     generator_label_weight: float = Field(0.0, ge=0)
     reconstruction_weight: float = Field(1.0, ge=0)
     reduction: Literal["mean", "sum"] = "mean"
