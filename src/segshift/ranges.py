@@ -11,7 +11,7 @@ from pydantic import Field
 Pixels = Annotated[int, Field(ge=1, le=2**16)]
 """A side of an image, crop, window or patch."""
 WidthHeight = tuple[Pixels, Pixels]
-Scale = Annotated[float, Field(ge=0.01, le=16)]
+Scale = Annotated[float, Field(gt=0, le=16)]
 """A factor on an image's size."""
 Scales = Annotated[tuple[Scale, ...], Field(min_length=1, max_length=32)]
 Byte = Annotated[int, Field(ge=0, le=255)]

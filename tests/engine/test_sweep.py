@@ -68,12 +68,12 @@ def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Pa
             config = yaml.safe_load((row.folder / f"seed_{seed}" / "config.yaml").read_text())
             assert config["seed"] == seed and config["training"]["steps"] == row.values["training.steps"]
             assert score is not None and 0 <= score <= 1
-    models = sorted((tmp_path / "runs").rglob("model.safetensors"))
+    models = sorted((tmp_path / "runs").glob("*/seed_*/model.safetensors"))
     times = [path.stat().st_mtime_ns for path in models]
     more = run_sweep(recipe, {**grid, "training.steps": [1, 2, 3]}, [0, 1], tmp_path / "runs", QUIET)
     assert len(models) == 4 and [path.stat().st_mtime_ns for path in models] == times
     assert [dict(row.miou) for row in more.rows[:2]] == [dict(row.miou) for row in found.rows]
-    assert len(sorted((tmp_path / "runs").rglob("model.safetensors"))) == 6
+    assert len(sorted((tmp_path / "runs").glob("*/seed_*/model.safetensors"))) == 6
     assert more.best() in more.rows and more.best().mean == max(row.mean for row in more.rows)  # type: ignore[union-attr,type-var]
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from segshift import __version__
 from segshift.config import Strict, parse
-from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.labels import IGNORE, ClassSet, Color
 from segshift.documents import read_json
 from segshift.errors import InputError
 from segshift.files import write_json
@@ -33,10 +33,10 @@ class Sidecar(Strict):
     model: str = ""
     ids: Literal["train_ids", "label_ids"]
     classes: dict[str, Annotated[int, Field(ge=0, lt=2**16)]] = Field(min_length=1, max_length=IGNORE)
-    no_class: int | None = IGNORE
+    no_class: Annotated[int, Field(ge=0, le=2**24 - 1)] | None = IGNORE
     size: Literal["image"] = "image"
     upright: bool = False
-    palette: tuple[tuple[int, int, int], ...] | None = None
+    palette: tuple[Color, ...] | None = None
 
     @field_validator("classes")
     @classmethod
