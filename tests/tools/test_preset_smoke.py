@@ -31,6 +31,15 @@ def main():
 """
 
 
+# A recipe is known by the letters of its name before the first digit: "row1" and "row2" are the same run.
+LOADED = """
+class Recipe:
+    def __init__(self, name): self.tiny = name.rstrip("0123456789")
+    def model_dump_json(self, exclude): return self.tiny
+load_recipe = Recipe
+"""
+
+
 def run(folder: Path, names: list[str], *arguments: str) -> tuple[subprocess.CompletedProcess[str], Any]:
     """The tool on a package whose presets have these names, and what each training saw."""
     package, records = folder / "segshift", folder / "records"
@@ -39,7 +48,8 @@ def run(folder: Path, names: list[str], *arguments: str) -> tuple[subprocess.Com
     (package / "__init__.py").write_text("import os\ntrained, importer = [], os.getpid()\n")
     (package / "cli.py").write_text(COMMAND_LINE)
     (package / "engine" / "__init__.py").write_text("")
-    (package / "engine" / "presets.py").write_text(f"def preset_names(): return {names}\n")
+    (package / "engine" / "presets.py").write_text(f"def preset_names(): return {names}\n{LOADED}")
+    (package / "engine" / "smoke.py").write_text("def smoke_recipe(recipe): return recipe\n")
     result = subprocess.run(
         [sys.executable, str(TOOL), *arguments],
         capture_output=True,
@@ -80,6 +90,12 @@ def test_a_failing_preset_fails_the_run_but_the_others_still_run(
 def test_named_presets_run_alone(tmp_path: Path) -> None:
     result, seen = run(tmp_path, ["one", "two"], "two")
     assert "1 of 1 presets ran" in result.stdout and set(seen) == {"two"}
+
+
+def test_presets_that_are_the_same_on_tiny_images_run_once(tmp_path: Path) -> None:
+    result, seen = run(tmp_path, ["row1", "row2", "other"])
+    assert set(seen) == {"row1", "other"} and "ok, row2" in result.stdout
+    assert "2 of 2 presets ran, for 3" in result.stdout
 
 
 def test_no_presets_is_a_failure(tmp_path: Path) -> None:
