@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from segshift.models import DeepLabV2Head, FCN8sHead
+from segshift.models import DAFormerHead, DeepLabV2Head, FCN8sHead, LinearHead, SegFormerHead
 
 
 def test_head_is_the_sum_of_dilated_convolutions() -> None:
@@ -71,3 +71,57 @@ def test_fcn8s_initial_weights() -> None:
     weights = torch.cat([score.get_parameter("weight").flatten() for score in head.scores])
     assert abs(weights.std().item() - 0.01) < 2e-4
     assert all((score.get_parameter("bias") == 0).all() for score in head.scores)
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+# MiT-B5's and -B0's channels.
+@pytest.mark.parametrize(
+    ("head", "millions"),
+    [
+        # SegFormer, Table 1a: the decoders of B0 and of B2 to B5; DAFormer, section 3.2.
+        (SegFormerHead((32, 64, 160, 256), 150, width=256), 0.4),
+        (SegFormerHead((64, 128, 320, 512), 150, width=768), 3.3),
+        (DAFormerHead((64, 128, 320, 512), 19), 3.7),
+    ],
+)
+def test_decoders_have_the_published_numbers_of_parameters(head: torch.nn.Module, millions: float) -> None:
+    assert round(parameters(head) / 1e6, 1) == millions
+
+
+def test_linear_head_is_batch_norm_and_a_matrix() -> None:
+    torch.manual_seed(0)
+    head = LinearHead(6, 3).train()
+    x = 2 + 3 * torch.randn(2, 6, 5, 7)
+    normal = (x - x.mean((0, 2, 3), keepdim=True)) / (
+        x.var((0, 2, 3), correction=0, keepdim=True) + 1e-5
+    ).sqrt()
+    expected = torch.einsum("nfhw,cf->nchw", normal, head.classifier.weight[:, :, 0, 0])
+    torch.testing.assert_close(head(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_segformers_decoder_joins_the_coarsest_first() -> None:
+    head = SegFormerHead((2, 3, 4, 5), 3, width=2).eval()
+    pyramid = [torch.randn(1, c, 8 // 2**k, 8 // 2**k) for k, c in enumerate((2, 3, 4, 5))]
+    parts = []
+    for embed, features in reversed(list(zip(head.embed, pyramid, strict=True))):
+        scores = torch.einsum("nfhw,cf->nchw", features, embed.weight[:, :, 0, 0])
+        parts.append(
+            F.interpolate(
+                scores + embed.bias[:, None, None], size=(8, 8), mode="bilinear", align_corners=True
+            )
+        )
+    torch.testing.assert_close(head(pyramid), head.classifier(head.fuse(torch.cat(parts, dim=1))))
+
+
+def test_daformers_branches_see_as_far_as_they_are_dilated() -> None:
+    head = DAFormerHead((2, 2, 2, 2), 3, width=4).eval()
+    reach = []
+    for branch in head.branches:
+        x = torch.randn(1, 16, 41, 41, requires_grad=True)
+        branch(x)[0, :, 20, 20].sum().backward()
+        rows = x.grad.abs().sum((0, 1, 3)).nonzero().flatten()
+        reach.append(int((rows - 20).abs().max()))
+    assert reach == [0, 6, 12, 18]

@@ -99,7 +99,7 @@ def test_fcn8s_on_vgg_16_has_the_papers_size() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"output_stride": 8}, "output_stride = 8: head fcn8s takes features at strides 8, 16 and 32"),
+        ({"output_stride": 8}, "head = fcn8s: takes features at strides 8, 16 and 32, .* gives 8, 8, 8;"),
         ({"auxiliary_head": True}, "auxiliary_head = true: head fcn8s .* auxiliary_head: false"),
         ({"backbone": "segshift_tiny"}, "backbone = segshift_tiny: gives features at 2 levels.*vgg16_fc"),
         ({"backbone": "vgg16"}, "backbone = vgg16: gives features at 2 levels"),
@@ -278,7 +278,7 @@ def test_loading_never_fetches_weights(tmp_path: Path, monkeypatch: pytest.Monke
     segmenter = Segmenter(SegmenterConfig(backbone="resnet18", weights="none"), CLASSES)
     segmenter.config = segmenter.config.model_copy(update={"weights": "imagenet"})
     segmenter.save(tmp_path / "m.safetensors")
-    monkeypatch.setattr("segshift.models.backbones._from_hub", lambda *_: pytest.fail("asked the hub"))
+    monkeypatch.setattr("segshift.models.backbones._downloaded", lambda *_: pytest.fail("asked the hub"))
     loaded = load(tmp_path / "m.safetensors")
     assert loaded.config.weights == "imagenet"
 

@@ -57,7 +57,7 @@ def sweep(
     drawn = any(row.scores for row in found.rows)
     if drawn:
         subtitle = f"{found.name}, on {found.evaluated_on};\n{spread}"
-        draw_sweep(out / "sweep", found.swept[0], found.lines(), subtitle, found.adversary_lines())
+        draw_sweep(out / "sweep", found.swept[0], found.lines(), subtitle)
     if as_json:
         print_json({**found.to_dict(), "table": str(out / "sweep.md"), "curve": str(out / "sweep.png")})
         return
@@ -86,9 +86,7 @@ def _table(found: "SweepResult") -> "Table":
 
 
 def _cells(found: "SweepResult") -> list[list[str]]:
-    """The heading, then a line per combination: the swept values, the mean, every seed, the adversaries."""
-    from statistics import fmean
-
+    """The heading, then a line per combination: the swept values, the mean, and every seed."""
     from segshift.cli.tables import with_spread
     from segshift.engine.comparison import spread
     from segshift.engine.sweep import in_words
@@ -96,15 +94,13 @@ def _cells(found: "SweepResult") -> list[list[str]]:
 
     several = len(found.seeds) > 1
     seeds = [f"seed {seed}" for seed in found.seeds] if several else []
-    against = any(row.adversary_loss for row in found.rows)
-    lines = [[*found.swept, "mIoU", *seeds, *(["discriminators' loss"] if against else [])]]
+    lines = [[*found.swept, "mIoU", *seeds]]
     for row in found.rows:
         mean = "diverged" if row.mean is None else with_spread(row.mean, spread(row.scores))
         per_seed = ["diverged" if score is None else percent(score) for score in row.miou.values()]
         if row.uses_target_labels:
             mean += " (uses target labels)"
-        losses = list(row.adversary_loss.values())
-        loss = [f"{fmean(losses):.3f}" if losses else "n/a"] if against else []
-        cells = [mean, *(per_seed if several else []), *loss]
-        lines.append([*(in_words(row.values[key]) for key in found.swept), *cells])
+        lines.append(
+            [*(in_words(row.values[key]) for key in found.swept), mean, *(per_seed if several else [])]
+        )
     return lines

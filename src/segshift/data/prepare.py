@@ -196,7 +196,7 @@ def _carry_out(
                 lines.write(result.to_line())
                 lines.flush()
             elif on_error == "stop":
-                raise InputError(f"{result} (or leave such samples out: --skip-bad)")
+                raise InputError(f"{result} (or skip such files: --on-error skip)")
             else:
                 skipped.append(result)
             advance()

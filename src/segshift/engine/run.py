@@ -18,7 +18,6 @@ from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.pseudo_labels import run_pseudo_label_stage
 from segshift.engine.recipe import Recipe
 from segshift.engine.stages import stage_recipe, stage_settings
-from segshift.engine.survey import look_at_files
 from segshift.engine.trainer import Trainer
 from segshift.engine.translation import run_translate_stage
 from segshift.errors import InputError
@@ -115,7 +114,7 @@ def _run_stage(
             )
         # What failed before its first step (a wrong path, say) has nothing to lose.
         checkpoints.clear()
-    domains = look_at_files(recipe, find(recipe), lambda line: say(console, line))
+    domains = find(recipe)
     _write_config(recipe, folder)
     Trainer(recipe, domains, folder, console, title).run()
     results: dict[str, Any] = read_json(folder / "results.json")

@@ -2,7 +2,7 @@
 
 from segshift.folders.lock import lock_folder
 from segshift.folders.outputs import check_file, check_folder
-from segshift.folders.run_folder import MODEL_FILE, TRANSLATOR_FILE, RunFolder, model_file, model_path
+from segshift.folders.run_folder import MODEL_FILE, TRANSLATOR_FILE, RunFolder, model_file, model_folder
 
 __all__ = [
     "MODEL_FILE",
@@ -12,5 +12,5 @@ __all__ = [
     "check_folder",
     "lock_folder",
     "model_file",
-    "model_path",
+    "model_folder",
 ]

@@ -8,7 +8,7 @@ from segshift.models.discriminators import (
     FullyConvolutionalDiscriminator,
     WholeMapDiscriminator,
 )
-from segshift.models.heads import DeepLabV2Head, FCN8sHead
+from segshift.models.heads import DAFormerHead, DeepLabV2Head, FCN8sHead, LinearHead, SegFormerHead
 from segshift.models.inference import Inference
 from segshift.models.pixels import network_input
 from segshift.models.resize import resize_images, upsample
@@ -20,13 +20,16 @@ from segshift.models.segmenter import (
 )
 
 __all__ = [
+    "DAFormerHead",
     "DeepLabV2Head",
     "FCN8sHead",
     "FeatureDiscriminator",
     "FineGrainedDiscriminator",
     "FullyConvolutionalDiscriminator",
     "Inference",
+    "LinearHead",
     "PixelStatistics",
+    "SegFormerHead",
     "Segmenter",
     "SegmenterConfig",
     "SegmenterOutput",

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import timm
-import torch
 from torch import Tensor, nn
 
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.caffe_resnet import DEPTHS, CaffeResNet
+from segshift.models.resize import Size
+from segshift.models.timm_features import plan_features
 from segshift.models.tiny import TinyNetwork
 from segshift.models.vgg import DeepLabVGG16, FullyConvolutionalVGG16, as_convolutions
 from segshift.models.weights import (
@@ -24,10 +25,9 @@ from segshift.models.weights import (
 
 TINY = "segshift_tiny"
 VGG, VGG_FC = "vgg16", "vgg16_fc"
-# The only output stride of each network that is not timm's.
-OWN = {TINY: 8, VGG: 8, VGG_FC: 32, **dict.fromkeys(DEPTHS, 8)}
-STRIDES = (8, 16, 32)
-_PROBE_PX = 64
+# The strides of the features of each network that is not timm's.
+OWN = {TINY: (8, 8), VGG: (8, 8), VGG_FC: (8, 16, 32), **dict.fromkeys(DEPTHS, (8, 8))}
+OutputStride = Literal[8, 16, 32, "native"] | None
 _VGG_HUB = "vgg16.tv_in1k"
 
 
@@ -61,11 +61,13 @@ class Backbone:
     Attributes:
         network: maps normalised (N, 3, H, W) images to a list of features, shallow to deep.
         pyramid_channels: of these features; at least two.
+        pyramid_strides: of these features, in px of the image.
         pixel_statistics: that the weights were trained with.
     """
 
     network: nn.Module
     pyramid_channels: tuple[int, ...]
+    pyramid_strides: tuple[int, ...]
     pixel_statistics: PixelStatistics
 
     @property
@@ -79,56 +81,68 @@ class Backbone:
         return self.pyramid_channels[-2]
 
 
-def build_backbone(name: str, weights: str = "none", output_stride: int = 8, levels: int = 2) -> Backbone:
+def build_backbone(
+    name: str,
+    weights: str = "none",
+    output_stride: OutputStride = None,
+    levels: int = 2,
+    size: Size | None = None,
+) -> Backbone:
     """A backbone whose last features have `1 / output_stride` of the image's resolution.
 
     Args:
         name: `caffe_resnet101`, `caffe_resnet50`, `vgg16` (DeepLab's), `vgg16_fc` (FCN8s'),
-            `segshift_tiny`, or any timm network that can give features at that stride: ResNets (in
-            torchvision's shape; `resnet101.tv_in1k` has torchvision's weights, plain `resnet101` later and
-            better ones), MobileNets, EfficientNets, ConvNeXts, RegNets and others.
+            `segshift_tiny`, or any timm network that gives maps of features: ResNets (in torchvision's
+            shape; `resnet101.tv_in1k` has torchvision's weights, plain `resnet101` later and better ones),
+            ConvNeXts, Swins, PVTs, plain vision transformers such as DINOv2 and DINOv3, and others.
         weights: `imagenet` from the model hub, `none`, `package` (EfficientNet-Lite0 from a pip package)
             or the path of a file with the state dict of that network as a classifier.
-        output_stride: 8, 16 or 32; strides beyond it become dilations.
+        output_stride: 8, 16 or 32, where strides beyond it become dilations; `native` leaves the network as
+            it is; None is 8 where that is possible, else `native`.
         levels: how many features, shallow to deep, are wanted at least; 3 for FCN8s.
+        size: (height, width) for a network that is built for one size (Hiera, MaxViT and others), to which
+            every image is then resized; None for the one that it was trained at.
 
     Raises:
         InputError: unknown name, a stride that the network cannot have, weights that do not fit or cannot
             be had.
     """
     if name in OWN:
-        if levels > 2 and name != VGG_FC:
+        if levels > len(OWN[name]):
             raise InputError(
-                f"backbone = {name}: gives features at 2 levels, {levels} are needed; set backbone: {VGG_FC} "
-                "or a timm network, and output_stride: 32"
+                f"backbone = {name}: gives features at {len(OWN[name])} levels, the head needs {levels}; use "
+                "a timm network"
+                + (f", or {VGG_FC} and output_stride: 32" if levels == len(OWN[VGG_FC]) else "")
             )
         return _own(name, weights, output_stride)
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, [*OWN, *timm.list_models()], n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() lists the names"
         raise InputError(f"backbone = {name}: unknown to timm {timm.__version__}; {hint}")
-    network = _with_stride(name, output_stride, levels)
+    plan = plan_features(name, output_stride, levels, size)
     if weights == "imagenet":
-        network = _from_hub(name, output_stride, levels)
-    elif weights == "package":
+        network = _downloaded(name, lambda: plan.create(pretrained=True))
+    else:
+        network = plan.create()
+    if weights == "package":
         if name != PACKAGE_BACKBONE:
             raise InputError(
                 f"weights = package: the package holds {PACKAGE_BACKBONE}, not {name}; set backbone: "
                 f"{PACKAGE_BACKBONE} or other weights"
             )
         load_backbone_state(network, _classifier_names(name), package_state(), str(package_file()))
-    elif weights != "none":
+    elif weights not in ("none", "imagenet"):
         path = expanded(weights)
         load_backbone_state(network, _classifier_names(name), read_state(path), str(path))
     details: Any = network  # what timm adds to a module, unknown to nn.Module
     settings: dict[str, Any] = details.pretrained_cfg
     statistics = PixelStatistics(tuple(settings["mean"]), tuple(settings["std"]))
-    return Backbone(network, tuple(details.feature_info.channels()), statistics)
+    return Backbone(plan.takes_any_size(network), plan.channels, plan.strides, statistics)
 
 
-def _own(name: str, weights: str, output_stride: int) -> Backbone:
-    if output_stride != OWN[name]:
-        only = OWN[name]
+def _own(name: str, weights: str, output_stride: OutputStride) -> Backbone:
+    only = OWN[name][-1]
+    if output_stride not in (only, "native", None):
         raise InputError(
             f"output_stride = {output_stride}: {name} can only have {only}; set output_stride: {only}"
         )
@@ -155,7 +169,7 @@ def _own(name: str, weights: str, output_stride: int) -> Backbone:
         else:
             load_backbone_state(network, set(), state, where)
     statistics = CAFFE_PIXELS if isinstance(network, CaffeResNet) else PixelStatistics()
-    return Backbone(network, network.channels, statistics)
+    return Backbone(network, network.channels, OWN[name], statistics)
 
 
 def _own_state(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
@@ -172,44 +186,6 @@ def _own_state(name: str, weights: str) -> tuple[dict[str, Tensor], str]:
         raise InputError(f"weights = {weights}: there are none for {name}; set weights: none or give a file")
     path = expanded(weights)
     return read_state(path), str(path)
-
-
-def _create(name: str, output_stride: int, levels: int, pretrained: bool) -> nn.Module:
-    """timm's features of the last stages."""
-    network: nn.Module = timm.create_model(
-        name,
-        pretrained=pretrained,
-        features_only=True,
-        out_indices=tuple(range(-levels, 0)),
-        output_stride=output_stride,
-    )
-    return network
-
-
-def _with_stride(name: str, output_stride: int, levels: int) -> nn.Module:
-    network = _try_stride(name, output_stride, levels)
-    if network is None:
-        others = [stride for stride in STRIDES if stride != output_stride]
-        possible = [str(stride) for stride in others if _try_stride(name, stride, levels) is not None]
-        remedy = f"set it to {' or '.join(possible)}" if possible else "no stride works, use another backbone"
-        raise InputError(f"output_stride = {output_stride}: {name} cannot have it; {remedy}")
-    return network
-
-
-def _try_stride(name: str, output_stride: int, levels: int) -> nn.Module | None:
-    """The network, or None if it does not really have that stride: measured, not believed."""
-    try:
-        network = _create(name, output_stride, levels, pretrained=False)
-        with torch.inference_mode():
-            features = network.eval()(torch.zeros(1, 3, _PROBE_PX, 2 * _PROBE_PX))[-1]
-    except (TypeError, AssertionError, RuntimeError, ValueError, NotImplementedError, AttributeError):
-        return None
-    expected = (_PROBE_PX // output_stride, 2 * _PROBE_PX // output_stride)
-    return network.train() if tuple(features.shape[-2:]) == expected else None
-
-
-def _from_hub(name: str, output_stride: int, levels: int) -> nn.Module:
-    return _downloaded(name, lambda: _create(name, output_stride, levels, pretrained=True))
 
 
 def _hub_classifier(name: str) -> nn.Module:

@@ -21,6 +21,12 @@ _METADATA_KEY = "segshift"
 def write_model(path: str | Path, tensors: Mapping[str, Tensor], metadata: str) -> None:
     """Write tensors and a JSON document; equal content gives equal files. Raises OutputError."""
     copies = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    seen: set[int] = set()
+    for key, value in copies.items():
+        # Some networks use one tensor under several names (CoaT); safetensors wants each to stand for itself.
+        if value.untyped_storage().data_ptr() in seen:
+            copies[key] = value.clone()
+        seen.add(value.untyped_storage().data_ptr())
     with atomic_path(path) as temporary:
         try:
             # One key only: safetensors writes several in random order, but equal models shall be equal files.

@@ -16,16 +16,25 @@ from segshift.config import Strict, parse
 from segshift.data.labels import ClassSet, Color
 from segshift.errors import InputError
 from segshift.folders import model_file
-from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
+from segshift.models.backbones import CAFFE_PIXELS, OutputStride, PixelStatistics, build_backbone
 from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
-from segshift.models.heads import DeepLabV2Head, FCN8sHead
+from segshift.models.heads import (
+    LEVELS,
+    DAFormerHead,
+    DeepLabV2Head,
+    FCN8sHead,
+    Head,
+    LinearHead,
+    SegFormerHead,
+)
 from segshift.models.inference import Inference
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.pixels import pixels_of
 from segshift.models.resize import Size, upsample
+from segshift.models.timm_features import STRIDES
 from segshift.ranges import Dilation, NotNegative, WidthHeight
 
-_FCN8S_STRIDE = 32
+_FCN8S_STRIDES = (8, 16, 32)
 _Positive = Annotated[float, Field(gt=0)]
 
 
@@ -39,24 +48,31 @@ class SegmenterConfig(Strict):
             the path of a state dict of that backbone.
         pixels: what the weights take: published = as the backbone's published weights; caffe_bgr = BGR in
             [0, 255] minus the mean color, for a file of VGG-16 weights from Caffe.
-        output_stride: of the last features, in px of the image.
-        head: deeplab_v2, on the last features, or fcn8s, on three levels (vgg16_fc or a timm backbone,
-            output_stride 32).
+        output_stride: of the last features, in px of the image: 8, 16 or 32 (strides beyond it become
+            dilations), or native: the network's own. null is 8 (32 for fcn8s) where the network can have it,
+            else native.
+        head: deeplab_v2 or linear (batch norm and 1x1 convolution, for foundation backbones) on the last
+            features; fcn8s on three levels (vgg16_fc or a timm backbone, output_stride 32); segformer
+            (all-MLP) or daformer (context-aware fusion) on four levels.
+        head_channels: width of the decoders segformer and daformer.
         classifiers: 2 puts two heads of the same kind side by side, and their logits are added (CLAN).
         auxiliary_head: another classifier on the stage before the last.
-        batch_norm: what batch norm does in training mode: frozen = running averages normalise and stay;
-            running = they normalise, then are updated; batch = the batch's statistics normalise.
-        batch_norm_affine: whether batch norm's scales and offsets are trained or frozen.
+        batch_norm: what the backbone's batch norm does in training mode: frozen = running averages normalise
+            and stay; running = they normalise, then are updated; batch = the batch's statistics normalise.
+        batch_norm_affine: whether its scales and offsets are trained or frozen. Batch norm in a head starts
+            from nothing, so it always learns from the batch.
         head_dilations: of the deeplab_v2 classifier's parallel convolutions.
         skip_factors: what fcn8s multiplies the features at strides 8 and 16 by.
-        input_size: (width, height) in px to which `predict` resizes images; None keeps their size.
+        input_size: (width, height) in px to which `predict` resizes images; None keeps their size. A network
+            that is built for one size (Hiera, MaxViT ...) is built for this one, and sees every image in it.
     """
 
     backbone: str = "resnet101"
     weights: str = "imagenet"
     pixels: Literal["published", "caffe_bgr"] = "published"
-    output_stride: Literal[8, 16, 32] = 8
-    head: Literal["deeplab_v2", "fcn8s"] = "deeplab_v2"
+    output_stride: OutputStride = None
+    head: Literal["deeplab_v2", "linear", "fcn8s", "segformer", "daformer"] = "deeplab_v2"
+    head_channels: int = Field(256, ge=1, le=4096)
     classifiers: Literal[1, 2] = 1
     auxiliary_head: bool = False
     batch_norm: BatchNormMode = "batch"
@@ -68,7 +84,8 @@ class SegmenterConfig(Strict):
 
 @dataclass(frozen=True)
 class SegmenterOutput:
-    """What one forward pass gives, at the resolution of the features (fcn8s' logits: at stride 8).
+    """What one forward pass gives, at the resolution of the features; a head on several levels, such as
+    fcn8s, gives logits at that of the finest.
 
     Attributes:
         features: (N, F, h, w), of the backbone's last stage.
@@ -136,19 +153,22 @@ class Segmenter(nn.Module):
         """
         super().__init__()
         fcn8s = config.head == "fcn8s"
-        if fcn8s and (config.output_stride != _FCN8S_STRIDE or config.auxiliary_head):
-            key = (
-                "auxiliary_head = true"
-                if config.auxiliary_head
-                else f"output_stride = {config.output_stride}"
-            )
+        if fcn8s and config.auxiliary_head:
+            raise InputError("auxiliary_head = true: head fcn8s has none; set auxiliary_head: false")
+        size = config.input_size and (config.input_size[1], config.input_size[0])
+        stride: OutputStride = 32 if fcn8s and config.output_stride is None else config.output_stride
+        backbone = build_backbone(config.backbone, config.weights, stride, max(2, LEVELS[config.head]), size)
+        if fcn8s and backbone.pyramid_strides != _FCN8S_STRIDES:
             raise InputError(
-                f"{key}: head fcn8s takes features at strides 8, 16 and 32 and has no auxiliary head; set "
-                f"output_stride: {_FCN8S_STRIDE}, auxiliary_head: false"
+                f"head = fcn8s: takes features at strides 8, 16 and 32, {config.backbone} with "
+                f"output_stride: {stride} gives {', '.join(map(str, backbone.pyramid_strides))}; "
+                "set output_stride: 32 or another head"
             )
-        backbone = build_backbone(config.backbone, config.weights, config.output_stride, 3 if fcn8s else 2)
         published = CAFFE_PIXELS if config.pixels == "caffe_bgr" else backbone.pixel_statistics
-        self.config = config
+        # What null came to is written down, so that a model file says it.
+        own = backbone.pyramid_strides[-1]
+        named = own if own in STRIDES else "native"
+        self.config = config.model_copy(update={"output_stride": config.output_stride or named})
         self.classes = classes
         self.pyramid_channels = backbone.pyramid_channels
         self.feature_channels = backbone.channels
@@ -166,13 +186,23 @@ class Segmenter(nn.Module):
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.pixel_statistics, name), dtype=torch.float32)
             self.register_buffer(name, values.view(1, 3, 1, 1), persistent=False)
-        set_batch_norm_mode(self, config.batch_norm, affine_trained=config.batch_norm_affine == "trained")
+        set_batch_norm_mode(
+            self.backbone, config.batch_norm, affine_trained=config.batch_norm_affine == "trained"
+        )
 
-    def _new_head(self) -> DeepLabV2Head | FCN8sHead:
+    def _new_head(self) -> Head:
         classes, config = self.classes.count, self.config
-        if config.head == "fcn8s":
-            return FCN8sHead(self.pyramid_channels, classes, config.skip_factors)
-        return DeepLabV2Head(self.feature_channels, classes, config.head_dilations)
+        match config.head:
+            case "deeplab_v2":
+                return DeepLabV2Head(self.feature_channels, classes, config.head_dilations)
+            case "linear":
+                return LinearHead(self.feature_channels, classes)
+            case "fcn8s":
+                return FCN8sHead(self.pyramid_channels, classes, config.skip_factors)
+            case "segformer":
+                return SegFormerHead(self.pyramid_channels, classes, config.head_channels)
+            case "daformer":
+                return DAFormerHead(self.pyramid_channels, classes, config.head_channels)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -205,7 +235,8 @@ class Segmenter(nn.Module):
     def classify(self, pyramid: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The logits (N, C, h, w) of each classifier on a pyramid of features, which may be detached."""
         heads = (self.head,) if self.second_head is None else (self.head, self.second_head)
-        return tuple(head(pyramid if isinstance(head, FCN8sHead) else pyramid[-1]) for head in heads)
+        features = pyramid[-1] if LEVELS[self.config.head] == 1 else pyramid
+        return tuple(head(features) for head in heads)
 
     def normalize(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB images in [0, 1] to what the backbone was trained on; see `PixelStatistics`."""
