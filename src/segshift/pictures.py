@@ -15,6 +15,8 @@ Pixels = NDArray[np.uint8]
 IGNORED = 255
 """The train id of pixels without a class; shown black, like every id that has no class."""
 
+_MIXED_AT_ONCE = 2**20
+
 PAPER = (255, 255, 255)
 INK = (31, 35, 40)
 FAINT = (208, 215, 222)
@@ -53,7 +55,9 @@ def colorize(label: Pixels, classes: Palette) -> Pixels:
     return colors
 
 
-def overlay(image: Pixels, label: Pixels, classes: Palette, alpha: float = 0.5) -> Pixels:
+def overlay(
+    image: Pixels, label: Pixels, classes: Palette, alpha: float = 0.5, *, out: Pixels | None = None
+) -> Pixels:
     """The label's colours laid over the image; ignored pixels show the image unchanged.
 
     Args:
@@ -61,6 +65,7 @@ def overlay(image: Pixels, label: Pixels, classes: Palette, alpha: float = 0.5) 
         label: (H, W) uint8 train ids of the same size.
         classes: the names and colours.
         alpha: share of the colour, 0 (image alone) to 1 (colour alone).
+        out: where the result goes; may be `image`.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -74,8 +79,15 @@ def overlay(image: Pixels, label: Pixels, classes: Palette, alpha: float = 0.5) 
         )
     if not 0.0 <= alpha <= 1.0:
         raise InputError(f"alpha = {alpha}: must lie between 0 and 1")
-    mixed = (1.0 - alpha) * image + alpha * colorize(label, classes)
-    return np.where((label == IGNORED)[..., None], image, np.rint(mixed).astype(np.uint8))
+    result = np.empty_like(image) if out is None else out
+    # Some rows at a time: the mixture takes eight bytes a value.
+    step = max(1, _MIXED_AT_ONCE // max(1, image.shape[1]))
+    for first in range(0, len(image), step):
+        rows = slice(first, first + step)
+        mixed = (1.0 - alpha) * image[rows] + alpha * colorize(label[rows], classes)
+        ignored = (label[rows] == IGNORED)[..., None]
+        result[rows] = np.where(ignored, image[rows], np.rint(mixed).astype(np.uint8))
+    return result
 
 
 def present_ids(labels: Sequence[Pixels], classes: Palette) -> tuple[int, ...]:

@@ -147,3 +147,49 @@ def test_predict_goes_on_behind_a_damaged_image(
     )
     assert [path.name for path in out.rglob("*_label.png")] == ["b_label.png"]
     assert segshift("predict", trained, photos, "--out", out, "--skip-bad").status == 0
+
+
+def test_predict_takes_a_data_set_and_the_options_of_evaluate(
+    segshift: Segshift, trained: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    options = ("--scales", "0.75,1", "--flip", "--window", "32x32", "--stride", "20x20", "--size", "native")
+    out = tmp_path / "out"
+    data = segshift("predict", trained, f"{toy_target}:val", "--out", out, "--json", *options).json()
+    assert len(data["predictions"]) == 6 and {*data["predictions"][0]} == {"image", "label", "overlay"}
+    direct = segshift("evaluate", trained, "--data", toy_target, "--json", *options).json()
+    by_files = segshift("evaluate", "--predictions", out, "--data", toy_target, "--json").json()
+    assert by_files["iou"] == pytest.approx(direct["iou"], abs=1e-6)
+    plain = segshift("evaluate", trained, "--data", toy_target, "--json").json()
+    assert plain["iou"] != direct["iou"]
+    # Values are the data set's own, and the sidecar says so.
+    ids = ("--ids", toy_target, "--color", "--no-overlay", "--device", "cpu", "--probabilities")
+    data = segshift("predict", trained, toy_target, "--out", tmp_path / "ids", "--json", *ids).json()
+    assert {*data["predictions"][0]} == {"image", "label", "color", "confidence", "probabilities"}
+    by_files = segshift("evaluate", "--predictions", tmp_path / "ids", "--data", toy_target, "--json").json()
+    assert by_files["miou"] == pytest.approx(plain["miou"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone"], "gone: no such file or folder"),
+        (["DATA:vall"], "vall"),
+        (["DATA:val", "IMAGES"], "is a data set"),
+        (["DATA:val", "DATA:val"], "would both be written as"),
+        (["IMAGES", "--size", "9"], "--size 9: write it as WIDTHxHEIGHT, for example 1024x512 or native"),
+        (["IMAGES", "--scales", "0"], "--scales 0: write positive numbers"),
+        (["IMAGES", "--stride", "9x9"], "give --window as well"),
+        (["IMAGES", "--device", "warp"], "--device warp: "),
+        (["IMAGES", "--ids", "nothing"], "'nothing' is no data set"),
+    ],
+)
+def test_predict_refuses_in_one_line(
+    segshift: Segshift, trained: Path, toy_target: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    places = {"DATA": str(toy_target), "IMAGES": str(toy_target.parent / "images" / "val")}
+    words = [
+        places.get(word.partition(":")[0], word.partition(":")[0]) + word[len(word.partition(":")[0]) :]
+        for word in arguments
+    ]
+    assert message in segshift("predict", trained, *words, "--out", tmp_path / "out").refusal()
+    assert not list((tmp_path / "out").rglob("*_label.png"))

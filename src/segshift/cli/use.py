@@ -1,14 +1,18 @@
 """`segshift predict`: label images with a trained model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segshift.cli.inference import Device, Flip, Scales, Size, Stride, Window, parse_inference, usable_device
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
 from segshift.plain import say
+
+if TYPE_CHECKING:
+    from segshift.data.photos import Photos
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or its model.safetensors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -16,8 +20,27 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 def predict(
     checkpoint: Checkpoint,
-    paths: Annotated[list[Path], typer.Argument(help="Images, or folders of images.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Images, folders of images, or data sets (FILE.yaml:SPLIT).")
+    ],
     out: Annotated[Path, folder_option("--out", "Folder for the results.")],
+    scales: Scales = "1",
+    flip: Flip = False,
+    window: Window = None,
+    stride: Stride = None,
+    size: Size = None,
+    device: Device = None,
+    ids: Annotated[
+        str, typer.Option(help="Values in NAME_label.png: train_ids, or the data set whose label ids.")
+    ] = "train_ids",
+    with_overlay: Annotated[
+        bool, typer.Option("--overlay/--no-overlay", help="NAME_overlay.png: colors on the image.")
+    ] = True,
+    color: Annotated[bool, typer.Option("--color", help="NAME_color.png: the classes' colors.")] = False,
+    probabilities: Annotated[
+        bool,
+        typer.Option("--probabilities", help="NAME_probabilities.npz (H, W, classes), NAME_confidence.png."),
+    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and name them.")
     ] = False,
@@ -25,64 +48,96 @@ def predict(
 ) -> None:
     """Label images: NAME_label.png (train ids), NAME_overlay.png (colors on the image), and legend.png.
 
+    What the values mean stands in predictions.json. Images above 8.4 megapixels that the network sees at
+    their own size (--size native) are seen in overlapping windows.
+
     Example: segshift predict runs/advent photos/ --out predictions
+
+    Example: segshift predict runs/advent camvid:CamVid:test --out predictions --size native --ids camvid
     """
-    import numpy as np
-    from PIL import Image
     from rich.progress import track
 
     from segshift import load
-    from segshift.data.images import read_image
-    from segshift.evaluation.sidecar import train_id_sidecar
-    from segshift.files import atomic_path
-    from segshift.pictures import legend, overlay
+    from segshift.engine.prediction import Outputs, Predictor
 
-    segmenter = load(checkpoint)
-    named = _usable(paths, skip_bad)
-    train_id_sidecar(str(checkpoint), segmenter.classes, upright=True).claim(out)
-    pixels = np.zeros(256, np.int64)
+    inference = parse_inference(size, window, stride, scales, flip)
+    segmenter = load(checkpoint).to(usable_device(device))
+    sets, photos = _split_arguments(paths)
+    outputs = Outputs(ids, with_overlay, color, probabilities)
+    # Labels of data sets are drawn on the pixels as they are stored.
+    predictor = Predictor(segmenter, str(checkpoint), out, inference, outputs, upright=not sets)
+    named = _of_data_sets(sets, skip_bad) if sets else _usable(photos, skip_bad)
+    predictor.begin(named)
     written = []
     broken = []
     for name, path in track(named.items(), "predicting", console=console, disable=not console.is_terminal):
         try:
-            image = read_image(path, upright=True)
+            image = predictor.read(path)
         except InputError as error:
             # Damage behind a sound header; the other images are still wanted.
             broken.append(str(error))
             say(console, f"left out: {error}")
             continue
-        label = segmenter.predict(image)
-        pixels += np.bincount(label.ravel(), minlength=256)
-        pictures = {
-            "label": Image.fromarray(label),
-            "overlay": Image.fromarray(overlay(image, label, segmenter.classes)),
-        }
-        files = {kind: out / f"{name}_{kind}.png" for kind in pictures}
-        for kind, picture in pictures.items():
-            with atomic_path(files[kind]) as temporary:
-                picture.save(temporary)
+        files = predictor.predict(name, image)
         written.append({"image": str(path), **{kind: str(file) for kind, file in files.items()}})
-    present = [index for index in np.argsort(-pixels).tolist() if pixels[index] > 0]
-    with atomic_path(out / "legend.png") as temporary:
-        legend(segmenter.classes, present).save(temporary)
+    drawn = predictor.write_legend()
     if as_json:
-        print_json({"checkpoint": str(checkpoint), "legend": str(out / "legend.png"), "predictions": written})
+        print_json({"checkpoint": str(checkpoint), "legend": str(drawn), "predictions": written})
     else:
         say(results, f"{len(written)} images labelled in {out}")
     if broken and not skip_bad:
         raise InputError(f"{len(broken)} of {len(named)} images are left out, first {broken[0]}")
 
 
-def _usable(paths: list[Path], skip_bad: bool) -> dict[str, Path]:
+def _split_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:
+    """Data sets, and photos. Raises InputError for both together."""
+    sets = [one for one in arguments if _is_data_set(one)]
+    photos = [Path(one) for one in arguments if one not in sets]
+    if sets and photos:
+        raise InputError(
+            f"predict: {sets[0]} is a data set, {photos[0]} is not, and EXIF orientations are applied to "
+            "photos alone; predict them into two --out folders"
+        )
+    return sets, photos
+
+
+def _is_data_set(argument: str) -> bool:
+    from segshift.data.resolve import catalog
+
+    path = Path(argument)
+    if path.exists():
+        return path.suffix.lower() in (".yaml", ".yml")
+    head = argument.partition(":")[0]
+    return head == "city" or head.endswith((".yaml", ".yml")) or head in {one.name for one in catalog()}
+
+
+def _of_data_sets(arguments: list[str], skip_bad: bool) -> dict[str, Path]:
+    """The images of splits by their stems, checked as `_usable` does."""
+    from segshift.data.photos import Photos
+    from segshift.data.resolve import resolve
+
+    named: dict[str, Path] = {}
+    for argument in arguments:
+        for sample in resolve(argument, "val", labels="unused").samples:
+            if sample.stem in named:
+                raise InputError(
+                    f"{sample.image} and {named[sample.stem]} would both be written as {sample.stem}; "
+                    "predict them into two --out folders"
+                )
+            named[sample.stem] = sample.image
+    return _usable(Photos(named), skip_bad)
+
+
+def _usable(images: "list[Path] | Photos", skip_bad: bool) -> dict[str, Path]:
     """The images by the names of their results; all are looked at before the first is predicted.
 
     Raises:
         InputError: as `find_photos`, or an image that cannot be read, unless those are to be skipped.
     """
-    from segshift.data.photos import find_photos
+    from segshift.data.photos import Photos, find_photos
     from segshift.data.survey import survey_images
 
-    photos = find_photos(paths)
+    photos = images if isinstance(images, Photos) else find_photos(images)
     for note in photos.notes:
         say(console, note)
     looked = survey_images(photos.named.values())
@@ -93,7 +148,7 @@ def _usable(paths: list[Path], skip_bad: bool) -> dict[str, Path]:
         say(console, f"left out: {line}")
     if looked.conversions:
         say(console, looked.conversions)
-    if looked.turned:
+    if looked.turned and not isinstance(images, Photos):
         say(console, f"{looked.turned} image(s) are turned upright, as their EXIF orientation says")
     return {
         name: path

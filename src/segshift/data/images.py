@@ -100,7 +100,18 @@ def _rgb(path: Path, image: ImageFile, header: Header) -> NDArray[np.uint8]:
         rgba = np.asarray(image.convert("RGBA"))
         _refuse_transparent(path, header, rgba[..., 3], 255)
         return np.ascontiguousarray(rgba[..., :3])
-    return np.array(image.convert("RGB"), np.uint8)
+    return _converted(image)
+
+
+def _converted(image: ImageFile) -> NDArray[np.uint8]:
+    """Some rows at a time: Pillow's copies of a whole picture take four times its size."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    step = max(1, 2**20 // max(1, width))
+    for top in range(0, height, step):
+        rows = image.crop((0, top, width, min(top + step, height)))
+        pixels[top : top + step] = np.asarray(rows.convert("RGB"))
+    return pixels
 
 
 def _refuse(path: Path, header: Header) -> None:

@@ -11,7 +11,7 @@ from segshift.errors import InputError
 # Preferred in this order when two suffixes fit equally many images.
 _SUFFIXES = ("", "_label", "_labelIds", "_labelTrainIds", "_pred", "_prediction")
 # Pictures for people that lie beside the ids, as `segshift predict` and cityscapesScripts write them.
-_PICTURES = re.compile(r"(^|_)(overlay|color|colour|legend|vis)$", re.IGNORECASE)
+_PICTURES = re.compile(r"(^|_)(overlay|color|colour|confidence|legend|vis)$", re.IGNORECASE)
 _SEPARATORS = "_-."
 _SHOWN = 3
 
