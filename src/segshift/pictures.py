@@ -22,6 +22,11 @@ INK = (31, 35, 40)
 FAINT = (208, 215, 222)
 
 
+def hex_color(color: Sequence[int] | Pixels) -> str:
+    """An 8-bit RGB color as `#rrggbb`."""
+    return "#" + "".join(f"{int(part):02x}" for part in color)
+
+
 class Palette(Protocol):
     """What a picture needs to know of a class set: the classes' names and their colours."""
 

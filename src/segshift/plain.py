@@ -5,6 +5,8 @@ some of them as commands; here is what makes each show them instead.
 """
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -78,6 +80,19 @@ class Terminal(Console):
 def say(console: Console, text: str) -> None:
     """Print `text` as it is, without line breaks of the console's: paths and names must survive."""
     console.print(Text(visible(text)), soft_wrap=True)
+
+
+def captions(paths: Sequence[Path]) -> list[str]:
+    """Short different names: the last folder, or as many folders as it takes to tell them apart."""
+    if not paths:
+        return []
+    bare = [path.parent if path.name == "model.safetensors" and path.parent.name else path for path in paths]
+    parts = [path.parts for path in bare]
+    length = 1
+    while length < max(map(len, parts)) and len({part[-length:] for part in parts}) < len(parts):
+        length += 1
+    short = [str(Path(*part[-length:])) if part else "." for part in parts]
+    return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 
 def size_in_words(size_bytes: int) -> str:

@@ -15,19 +15,29 @@ from segshift.report.runs import expand, log_curves, method_words
 from tests.report.runs import made_up, read, train
 
 
-def test_a_comparison_stands_for_the_arms_of_its_first_seed(tmp_path: Path) -> None:
+def test_a_comparison_stands_for_its_arms_with_a_run_per_finished_seed(tmp_path: Path) -> None:
     for seed in ("seed_10", "seed_2"):
         for arm in ("start", "advent", "clan", "control"):
             made_up(tmp_path / "compared" / seed / arm)
     alone = made_up(tmp_path / "alone")
     here = tmp_path / "compared" / "seed_2"
-    assert expand([alone, tmp_path / "compared"]) == [
-        alone,
-        *(here / n for n in ("control", "advent", "clan")),
-    ]
-    rows = [{"arm": name} for name in ("start", "control", "clan", "gone", "advent")]
-    (tmp_path / "compared" / "comparison.json").write_text(json.dumps({"rows": rows}))
-    assert [run.name for run in expand([tmp_path / "compared"])] == ["control", "clan", "advent"]
+    both = [here, tmp_path / "compared" / "seed_10"]
+    assert expand([alone, tmp_path / "compared"]) == {
+        "alone": (alone,),
+        **{name: tuple(seed / name for seed in both) for name in ("control", "start", "advent", "clan")},
+    }
+    rows: list[dict[str, str]] = [{"arm": name} for name in ("start", "control", "clan", "gone", "advent")]
+    rows[2] |= {"label": "CLAN", "selection": "entropy"}
+    table = tmp_path / "compared" / "comparison.json"
+    table.write_text(json.dumps({"rows": rows}))
+    labels = ["control", "start", "CLAN, best by entropy", "advent"]
+    assert list(expand([tmp_path / "compared"])) == labels
+    # A seed that the comparison no longer has, and one that is still being trained, are left out.
+    table.write_text(json.dumps({"rows": rows, "seeds": [10]}))
+    assert expand([tmp_path / "compared"])["advent"] == (both[1] / "advent",)
+    table.write_text(json.dumps({"rows": rows, "seeds": [2, 10]}))
+    (both[1] / "clan" / "results.json").unlink()
+    assert expand([tmp_path / "compared"])["advent"] == (here / "advent",)
     with pytest.raises(InputError, match=r"advent stands twice"):
         expand([tmp_path / "compared", here / "advent"])
     with pytest.raises(InputError, match=r"alone stands twice"):
@@ -89,7 +99,12 @@ def test_a_broken_log_is_told_before_anything_is_measured(tmp_path: Path, log: b
 
 def test_curves_go_into_their_charts() -> None:
     records: list[dict[str, Any]] = [
-        {"step": 10, "losses": {"segmenter/supervised": 1.0, "advent/source": 0.7}, "lr": {"advent": 1e-4}},
+        {
+            "step": 10,
+            "roles": {"advent": "adversary"},
+            "losses": {"segmenter/supervised": 1.0, "advent/source": 0.7},
+            "lr": {"advent": 1e-4},
+        },
         {
             "step": 20,
             "losses": {"segmenter/supervised": None, "advent/source": 0.6},
@@ -134,7 +149,8 @@ def test_a_run_of_stages_stands_for_its_last_model(
     }
     rows = {"sky": {"predicted_pixels": 99, "kept_share": 1.0}}
     (folder / "1_first" / "pseudo_labels.json").write_text(json.dumps({"classes": rows}))
-    lines = [{"step": 20 * k, "losses": {"advent/source": math.log(2)}} for k in range(1, 13)]
+    roles = {"advent": "adversary"}
+    lines = [{"step": 20 * k, "roles": roles, "losses": {"advent/source": math.log(2)}} for k in range(1, 13)]
     (folder / "2_second" / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     labels, pinned = read(folder).advice
     assert labels.startswith("first: 100 % of the pseudo labels are sky; use rule")

@@ -9,7 +9,7 @@ from segshift.cli.arguments import split_names
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
-from segshift.plain import say
+from segshift.plain import captions, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,13 +58,12 @@ def analyze(
     """
     from segshift import load
     from segshift.cli.arguments import parse_size
-    from segshift.cli.evaluate import captions
     from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.engine.target_labels import saw_target_labels
     from segshift.files import write_json
-    from segshift.report.analyze import AnalysisSettings
     from segshift.report.analyze import analyze as analyze_models
+    from segshift.report.evidence import ReportSettings
     from segshift.report.over_training import analyze_over_training
 
     chosen, checkpoints = _named_analysis(checkpoints, split_names(only))
@@ -72,8 +71,7 @@ def analyze(
         raise InputError("--over-training: makes center distances alone; leave out other analyses")
     if len({str(path) for path in checkpoints}) < len(checkpoints):
         raise InputError("analyze: a checkpoint stands twice; name every model once")
-    settings = AnalysisSettings(
-        only=chosen,
+    settings = ReportSettings(
         images=images,
         pictures=pictures,
         points=points,
@@ -97,7 +95,9 @@ def analyze(
             document = analyze_over_training(paths, *splits, out, settings, counting(show))
         else:
             models = {name: load(path) for name, path in paths.items()}
-            document = analyze_models(models, *splits, out, settings, unseen=third, progress=counting(show))
+            document = analyze_models(
+                models, *splits, out, settings, only=chosen, unseen=third, progress=counting(show)
+            )
     document = {
         "checkpoints": {name: str(path) for name, path in paths.items()},
         "uses_target_labels": dict(zip(paths, seen, strict=True)),

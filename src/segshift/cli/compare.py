@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segshift.cli.arguments import parse_seeds
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
 from segshift.plain import say
 
 if TYPE_CHECKING:
     from segshift.engine.comparison import Comparison
+    from segshift.report.content import Report
 
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")]
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the comparison.")]
@@ -62,11 +63,11 @@ def compare(
 
 
 def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: bool, command: str) -> None:
-    from segshift.cli.comparison_page import write_page
-    from segshift.cli.tables import comparison_tables
     from segshift.engine.comparison import run_comparison
     from segshift.errors import StoppedError
     from segshift.files import write_json
+    from segshift.report.numbers import to_dict
+    from segshift.report.terminal import class_tables, rows_table
 
     if seeds is not None:
         comparison = comparison.model_copy(update={"seeds": parse_seeds(seeds)})
@@ -76,10 +77,33 @@ def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: boo
         say(console, f"{stop}. The same command goes on from there.")
         raise
     write_json(folder / "comparison.json", result.to_dict())
-    page = write_page(result, folder / "report.html", command)
+    page = folder / "report.html"
+    report = _write_page(folder, page, comparison.name, command)
     if as_json:
-        print_json({**result.to_dict(), "page": str(page)})
+        print_json({**result.to_dict(), "report": to_dict(report), "page": str(page)})
         return
-    best = result.best()
-    results.print(comparison_tables(result.to_dict(), None if best is None else best.name))
+    say(results, f"{report.title}: mIoU in % on {report.target}")
+    results.print(rows_table(report))
+    for table in class_tables(report, results.width):
+        results.print(table)
     say(results, f"page  {page}")
+
+
+def _write_page(folder: Path, page: Path, title: str, command: str) -> "Report":
+    """Measure a finished comparison, and write its page and before_after.png."""
+    from segshift.cli.inference import usable_device
+    from segshift.report.build import build_report
+    from segshift.report.drawings.strips import draw_before_after
+    from segshift.report.evidence import ReportSettings
+    from segshift.report.page import write_report
+    from segshift.report.runs import expand
+
+    with working("measuring") as show:
+        settings = ReportSettings(device=usable_device(None))
+        report = build_report(
+            expand([folder]), settings, title=title, command=command, progress=counting(show)
+        )
+        show("writing the page")
+        write_report(page, report)
+        draw_before_after(page.with_name("before_after.png"), report)
+    return report

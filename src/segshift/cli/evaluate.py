@@ -22,7 +22,7 @@ from segshift.cli.output import console, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
 from segshift.files import write_json
-from segshift.plain import say
+from segshift.plain import captions, say
 
 if TYPE_CHECKING:
     from segshift.data.spec import Split
@@ -273,14 +273,3 @@ def _details(found: "dict[str, EvaluationResult]") -> dict[str, Any]:
             for caption, result in found.items()
         }
     }
-
-
-def captions(paths: list[Path]) -> list[str]:
-    """Short different names: the last folder, or as many folders as it takes to tell them apart."""
-    bare = [path.parent if path.name == "model.safetensors" and path.parent.name else path for path in paths]
-    parts = [path.parts for path in bare]
-    length = 1
-    while length < max(map(len, parts)) and len({part[-length:] for part in parts}) < len(parts):
-        length += 1
-    short = [str(Path(*part[-length:])) if part else "." for part in parts]
-    return short if len(set(short)) == len(short) else [str(path) for path in paths]

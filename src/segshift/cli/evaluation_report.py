@@ -1,6 +1,5 @@
 """What `segshift evaluate` prints: tables for people, or one document for machines and papers."""
 
-import math
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from segshift.plain import say
 
 if TYPE_CHECKING:
     from segshift.evaluation import EvaluationResult, PairedComparison
+    from segshift.evaluation.formats import TableFormat
 
 
 class Format(StrEnum):
@@ -20,6 +20,9 @@ class Format(StrEnum):
     csv = "csv"
     latex = "latex"
     json = "json"
+
+
+_TEXTS: "dict[Format, TableFormat]" = {Format.md: "md", Format.csv: "csv", Format.latex: "latex"}
 
 
 def print_report(
@@ -43,9 +46,9 @@ def print_report(
     if shown is Format.json:
         print_json(document)
         return
-    if shown in (Format.md, Format.csv, Format.latex):
+    if shown in _TEXTS:
         # What is pasted elsewhere stands alone on stdout.
-        say(results, format_results(found, shown.value).rstrip("\n"))
+        say(results, format_results(found, _TEXTS[shown]).rstrip("\n"))
         stream = console
     elif len(found) == 1:
         ((caption, result),) = found.items()
@@ -91,38 +94,15 @@ def _remarks(found: "dict[str, EvaluationResult]") -> Iterator[str]:
 
 
 def _print_comparison(comparison: "PairedComparison", names: list[str], table: bool) -> None:
-    from rich.table import Table
+    from segshift.report.terminal import paired_table
 
     stream = results if table else console
     a, b = names
     if table:
-        listed = Table(title=f"{b} minus {a}, points")
-        listed.add_column("class", no_wrap=True)
-        listed.add_column("difference", justify="right")
-        listed.add_column(f"{100 * comparison.level:.0f} % interval", justify="right")
-        for name, difference, (low, high) in zip(
-            comparison.class_names,
-            comparison.class_difference.tolist(),
-            comparison.class_interval.tolist(),
-            strict=True,
-        ):
-            listed.add_row(name, _points(difference), _interval(low, high))
-        listed.add_section()
-        total = _interval(*comparison.interval)
-        listed.add_row("mIoU", _points(comparison.difference), total, style="bold")
-        stream.print(listed)
+        stream.print(paired_table(comparison, f"{b} minus {a}, points"))
     say(stream, comparison.verdict(a, b))
     say(
         stream,
         f"{b} has the higher mIoU in {100 * comparison.share_b_better:.1f} % of {comparison.resamples} "
         "resamples of the images. Other training seeds are not part of this interval.",
     )
-
-
-def _points(difference: float) -> str:
-    # The sum turns a rounded -0.0 into 0.0.
-    return "n/a" if math.isnan(difference) else f"{round(100 * difference, 2) + 0.0:+.2f}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "n/a" if math.isnan(low) else f"{_points(low)} to {_points(high)}"

@@ -8,7 +8,7 @@ import typer
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import charts_option
 from segshift.errors import InputError
-from segshift.plain import say
+from segshift.plain import captions, say
 
 if TYPE_CHECKING:
     from segshift.engine.health import Record
@@ -27,7 +27,6 @@ def health(
 
     Example: segshift health runs/advent --chart curves
     """
-    from segshift.cli.evaluate import captions
     from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
 
     metrics: dict[str, list[Record]] = {}

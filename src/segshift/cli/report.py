@@ -13,9 +13,7 @@ from segshift.errors import InputError
 from segshift.plain import say, size_in_words
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from segshift.report.content import Report, ReportedRun
+    pass
 
 _IMAGES, _PICTURES, _POINTS = 200, 6, 40
 _OUT = Path("report.html")
@@ -57,13 +55,14 @@ def report(
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {out}: the report is a page; name the file something.html")
     from segshift.cli.arguments import parse_size
-    from segshift.cli.evaluate import captions
     from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
-    from segshift.report.build import build_report, to_dict
+    from segshift.report.build import build_report
     from segshift.report.evidence import ReportSettings
+    from segshift.report.numbers import to_dict
     from segshift.report.page import write_report
     from segshift.report.runs import expand
+    from segshift.report.terminal import rows_table
 
     settings = ReportSettings(
         only=split_names(only),
@@ -75,7 +74,6 @@ def report(
         seed=seed,
         device=usable_device(device),
     )
-    folders = expand(runs)
     command = _command(
         runs,
         {
@@ -94,7 +92,7 @@ def report(
     )
     with working("reading the runs") as show:
         made = build_report(
-            dict(zip(captions(folders), folders, strict=True)),
+            expand(runs),
             settings,
             source=None if source is None else resolve(source, "train"),
             target=None if target is None else resolve(target, "val", labels="optional"),
@@ -112,7 +110,7 @@ def report(
         print_json({**to_dict(made), "seed": seed, "page": str(out), "bytes": written})
         return
     say(results, f"mIoU in % on {made.target}")
-    results.print(_table(made))
+    results.print(rows_table(made))
     for run in made.runs:
         for reason in run.unfair if run.gain is not None else ():
             say(results, f"{run.name}: {reason}")
@@ -127,35 +125,3 @@ def _command(runs: list[Path], options: dict[str, tuple[Any, Any]]) -> str:
         part for name, (value, usual) in options.items() if value != usual for part in (name, str(value))
     ]
     return shlex.join(["segshift", "report", *map(str, runs), *given])
-
-
-def _table(made: "Report") -> "Table":
-    from rich.table import Table
-
-    from segshift.evaluation import percent
-
-    table = Table()
-    table.add_column("run", overflow="fold")
-    table.add_column("mIoU", justify="right")
-    if len(made.runs) > 1:
-        table.add_column("gain", justify="right")
-        table.add_column("95 % interval", justify="right")
-        table.add_column("verdict", overflow="fold")
-    for run in made.runs:
-        cells = [
-            run.name + (" (uses target labels)" if run.uses_target_labels else ""),
-            "n/a" if run.result is None else percent(run.result.miou),
-        ]
-        table.add_row(*cells, *(_gain(run) if len(made.runs) > 1 else ()))
-    return table
-
-
-def _gain(run: "ReportedRun") -> tuple[str, str, str]:
-    if run.gain is None:
-        return "", "", "" if run.result is None else "reference"
-    low, high = run.gain.interval
-    ahead = "better" if run.gain.difference > 0 else "worse"
-    verdict = ahead if run.gain.decided else "not decided"
-    if run.unfair:
-        verdict += ", not like for like"
-    return f"{100 * run.gain.difference:+.2f}", f"{100 * low:+.2f} to {100 * high:+.2f}", verdict

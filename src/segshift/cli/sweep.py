@@ -87,16 +87,16 @@ def _table(found: "SweepResult") -> "Table":
 
 def _cells(found: "SweepResult") -> list[list[str]]:
     """The heading, then a line per combination: the swept values, the mean, and every seed."""
-    from segshift.cli.tables import with_spread
     from segshift.engine.comparison import spread
     from segshift.engine.sweep import in_words
     from segshift.evaluation import percent
+    from segshift.report.wording import spread_words
 
     several = len(found.seeds) > 1
     seeds = [f"seed {seed}" for seed in found.seeds] if several else []
     lines = [[*found.swept, "mIoU", *seeds]]
     for row in found.rows:
-        mean = "diverged" if row.mean is None else with_spread(row.mean, spread(row.scores))
+        mean = "diverged" if row.mean is None else spread_words(row.mean, spread(row.scores))
         per_seed = ["diverged" if score is None else percent(score) for score in row.miou.values()]
         if row.uses_target_labels:
             mean += " (uses target labels)"

@@ -33,6 +33,7 @@ class PairedComparison:
         resamples: how often.
         level: of the intervals, in (0, 1).
         seed: of the resampling.
+        trainings: pairs of results that it is the mean of, a training seed each.
     """
 
     difference: float
@@ -45,6 +46,7 @@ class PairedComparison:
     resamples: int
     level: float
     seed: int
+    trainings: int = 1
 
     @property
     def decided(self) -> bool:
@@ -92,13 +94,14 @@ class PairedComparison:
             "resamples": self.resamples,
             "level": self.level,
             "seed": self.seed,
+            "trainings": self.trainings,
             "method": "paired percentile bootstrap over images, B minus A",
         }
 
 
 def compare_paired(
-    a: EvaluationResult,
-    b: EvaluationResult,
+    a: EvaluationResult | Sequence[EvaluationResult],
+    b: EvaluationResult | Sequence[EvaluationResult],
     *,
     resamples: int = 2000,
     level: float = 0.95,
@@ -111,8 +114,11 @@ def compare_paired(
     difference would vary with other images of the same kind; how it varies with the training seed it cannot
     know. Neighboring frames of a video are not independent images: there the interval is too narrow.
 
+    Several results of each, one per training seed, give the interval of the mean difference over these seeds:
+    every resample draws the same images for all.
+
     Args:
-        a: evaluated with counts per image.
+        a: evaluated with counts per image; one, or as many as there are of b.
         b: on the same images, with the same classes and the same scored ones.
         resamples: R.
         level: of the intervals, in (0, 1).
@@ -125,34 +131,49 @@ def compare_paired(
     """
     if resamples < 1 or not 0 < level < 1:
         raise InputError(f"resamples = {resamples}, level = {level}: needs 1 or more, and between 0 and 1")
-    counts_a, counts_b = _comparable(a, b)
-    ids = [a.class_names.index(name) for name in a.scored_names]
+    pairs = list(zip(_listed(a), _listed(b), strict=True))
+    first = pairs[0][0]
+    counts = [_comparable(one, other) for one, other in pairs]
+    # All seeds were judged on the same images.
+    for one, _ in pairs[1:]:
+        _comparable(first, one)
+    ids = [first.class_names.index(name) for name in first.scored_names]
     generator = np.random.default_rng(seed)
-    images = len(counts_a.images)
+    images = len(counts[0][0].images)
     chunk = max(1, min(resamples, _WEIGHTS_AT_ONCE // images))
     differences, class_differences = [], []
     for start in range(0, resamples, chunk):
         rows = min(chunk, resamples - start)
         weights = generator.multinomial(images, np.full(images, 1 / images), size=rows).astype(np.float64)
-        iou_a, iou_b = (_resampled_iou(counts, weights, ids) for counts in (counts_a, counts_b))
-        differences.append(_row_means(iou_b) - _row_means(iou_a))
-        class_differences.append(iou_b - iou_a)
+        resampled = [[_resampled_iou(one, weights, ids) for one in both] for both in counts]
+        differences.append(_mean([_row_means(iou_b) - _row_means(iou_a) for iou_a, iou_b in resampled]))
+        class_differences.append(_mean([iou_b - iou_a for iou_a, iou_b in resampled]))
     difference, of_classes = np.concatenate(differences), np.concatenate(class_differences)
     ends = ((1 - level) / 2, (1 + level) / 2)
     low, high = _quantiles(difference[:, None], ends)[0]
     known = difference[~np.isnan(difference)]
     return PairedComparison(
-        difference=b.miou - a.miou,
+        difference=float(np.mean([other.miou - one.miou for one, other in pairs])),
         interval=(float(low), float(high)),
         share_b_better=float((known > 0).mean()) if known.size else float("nan"),
-        class_names=a.scored_names,
-        class_difference=(b.iou - a.iou)[ids],
+        class_names=first.scored_names,
+        class_difference=_mean([(other.iou - one.iou)[ids] for one, other in pairs]),
         class_interval=_quantiles(of_classes, ends),
         images=images,
         resamples=resamples,
         level=level,
         seed=seed,
+        trainings=len(pairs),
     )
+
+
+def _listed(results: EvaluationResult | Sequence[EvaluationResult]) -> Sequence[EvaluationResult]:
+    return [results] if isinstance(results, EvaluationResult) else results
+
+
+def _mean(arrays: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Over the seeds; NaN where one of them has no value."""
+    return arrays[0] if len(arrays) == 1 else np.mean(arrays, axis=0)
 
 
 def _comparable(a: EvaluationResult, b: EvaluationResult) -> tuple[ClassCounts, ClassCounts]:

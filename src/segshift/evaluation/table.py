@@ -21,9 +21,9 @@ _HEADINGS = {
 }
 
 
-def percent(score: float | None) -> str:
-    """A fraction as percent with one decimal: 0.4567 is "45.7"; NaN or None is "n/a"."""
-    return NOT_AVAILABLE if score is None or math.isnan(score) else f"{100 * score:.1f}"
+def percent(score: float | None, digits: int = 1) -> str:
+    """A fraction as percent: 0.4567 is "45.7"; NaN or None is "n/a"."""
+    return NOT_AVAILABLE if score is None or math.isnan(score) else f"{100 * score:.{digits}f}"
 
 
 def class_captions(result: EvaluationResult) -> list[str]:

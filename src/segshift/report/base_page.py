@@ -6,8 +6,6 @@ import json
 from typing import Any
 
 import jinja2
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from segshift.plain import visible
@@ -52,8 +50,3 @@ def at_most(picture: Image.Image, width_px: int, resampling: Image.Resampling) -
     if picture.width <= width_px:
         return picture
     return picture.resize((width_px, max(1, round(picture.height * width_px / picture.width))), resampling)
-
-
-def hex_color(palette: NDArray[np.uint8], index: int) -> str:
-    """A row of a palette (256, 3) as `#rrggbb`."""
-    return "#" + "".join(f"{int(value):02x}" for value in palette[index])

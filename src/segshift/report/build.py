@@ -1,24 +1,25 @@
-"""From run folders to a whole report, and its numbers as one JSON document."""
+"""From run folders to a whole report."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from segshift import __version__
-from segshift.analysis.embedding import points_table
+from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.evaluation import EvaluationResult, compare_paired
-from segshift.evaluation.confusion import mean_of_known
+from segshift.evaluation import EvaluationResult, PairedComparison, compare_paired, evaluate
+from segshift.evaluation.evaluate import LabelledItems
 from segshift.files import json_ready
-from segshift.report.content import Evidence, Report, ReportedRun
+from segshift.models.segmenter import Segmenter, load
+from segshift.report.content import Report, ReportedRun, SeedRun
 from segshift.report.data import own_source, own_target
-from segshift.report.drawings.analyses import by_class
-from segshift.report.evidence import Progress, ReportSettings, common_classes, measure
-from segshift.report.fairness import unfair
+from segshift.report.evidence import Network, Progress, ReportSettings, measure
+from segshift.report.fairness import steps_since_common_start, unfair
 from segshift.report.figures import MOST_RUNS
-from segshift.report.runs import Run, read_run
+from segshift.report.runs import Row, Run, read_run
 
 # The same network on the same images: what shows in the two digits of a gain. Below that lie single pixels,
 # which another number of threads decides.
@@ -26,7 +27,7 @@ _SAME_MIOU = 1e-4
 
 
 def build_report(
-    folders: Mapping[str, Path],
+    folders: Mapping[str, Path | Sequence[Path]],
     settings: ReportSettings,
     *,
     source: Split | None = None,
@@ -35,10 +36,13 @@ def build_report(
     command: str = "",
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
-    """Read runs, measure them, and say what differs between them; the first is the reference.
+    """Read runs, measure them, and say what differs between them; the first row is the reference.
+
+    Every run is scored; pictures, curves and analyses are those of each row's first run.
 
     Args:
-        folders: of finished runs (see `segshift.report.runs.expand`), by their names in the report.
+        folders: of finished runs (see `segshift.report.runs.expand`), by the names of their rows: one, or one
+            per seed.
         settings: see `ReportSettings`.
         source: labelled; None takes the first run's own.
         target: None takes what the runs were evaluated on.
@@ -47,14 +51,18 @@ def build_report(
         progress: called with what is being done and how many of how many images are.
 
     Raises:
-        InputError: too many runs, such that cannot be compared, or whose data are gone.
+        InputError: too many rows, such that cannot be compared, or whose data are gone.
     """
     if len(folders) > MOST_RUNS:
         raise InputError(
             f"report: {len(folders)} runs; at most {MOST_RUNS} can be told apart, so name those that "
             "matter, the reference first"
         )
-    runs = [read_run(folder, name) for name, folder in folders.items()]
+    rows = [
+        Row(name, tuple(read_run(folder, name) for folder in ([own] if isinstance(own, Path) else own)))
+        for name, own in folders.items()
+    ]
+    runs = [run for row in rows for run in row.runs]
     for run in runs:
         run.check_files()
     classes = common_classes(runs)
@@ -62,13 +70,14 @@ def build_report(
     target = own_target(runs) if target is None else target
     if source is None and settings.needs_source:
         source = own_source(runs)
-    measured = measure(runs, classes, source, target, settings, progress)
-    reported = tuple(_reported(run, runs[0], measured.results, settings, their_own) for run in runs)
+    networks = {row.name: [_network(run, settings) for run in row.runs] for row in rows}
+    measured = measure(networks, classes, source, target, settings, progress)
+    reported = [_reported(row, rows[0], measured.results, settings, their_own) for row in rows]
     known_source = runs[0].data.get("source", "source")
     domain = known_source.partition(" ")[0] if source is None else source.dataset
     return Report(
         title=title or f"{domain} → {target.dataset}",
-        runs=reported,
+        runs=tuple(_with_gap_shares(reported, rows)),
         classes=classes,
         source=known_source if source is None else _described(source, settings.images),
         target=_described(target, settings.images),
@@ -80,6 +89,52 @@ def build_report(
     )
 
 
+def common_classes(runs: Sequence[Run]) -> ClassSet:
+    """The classes of all runs' models.
+
+    Raises:
+        InputError: they differ, or a model cannot be read.
+    """
+    first, *others = runs
+    classes = load(first.folder).classes
+    for run in others:
+        names = load(run.folder).class_names
+        if names != classes.names:
+            raise InputError(
+                f"report: {first.name} has the classes {', '.join(classes.names)}, {run.name} has "
+                f"{', '.join(names)}; report on runs for the same classes together"
+            )
+    return classes
+
+
+def _network(run: Run, settings: ReportSettings) -> Network:
+    """A run's network, judged as its recipe says, at the size that the settings ask for."""
+    size = {} if settings.input_size is None else {"input_size": settings.input_size}
+    inference = run.final.inference.model_copy(update=size)
+    batch_size = run.final.evaluation.batch_size
+
+    def judge(
+        segmenter: Segmenter, items: LabelledItems, progress: Callable[[int, int], None]
+    ) -> EvaluationResult:
+        return evaluate(segmenter, items, inference, batch_size=batch_size, progress=progress)
+
+    return Network(partial(load, run.folder), judge)
+
+
+def scored_rows(results: Mapping[str, EvaluationResult], seed: int = 0) -> tuple[ReportedRun, ...]:
+    """Rows of results alone, such as those of model files; gains are over the first.
+
+    Raises:
+        InputError: results that are not of the same images and classes.
+    """
+    (name, first), *others = results.items()
+    rows = [
+        ReportedRun(name=other, result=one, gain=compare_paired(first, one, seed=seed))
+        for other, one in others
+    ]
+    return (ReportedRun(name=name, result=first, gain=None), *rows)
+
+
 def _described(split: Split, analyzed: int) -> str:
     count = len(split.samples)
     some = f", {analyzed} of them in the analyses" if analyzed < count else ""
@@ -87,36 +142,79 @@ def _described(split: Split, analyzed: int) -> str:
 
 
 def _reported(
-    run: Run,
-    reference: Run,
-    results: Mapping[str, EvaluationResult],
+    row: Row,
+    reference: Row,
+    results: Mapping[str, Sequence[EvaluationResult]],
     settings: ReportSettings,
     their_own: bool,
 ) -> ReportedRun:
-    result, first = results.get(run.name), results.get(reference.name)
-    gain = None
-    if run is not reference and result is not None and first is not None:
-        gain = compare_paired(first, result, seed=settings.seed)
+    run, first = row.runs[0], reference.runs[0]
     provenance = run.recipe.provenance
+    own = results.get(row.name, ())
+    notes = [
+        note
+        for one, result in zip(row.runs, own, strict=False)
+        for note in (_changed(one, result) if their_own else ())
+    ]
+    advice = [
+        (f"seed {one.recipe.seed}: " if len(row.runs) > 1 else "") + line
+        for one in row.runs
+        for line in one.advice
+    ]
+    seeds, gain = _gains(row, reference, results, settings.seed)
     return ReportedRun(
-        name=run.name,
+        name=row.name,
         folder=str(run.folder),
         method=run.method,
-        steps=run.final.training.steps,
+        steps=steps_since_common_start(run, first),
         source_images_per_step=run.final.training.batch_size,
         uses_target_labels=run.uses_target_labels,
         selected=str(run.results.get("selected", "last checkpoint")),
-        unfair=() if run is reference else unfair(run, reference, same_size=settings.input_size is not None),
-        result=result,
+        unfair=() if row is reference else unfair(run, first, same_size=settings.input_size is not None),
+        result=own[0] if own else None,
         gain=gain,
         recipe=run.recipe_text,
         provenance={} if provenance is None else provenance.model_dump(mode="json"),
         environment=run.environment,
         data=run.data,
         curves=run.curves,
-        advice=run.advice,
-        notes=_changed(run, result) if their_own and result is not None else (),
+        advice=tuple(advice),
+        notes=tuple(notes),
+        seeds=seeds,
     )
+
+
+def _gains(
+    row: Row, reference: Row, results: Mapping[str, Sequence[EvaluationResult]], seed: int
+) -> tuple[tuple[SeedRun, ...], PairedComparison | None]:
+    """Every training beside the reference's of the same seed, and all of them together."""
+    own: Sequence[EvaluationResult | None] = results.get(row.name) or [None] * len(row.runs)
+    theirs = dict(
+        zip((one.recipe.seed for one in reference.runs), results.get(reference.name, ()), strict=False)
+    )
+    pairs: list[tuple[EvaluationResult, EvaluationResult]] = []
+    seeds = []
+    for run, result in zip(row.runs, own, strict=True):
+        # Two runs alone are compared whatever their seeds are.
+        other = theirs.get(run.recipe.seed) if len(row.runs) > 1 else next(iter(theirs.values()), None)
+        gain = None
+        if row is not reference and result is not None and other is not None:
+            pairs.append((other, result))
+            gain = compare_paired(other, result, seed=seed)
+        seeds.append(SeedRun(run.recipe.seed, str(run.folder), result, gain))
+    if len(pairs) < 2:
+        return tuple(seeds), next((one.gain for one in seeds if one.gain is not None), None)
+    return tuple(seeds), compare_paired([one for one, _ in pairs], [other for _, other in pairs], seed=seed)
+
+
+def _with_gap_shares(reported: Sequence[ReportedRun], rows: Sequence[Row]) -> Iterator[ReportedRun]:
+    """Each fair gain as a share of the way to the oracle, where there is one above the reference."""
+    oracle = next((one for one, row in zip(reported, rows, strict=True) if row.runs[0].final.oracle), None)
+    gap = math.nan if oracle is None or oracle.gain is None else oracle.gain.difference
+    for run in reported:
+        fair = run.gain is not None and (not run.unfair or run is oracle)
+        share = run.gain.difference / gap if run.gain is not None and fair and gap > 0 else None
+        yield replace(run, gap_share=share)
 
 
 def _changed(run: Run, result: EvaluationResult) -> tuple[str, ...]:
@@ -139,81 +237,3 @@ def _changed(run: Run, result: EvaluationResult) -> tuple[str, ...]:
         f"its results.json has {100 * stored['miou']:.4f} % mIoU, the same evaluation now gives "
         f"{100 * now['miou']:.4f} %: the data, the versions or the machine have changed",
     )
-
-
-def to_dict(report: Report) -> dict[str, Any]:
-    """All numbers of a report, for JSON."""
-    return {
-        "title": report.title,
-        "reference": report.runs[0].name,
-        "source": report.source,
-        "target": report.target,
-        "classes_from": "labels" if report.target_labelled else "predictions",
-        "classes": list(report.classes.names),
-        "runs": [_run(run, report.runs[0].name) for run in report.runs],
-        "analyses": _analyses(report),
-        "skipped": dict(report.evidence.skipped),
-        "command": report.command,
-    }
-
-
-def _run(run: ReportedRun, reference: str) -> dict[str, Any]:
-    result, gain = run.result, run.gain
-    return {
-        "name": run.name,
-        "folder": run.folder,
-        "method": run.method,
-        "steps": run.steps,
-        "source_images_per_step": run.source_images_per_step,
-        "uses_target_labels": run.uses_target_labels,
-        "selected": run.selected,
-        "data": dict(run.data),
-        "evaluation": None if result is None else result.to_dict(),
-        "confusion": None if result is None else result.confusion.tolist(),
-        "gain": None if gain is None else {**gain.to_dict(), "verdict": gain.verdict(reference, run.name)},
-        "unfair": list(run.unfair),
-        "notes": list(run.notes),
-        "advice": list(run.advice),
-    }
-
-
-def _analyses(report: Report) -> dict[str, Any]:
-    evidence, names = report.evidence, report.classes.names
-    found: dict[str, Any] = {
-        "centres": _centers(evidence, names, report.runs[0].name),
-        "retrieval": {name: one.to_dict() for name, one in evidence.retrieval.items()},
-        "embedding": {
-            run: {
-                level: points_table(one.places, one.classes, one.domains, one.images, names)
-                for level, one in levels.items()
-            }
-            for run, levels in evidence.embedding.items()
-        },
-        "entropy": {
-            run: {
-                "source": of_source,
-                "target": of_target,
-                "pictured": {
-                    one.name: float(one.entropy[run].mean()) for one in report.shown if run in one.entropy
-                },
-            }
-            for run, (of_source, of_target) in evidence.entropy.items()
-        },
-        "strips": {"images": [one.name for one in report.shown]} if report.shown else {},
-    }
-    return {name: numbers for name, numbers in found.items() if numbers}
-
-
-def _centers(evidence: Evidence, names: Sequence[str], reference: str) -> dict[str, Any]:
-    """Under the same names as in `segshift analyze`'s document."""
-    numbers: dict[str, Any] = {}
-    for run, fada in evidence.fada_distance.items():
-        numbers[run] = {"fada": {"mean": mean_of_known(fada), "classes": by_class(names, fada)}}
-        clan = evidence.clan_distance.get(run)
-        if clan is not None:
-            numbers[run]["clan"] = {
-                "normalized_by": reference,
-                "normalized_mean": mean_of_known(clan),
-                "normalized": by_class(names, clan),
-            }
-    return numbers

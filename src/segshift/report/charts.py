@@ -89,7 +89,7 @@ def confusion_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
     for index, run in enumerate(runs):
         if run.result is None:
             continue
-        confusion, names = run.result.confusion, run.result.class_names
+        confusion, names = run.confusion, run.result.class_names
         shares = ratio(confusion, confusion.sum(axis=1, keepdims=True))
         columns = [*names, *(["none"] if shares.shape[1] > len(names) else [])]
         height = 140 + max(17 * len(names), 240)

@@ -15,9 +15,9 @@ from segshift.data.images import read_image
 from segshift.data.problems import Problem
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.pictures import overlay
-from segshift.report.base_page import at_most, data_uri, hex_color, render_template
-from segshift.report.comparison_page import percent
+from segshift.evaluation import percent
+from segshift.pictures import hex_color, overlay
+from segshift.report.base_page import at_most, data_uri, render_template
 
 Pixels = NDArray[np.uint8]
 
@@ -65,7 +65,7 @@ def render(report: CheckReport) -> str:
             for value, share in split.unmapped.items()
         ],
         classes=[
-            {"name": name, "color": hex_color(palette, index)}
+            {"name": name, "color": hex_color(palette[index])}
             for index, name in enumerate(report.classes.names)
         ],
         bars=[_bars(report, split) for split in labelled],
@@ -140,7 +140,7 @@ def _bars(report: CheckReport, split: SplitReport) -> dict[str, Any]:
         "rows": [
             {
                 "name": name,
-                "color": hex_color(report.classes.palette, index),
+                "color": hex_color(report.classes.palette[index]),
                 "pixels": _fine_percent(frequencies[name]),
                 "pixel_bar": f"{100 * frequencies[name] / most:.1f}",
                 "images": _fine_percent(images[name], digits=0),
@@ -165,7 +165,7 @@ def _maps(report: CheckReport, split: SplitReport) -> dict[str, Any] | None:
         views.append(
             {
                 "name": name,
-                "color": hex_color(report.classes.palette, index),
+                "color": hex_color(report.classes.palette[index]),
                 "uri": data_uri(heat_map(shares), "PNG", optimize=True),
                 "most": _fine_percent(float(shares.max()), digits=0),
             }

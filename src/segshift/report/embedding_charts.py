@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from segshift.analysis.class_centres import DOMAINS
 from segshift.analysis.embedding import LEVELS, NO_CLASS, Level
-from segshift.report.base_page import hex_color
+from segshift.pictures import hex_color
 from segshift.report.content import EmbeddedPoints, Report
 from segshift.report.figures import DOMAIN_VARIABLES, Chart, axis, layout, safe
 
@@ -56,7 +56,7 @@ def _scatter(points: EmbeddedPoints, report: Report) -> go.Figure:
         for train_id in np.unique(points.classes[points.domains == domain]):
             own = np.flatnonzero((points.domains == domain) & (points.classes == train_id))
             is_image = int(train_id) == NO_CLASS
-            color = DOMAIN_VARIABLES[domain] if is_image else hex_color(report.classes.palette, int(train_id))
+            color = DOMAIN_VARIABLES[domain] if is_image else hex_color(report.classes.palette[int(train_id)])
             what = "" if is_image else f"{safe(names[int(train_id)])}, "
             figure.add_scatter(
                 x=_places(points.places[own, 0]),
@@ -105,4 +105,4 @@ def _style() -> dict[str, object]:
 def class_colors(report: Report, ids: Sequence[int]) -> list[dict[str, str]]:
     """Names and colors for a legend."""
     palette = report.classes.palette
-    return [{"name": report.classes.names[index], "color": hex_color(palette, index)} for index in ids]
+    return [{"name": report.classes.names[index], "color": hex_color(palette[index])} for index in ids]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from segshift.analysis.class_centres import ClassCenters, clan_distance
 from segshift.analysis.embedding import Level, embed
@@ -12,11 +13,10 @@ from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.evaluation import EvaluationResult, evaluate
+from segshift.evaluation import EvaluationResult
 from segshift.evaluation.evaluate import LabelledItems
-from segshift.models.segmenter import Segmenter, load
+from segshift.models.segmenter import Segmenter
 from segshift.report.content import EmbeddedPoints, Evidence
-from segshift.report.runs import Run
 
 ANALYSES = ("centres", "retrieval", "embedding", "entropy", "strips")
 _OF_FEATURES = ("centres", "retrieval", "embedding", "entropy")
@@ -34,6 +34,8 @@ class ReportSettings:
         pictures: that are shown.
         points: of every class and domain in the t-SNE of patches and of classes; images: 5 times as many of
             every domain.
+        perplexity: of the t-SNE.
+        classes: whose points the t-SNE shows; None shows all, and whole images.
         input_size: (width, height) in px at which all networks see images, for scores, too; None takes the
             size at which each run was judged.
         seed: of everything random.
@@ -45,6 +47,8 @@ class ReportSettings:
     images: int = 200
     pictures: int = 6
     points: int = 40
+    perplexity: float = 30.0
+    classes: tuple[str, ...] | None = None
     input_size: tuple[int, int] | None = None
     seed: int = 0
     device: str = "cpu"
@@ -68,17 +72,33 @@ class ReportSettings:
         return bool(set(_OF_FEATURES) & set(self.chosen))
 
 
+@dataclass(frozen=True)
+class Network:
+    """A network of a row: loaded when its turn comes, and judged as it was trained to be.
+
+    Attributes:
+        load: onto a device.
+        judge: its result on labelled images.
+    """
+
+    load: Callable[[str], Segmenter]
+    judge: Callable[[Segmenter, LabelledItems, Callable[[int, int], None]], EvaluationResult]
+
+
+Rows = Mapping[str, Sequence[Network]]
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """What was measured.
 
     Attributes:
-        results: by run, on all images of the target; empty for an unlabelled one.
+        results: of every row's runs, on all images of the target; empty for an unlabelled one.
         evidence: the analyses.
         shown: some of the target's images.
     """
 
-    results: Mapping[str, EvaluationResult]
+    results: Mapping[str, tuple[EvaluationResult, ...]]
     evidence: Evidence
     shown: tuple[Shown, ...]
 
@@ -87,7 +107,7 @@ class Measured:
 class _Gathered:
     """What grows run by run; no network stays."""
 
-    results: dict[str, EvaluationResult] = field(default_factory=dict)
+    results: dict[str, tuple[EvaluationResult, ...]] = field(default_factory=dict)
     centers: dict[str, tuple[ClassCenters, ClassCenters]] = field(default_factory=dict)
     fada: dict[str, Values] = field(default_factory=dict)
     retrieval: dict[str, Retrieval] = field(default_factory=dict)
@@ -96,45 +116,30 @@ class _Gathered:
     shown: dict[str, Shown] = field(default_factory=dict)
 
 
-def common_classes(runs: Sequence[Run]) -> ClassSet:
-    """The classes of all runs' models.
-
-    Raises:
-        InputError: they differ, or a model cannot be read.
-    """
-    first, *others = runs
-    classes = load(first.folder).classes
-    for run in others:
-        names = load(run.folder).class_names
-        if names != classes.names:
-            raise InputError(
-                f"report: {first.name} has the classes {', '.join(classes.names)}, {run.name} has "
-                f"{', '.join(names)}; report on runs for the same classes together"
-            )
-    return classes
-
-
 def measure(
-    runs: Sequence[Run],
+    rows: Rows,
     classes: ClassSet,
     source: Split | None,
     target: Split,
     settings: ReportSettings,
     progress: Progress = lambda what, done, total: None,
+    *,
+    scoring: bool = True,
 ) -> Measured:
-    """Measure runs side by side; the first is the reference that CLAN's distances relate to.
+    """Measure rows side by side; the first is the reference that CLAN's distances relate to.
 
-    One network is in memory at a time, and the features of one image. Scores are taken as each run was
-    judged: window, scales and flips are those of its recipe.
+    All networks are scored; what else is measured is measured of each row's first. One network is in memory
+    at a time, and the features of one image.
 
     Args:
-        runs: for the same classes.
+        rows: networks for the same classes, by the row's name.
         classes: of their models.
         source: labelled; None where no chosen analysis looks at it.
         target: labelled, or not: then there are no scores, and the classes of its features are each network's
             own predictions.
         settings: see `ReportSettings`.
         progress: called with what is being done and how many of how many images are.
+        scoring: whether scores are wanted.
 
     Raises:
         InputError: a source without labels, or data that lack all of the classes.
@@ -145,16 +150,20 @@ def measure(
         if not source.labelled:
             raise InputError(f"{source.title} has no labels; the source of a report needs them")
         domains = spread_evenly(source, settings.images), some
-    skipped = _skipped(runs, domains, target, settings)
+    skipped = _skipped(rows, domains, target, settings)
     chosen = [name for name in settings.chosen if name not in skipped]
     items, scored = known_items(target, classes)
     some_items, _ = known_items(some, classes)
     source_items = None if domains is None else known_items(domains[0], classes)[0]
+    points_of = None if settings.classes is None else chosen_classes(settings, classes.names)
     found = _Gathered()
-    for run in runs:
-        segmenter = load(run.folder, settings.device)
-        if target.labelled:
-            found.results[run.name] = _score(run, segmenter, items, scored, settings, progress)
+    for name, (first, *others) in rows.items():
+        segmenter = first.load(settings.device)
+        if target.labelled and scoring:
+            counted = partial(progress, f"score of {name}")
+            results = [first.judge(segmenter, items, counted)]
+            results += [one.judge(one.load(settings.device), items, counted) for one in others]
+            found.results[name] = tuple(result.scored(scored) for result in results)
         if domains is not None and source_items is not None and set(_OF_FEATURES) & set(chosen):
             observed = observe(
                 segmenter,
@@ -164,19 +173,18 @@ def measure(
                 points=settings.points,
                 input_size=settings.input_size,
                 seed=settings.seed,
-                progress=lambda done, total, name=run.name: progress(f"features of {name}", done, total),  # type: ignore[misc]
+                progress=partial(progress, f"features of {name}"),
             )
-            _analyze(run.name, observed, chosen, found, skipped, settings, progress)
+            _analyze(name, observed, chosen, points_of, found, skipped, settings, progress)
         if "strips" in chosen:
-            progress(f"pictures of {run.name}", 0, settings.pictures)
+            progress(f"pictures of {name}", 0, settings.pictures)
             places = evenly(len(some.samples), settings.pictures)
-            shown = show(
-                {run.name: segmenter}, some_items, places, stems(some), input_size=settings.input_size
-            )
+            shown = show({name: segmenter}, some_items, places, stems(some), input_size=settings.input_size)
             _join(found.shown, shown, with_entropy="entropy" in chosen)
     evidence = Evidence(
         fada_distance=found.fada,
         clan_distance=_clan(found.centers),
+        clan_absolute={name: clan_distance(*one) for name, one in found.centers.items()},
         retrieval=found.retrieval,
         embedding=found.embedding,
         entropy=found.entropy,
@@ -185,12 +193,23 @@ def measure(
     return Measured(found.results, evidence, tuple(found.shown.values()))
 
 
+def chosen_classes(settings: ReportSettings, names: Sequence[str]) -> list[int]:
+    """The train ids of `settings.classes`, all without. Raises InputError for a class that is not there."""
+    for name in settings.classes or ():
+        if name not in names:
+            raise InputError(f"--classes {name}: the networks have no such class{did_you_mean(name, names)}")
+    return [names.index(name) for name in settings.classes or names]
+
+
 def _skipped(
-    runs: Sequence[Run], domains: tuple[Split, Split] | None, target: Split, settings: ReportSettings
+    rows: Rows,
+    domains: tuple[Split, Split] | None,
+    target: Split,
+    settings: ReportSettings,
 ) -> dict[str, str]:
     """What is left out from the start, and why."""
     reasons = {}
-    if len(runs) < 2:
+    if len(rows) < 2:
         reasons["gains"] = "a gain is over a reference; give two or more runs, the reference first"
         reasons["clan_distance"] = "CLAN's distance is over a reference's; give two or more runs"
     if not target.labelled:
@@ -205,29 +224,11 @@ def _skipped(
     return reasons
 
 
-def _score(
-    run: Run,
-    segmenter: Segmenter,
-    items: LabelledItems,
-    scored: Sequence[str],
-    settings: ReportSettings,
-    progress: Progress,
-) -> EvaluationResult:
-    """A run's score on all images, taken as its recipe says."""
-    size = {} if settings.input_size is None else {"input_size": settings.input_size}
-    return evaluate(
-        segmenter,
-        items,
-        run.final.inference.model_copy(update=size),
-        batch_size=run.final.evaluation.batch_size,
-        progress=lambda done, total: progress(f"score of {run.name}", done, total),
-    ).scored(scored)
-
-
 def _analyze(
     name: str,
     observed: Observed,
     chosen: Sequence[str],
+    shown: Sequence[int] | None,
     found: _Gathered,
     skipped: dict[str, str],
     settings: ReportSettings,
@@ -243,7 +244,7 @@ def _analyze(
     if "embedding" in chosen:
         progress(f"t-SNE of {name}", 0, 1)
         try:
-            embedded = embed(observed.sampler, seed=settings.seed)
+            embedded = embed(observed.sampler, settings.perplexity, settings.seed, classes=shown)
         except InputError as error:
             # A network that has diverged has no such picture; the rest of the report tells why.
             skipped[f"embedding of {name}"] = str(error)

@@ -55,16 +55,27 @@ def unfair(run: Run, reference: Run, *, same_size: bool = False) -> tuple[str, .
     )
 
 
-def _training(run: Run, reference: Run) -> Iterator[str]:
+def steps_since_common_start(run: Run, reference: Run) -> int:
+    """Optimizer steps of a run since the start that it has in common with the reference, if there is one."""
+    _, own, _ = _since_common_start(run, reference)
+    return sum(leg.steps for leg in own)
+
+
+def _since_common_start(run: Run, reference: Run) -> tuple[bool, list[_Leg], list[_Leg]]:
+    """Whether there is a common start, and the trainings of both since then; without one, their last."""
     mine, theirs = _legs(run.final), _legs(reference.final)
     starts = [leg.start for leg in mine]
     common = next((index for index, leg in enumerate(theirs) if leg.start in starts), None)
     if common is None:
-        yield f"starts from {mine[0].start_words}, {reference.name} from {theirs[0].start_words}"
-        since, own, other = "", mine[:1], theirs[:1]
-    else:
-        own, other = mine[: starts.index(theirs[common].start) + 1], theirs[: common + 1]
-        since = " since their common start" if len(own) + len(other) > 2 else ""
+        return False, mine[:1], theirs[:1]
+    return True, mine[: starts.index(theirs[common].start) + 1], theirs[: common + 1]
+
+
+def _training(run: Run, reference: Run) -> Iterator[str]:
+    common, own, other = _since_common_start(run, reference)
+    if not common:
+        yield f"starts from {own[0].start_words}, {reference.name} from {other[0].start_words}"
+    since = " since their common start" if common and len(own) + len(other) > 2 else ""
     steps, others = (sum(leg.steps for leg in legs) for legs in (own, other))
     if steps != others:
         yield f"{steps} steps{since}, {reference.name} {others}"

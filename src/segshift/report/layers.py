@@ -9,8 +9,8 @@ from PIL import Image
 
 from segshift.analysis.strips import Shown
 from segshift.errors import InputError
-from segshift.pictures import Pixels, present_ids
-from segshift.report.base_page import at_most, data_uri, hex_color, script_json
+from segshift.pictures import Pixels, hex_color, present_ids
+from segshift.report.base_page import at_most, data_uri, script_json
 from segshift.report.content import Report
 from segshift.report.drawings.strips import ENTROPY_COLORS
 
@@ -29,7 +29,7 @@ def picture_data(report: Report) -> str:
     palette = report.classes.palette
     data = {
         "classes": [
-            {"name": name, "color": hex_color(palette, index)}
+            {"name": name, "color": hex_color(palette[index])}
             for index, name in enumerate(report.classes.names)
         ],
         "images": [_image(shown, report) for shown in report.shown],
@@ -61,7 +61,7 @@ def first_layers(report: Report) -> tuple[str, str]:
     gains = {
         f"prediction-{index}": run.gain.difference
         for index, run in enumerate(report.runs)
-        if run.gain is not None and not run.unfair and run.uses_target_labels is not True
+        if run.gain is not None and run.is_fair
     }
     best = max(predictions[1:], key=lambda key: gains.get(key, -np.inf))
     return predictions[0], best

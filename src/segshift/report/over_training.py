@@ -10,10 +10,11 @@ from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.folders import RunFolder
 from segshift.models import Segmenter, load
-from segshift.report.analyze import AnalysisSettings, Progress, chosen_classes, described, title
-from segshift.report.drawings.analyses import by_class
+from segshift.report.analyze import described, title
 from segshift.report.drawings.lines import draw_over_training
 from segshift.report.drawings.style import SUFFIXES
+from segshift.report.evidence import Progress, ReportSettings, chosen_classes
+from segshift.report.numbers import by_class
 
 _CHART = "class_centers_over_training"
 
@@ -23,7 +24,7 @@ def analyze_over_training(
     source: Split,
     target: Split,
     out: Path,
-    settings: AnalysisSettings,
+    settings: ReportSettings,
     progress: Progress = lambda what, done, total: None,
 ) -> dict[str, Any]:
     """Measure every kept network of some runs, and draw the curves.
@@ -33,7 +34,7 @@ def analyze_over_training(
         source: labelled.
         target: labelled, or not: then the classes of its features are each network's own predictions.
         out: folder of the picture.
-        settings: see `AnalysisSettings`; the curves are the means over `classes`.
+        settings: see `ReportSettings`; the curves are the means over `classes`.
         progress: called with what is being done and how much of how much is.
 
     Returns:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 import plotly.offline
 from markupsafe import Markup
 
@@ -14,8 +15,9 @@ from segshift import files
 from segshift.documents import dump_yaml
 from segshift.errors import InputError
 from segshift.evaluation import percent
+from segshift.pictures import hex_color
 from segshift.report import charts, curve_charts, embedding_charts, layers, tables, wording
-from segshift.report.base_page import hex_color, render_template, script_json
+from segshift.report.base_page import render_template, script_json
 from segshift.report.content import Report, ReportedRun
 from segshift.report.drawings.strips import ENTROPY_COLORS
 from segshift.report.drawings.style import MODEL_COLORS
@@ -104,7 +106,8 @@ def _card(index: int, run: ReportedRun, reference: ReportedRun, reach: float) ->
         "name": run.name,
         "is_reference": run is reference,
         "method": run.method,
-        "miou": None if run.result is None else percent(run.result.miou),
+        "miou": None if run.result is None else percent(run.miou),
+        "spread": "" if run.miou_spread is None else f"± {100 * run.miou_spread:.1f}",
         "training": f"{f'{run.steps:,}'.replace(',', ' ')} steps, "
         f"{run.source_images_per_step} source images in each",
         "selected": run.selected,
@@ -119,7 +122,8 @@ def _card(index: int, run: ReportedRun, reference: ReportedRun, reach: float) ->
             "text": wording.points(gain.difference, 2),
             "interval": " to ".join(wording.points(end, 2) for end in gain.interval),
             "level": f"{100 * gain.level:.0f} %",
-            "state": ("better" if gain.difference > 0 else "worse") if gain.decided else "not decided",
+            "spread": "" if run.gain_spread is None else f" ± {100 * run.gain_spread:.2f}",
+            "state": wording.state(gain),
             "left": _place(gain.interval[0], reach),
             "right": _place(gain.interval[1], reach),
             "dot": _place(gain.difference, reach),
@@ -153,7 +157,7 @@ def _script_text(text: str) -> Markup:
 def _scale() -> str:
     """The colors of the entropy from 0 to 1 as a CSS gradient."""
     map_ = matplotlib.colormaps[ENTROPY_COLORS]
-    stops = [hex_color(map_([place / 8], bytes=True)[:, :3], 0) for place in range(9)]
+    stops = [hex_color(np.asarray(map_(place / 8, bytes=True)[:3])) for place in range(9)]
     return f"linear-gradient(90deg, {', '.join(stops)})"
 
 

@@ -20,6 +20,7 @@ from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.folders import MODEL_FILE
 from segshift.methods import parse_method
+from segshift.plain import captions
 from segshift.report.content import Curve, CurveGroup
 
 _CONFIG, _RESULTS, _METRICS, _ENVIRONMENT = "config.yaml", "results.json", "metrics.jsonl", "environment.json"
@@ -124,6 +125,19 @@ class Run:
         ]
 
 
+@dataclass(frozen=True)
+class Row:
+    """The runs that one row of the tables stands for: a run, or an arm of a comparison with one per seed.
+
+    Attributes:
+        name: short and unique in the report.
+        runs: of the seeds; the first one's pictures, curves and analyses are shown.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+
+
 def method_words(recipe: Recipe) -> str:
     """A stage's method and terms, and which labels beside the source's it trains on."""
     # A user's own is FILE.py:CLASS, with a long path before it.
@@ -139,25 +153,27 @@ def method_words(recipe: Recipe) -> str:
     return ", ".join([*labels, f"{name}: {', '.join(terms)}" if terms else name])
 
 
-def expand(folders: Sequence[Path]) -> list[Path]:
-    """The run folders that are meant: the folder of a comparison stands for the arms of its first seed.
+def expand(folders: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
+    """The run folders that are meant, by the names of their rows; a comparison's stands for its arms.
 
-    The control comes first, the common start (which has trained less) not at all.
+    A run is a row, an arm of a comparison one with a run per seed. A comparison's control comes first.
 
     Raises:
         InputError: what is no run folder: a model file, a translator's run, an unfinished one, none at all.
     """
-    found = []
+    found: list[tuple[str, tuple[Path, ...]]] = []
+    single = [folder for folder in folders if (folder / _CONFIG).is_file() or not _seed_folders(folder)]
+    names = dict(zip(single, captions(single), strict=True))
     for folder in folders:
-        arms = [] if (folder / _CONFIG).is_file() else _arms(folder)
-        for run in arms or [folder]:
-            _check_run(run)
-            found.append(run)
-    places = [run.resolve() for run in found]
-    twice = next((run for run, place in zip(found, places, strict=True) if places.count(place) > 1), None)
+        found += [(names[folder], (folder,))] if folder in names else _arms(folder)
+    for run in (run for _, runs in found for run in runs):
+        _check_run(run)
+    places = [runs[0].resolve() for _, runs in found]
+    twice = next((runs[0] for (_, runs), at in zip(found, places, strict=True) if places.count(at) > 1), None)
     if twice is not None:
         raise InputError(f"report: {twice} stands twice; name every run once")
-    return found
+    listed = [name for name, _ in found]
+    return {name if listed.count(name) == 1 else f"{name}, {runs[0]}": runs for name, runs in found}
 
 
 def read_run(folder: Path, name: str) -> Run:
@@ -221,28 +237,47 @@ def _stage_folder(folder: Path, index: int, name: str) -> Path:
     return folder / f"{index + 1}_{name}"
 
 
-def _arms(folder: Path) -> list[Path]:
-    """The arms of a comparison's first seed, the control first; none if the folder is no comparison."""
-    seeds = sorted(
-        (int(path.name.removeprefix("seed_")), path)
-        for path in folder.glob("seed_*")
-        if path.name.removeprefix("seed_").isdecimal() and (path / CONTROL / _CONFIG).is_file()
-    )
-    if not seeds:
-        return []
-    arms = {path.parent.name: path.parent for path in sorted(seeds[0][1].glob(f"*/{_CONFIG}"))}
-    table = folder / "comparison.json"
-    listed = _listed_arms(table) if table.is_file() else []
-    order = dict.fromkeys([CONTROL, *(name for name in listed if name in arms), *arms])
-    return [arms[name] for name in order if name != START]
+def _seed_folders(folder: Path) -> dict[int, Path]:
+    """The folders of a comparison's seeds; none if the folder is no comparison."""
+    numbers = {path.name.removeprefix("seed_"): path for path in folder.glob("seed_*")}
+    return {
+        int(number): path
+        for number, path in sorted(numbers.items(), key=lambda item: (len(item[0]), item[0]))
+        if number.isdecimal() and (path / CONTROL / _CONFIG).is_file()
+    }
 
 
-def _listed_arms(table: Path) -> list[str]:
-    """The arms in the order of a comparison.json."""
+def _arms(folder: Path) -> list[tuple[str, tuple[Path, ...]]]:
+    """A comparison's arms with their runs of all seeds that are finished, the control first."""
+    seeds = _seed_folders(folder)
+    labels: dict[str, str] = {}
+    if (folder / "comparison.json").is_file():
+        labels, listed = _listed(folder / "comparison.json")
+        # What an earlier comparison left here is no part of this one.
+        seeds = {seed: seeds[seed] for seed in listed if seed in seeds} or seeds
+    first, *others = seeds.values()
+    known = labels or sorted(path.parent.name for path in first.glob(f"*/{_CONFIG}"))
+    arms = [arm for arm in dict.fromkeys([CONTROL, START, *known]) if (first / arm / _CONFIG).is_file()]
+    whole = [first, *(seed for seed in others if all(_finished(seed / arm) for arm in arms))]
+    return [(labels.get(arm, arm), tuple(seed / arm for seed in whole)) for arm in arms]
+
+
+def _listed(table: Path) -> tuple[dict[str, str], list[int]]:
+    """What a comparison.json calls its arms, with the score that chose their checkpoints; and its seeds."""
+    document = _read_json(table)
     try:
-        return [str(row["arm"]) for row in _read_json(table)["rows"]]
-    except (KeyError, TypeError):
+        labels = {
+            str(row["arm"]): str(row.get("label", row["arm"]))
+            + (f", best by {row['selection']}" if row.get("selection") else "")
+            for row in document["rows"]
+        }
+        return labels, [int(seed) for seed in document.get("seeds", ())]
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise InputError(f"{table}: names no arms in `rows`; compare again, or name the arms") from None
+
+
+def _finished(folder: Path) -> bool:
+    return (folder / _RESULTS).is_file() and (folder / MODEL_FILE).is_file()
 
 
 def _check_run(folder: Path) -> None:

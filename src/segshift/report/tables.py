@@ -8,9 +8,9 @@ from typing import Any
 from segshift.documents import parse_yaml_value
 from segshift.errors import InputError
 from segshift.evaluation import format_results, percent
-from segshift.evaluation.table import class_captions, class_scores
+from segshift.evaluation.table import class_captions
 from segshift.report.content import Report, ReportedRun
-from segshift.report.wording import NOTHING, points
+from segshift.report.wording import NOTHING, points, state
 
 FULL_TINT = 0.10
 """The gain in mIoU at which its cell has the full tint."""
@@ -35,8 +35,8 @@ def results_table(runs: Sequence[ReportedRun]) -> dict[str, Any] | None:
     columns = [*means, *class_captions(first)]
     rows = []
     for number, (run, result) in enumerate(scored):
-        star = [result.miou_star if result.miou_star is not None else math.nan] if starred else []
-        values = [result.miou, *star, *class_scores(result)]
+        star = [run.mean(lambda one: math.nan if one.miou_star is None else one.miou_star)] if starred else []
+        values = [run.miou, *star, *map(run.class_iou, result.scored_names)]
         rows.append(
             {
                 "name": run.name,
@@ -45,6 +45,7 @@ def results_table(runs: Sequence[ReportedRun]) -> dict[str, Any] | None:
                 "is_reference": run is runs[0],
                 "uses_target_labels": run.uses_target_labels is True,
                 "cells": [_cell(value) for value in values],
+                "spread": "" if run.miou_spread is None else f"± {100 * run.miou_spread:.1f}",
                 "gain": _gain_cell(run),
             }
         )
@@ -58,12 +59,39 @@ def results_table(runs: Sequence[ReportedRun]) -> dict[str, Any] | None:
         "has_target_labels": any(row["uses_target_labels"] for row in rows),
         "has_star": starred,
         "missing": [run.name for run in runs if run.result is None],
+        "seeds": _seed_rows(runs),
     }
+
+
+def _seed_rows(runs: Sequence[ReportedRun]) -> list[dict[str, Any]]:
+    """A row per run and seed, where there is more than one seed."""
+    if all(len(run.seeds) < 2 for run in runs):
+        return []
+    return [
+        {
+            "name": run.name,
+            "index": index,
+            "seed": one.seed,
+            "miou": percent(one.result.miou),
+            "gain": NOTHING if one.gain is None else points(one.gain.difference, 2),
+            "interval": NOTHING
+            if one.gain is None
+            else " to ".join(points(end, 2) for end in one.gain.interval),
+            "state": NOTHING if one.gain is None else state(one.gain),
+        }
+        for index, run in enumerate(runs)
+        for one in run.seeds
+        if one.result is not None
+    ]
 
 
 def exports(runs: Sequence[ReportedRun]) -> dict[str, str]:
     """The same scores for a paper or a spreadsheet, as `segshift.evaluation.format_results` writes them."""
-    results = {run.name: run.result for run in runs if run.result is not None}
+    results = {run.name: result for run in runs for result in run.results if len(run.results) == 1}
+    for run in runs:
+        for one in run.seeds if len(run.results) > 1 else ():
+            if one.result is not None:
+                results[f"{run.name}, seed {one.seed}"] = one.result
     if not results:
         return {}
     return {style: format_results(results, style) for style in ("md", "latex", "csv")}

@@ -1,8 +1,9 @@
 """Numbers and sentences of the report: what came out, in words that do not promise more than was measured."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from segshift.evaluation import PairedComparison, percent
 from segshift.report.content import Report, ReportedRun
 
 NOTHING = "–"
@@ -16,6 +17,18 @@ def points(difference: float, digits: int = 1) -> str:
     return f"{rounded:+.{digits}f}".replace("-", "−") if rounded else f"{0:.{digits}f}"
 
 
+def spread_words(mean: float, spread: float | None) -> str:
+    """`41.5 ± 0.4` in percent; without the spread of a single seed."""
+    return percent(mean) + ("" if spread is None else f" ± {100 * spread:.1f}")
+
+
+def state(gain: PairedComparison) -> str:
+    """What an interval decides, in a word or two."""
+    if not gain.decided:
+        return "not decided"
+    return "better" if gain.difference > 0 else "worse"
+
+
 def verdict(runs: Sequence[ReportedRun]) -> list[str]:
     """The sentences at the top: the best fair gain and how sure it is, and how the others came out."""
     reference, *others = runs
@@ -23,10 +36,8 @@ def verdict(runs: Sequence[ReportedRun]) -> list[str]:
         scored = [run for run in runs if run.result is not None]
         if not scored:
             return ["No scores: the target's images have no labels, so gains cannot be measured."]
-        return [
-            f"{run.name}: {100 * run.result.miou:.2f} % mIoU on the target." for run in scored if run.result
-        ]
-    fair = [run for run in others if is_fair(run)]
+        return [f"{run.name}: {100 * run.miou:.2f} % mIoU on the target." for run in scored if run.result]
+    fair = [run for run in others if run.is_fair]
     if not fair:
         return [f"No run can be compared fairly with {reference.name}; see what differs below."]
     best = max(fair, key=lambda run: run.gain.difference if run.gain else -math.inf)
@@ -42,15 +53,42 @@ def verdict(runs: Sequence[ReportedRun]) -> list[str]:
         left = ", ".join(
             run.name if run.gain is None else f"{run.name} ({points(run.gain.difference)})"
             for run in others
-            if not is_fair(run)
+            if not run.is_fair
         )
         sentences.append(f"Not counted here, because their cards say what else differs: {left}.")
-    return sentences
+    return [*sentences, *_over_seeds(best), *_class_changes(best)]
 
 
-def is_fair(run: ReportedRun) -> bool:
-    """Whether its gain says something about the method: measured, like for like, without target labels."""
-    return run.gain is not None and not run.unfair and run.uses_target_labels is not True
+def _over_seeds(run: ReportedRun) -> Iterator[str]:
+    """What is known about other trainings, and how far the oracle still is."""
+    assert run.gain is not None
+    spread = run.gain_spread
+    if spread is None:
+        seed = f" ({run.seeds[0].seed})" if run.seeds else ""
+        yield f"One seed{seed}: how much another training would differ is not known."
+    else:
+        doubt = " That is less than the seeds' spread." if abs(run.gain.difference) <= spread else ""
+        yield (
+            f"Over {run.gain.trainings} seeds the gain is {points(run.gain.difference)} ± {100 * spread:.1f} "
+            f"points.{doubt}"
+        )
+    if run.gap_share is not None:
+        yield f"It closes {100 * run.gap_share:.0f} % of the gap to the oracle."
+
+
+def _class_changes(run: ReportedRun, most: int = 3) -> Iterator[str]:
+    """The classes that gain most and those that lose most, as far as any do."""
+    assert run.gain is not None
+    changes = [
+        (change, name)
+        for name, change in zip(run.gain.class_names, run.gain.class_difference.tolist(), strict=True)
+        if not math.isnan(change) and points(change) != points(0)
+    ]
+    gains = sorted((one for one in changes if one[0] > 0), reverse=True)[:most]
+    losses = sorted(one for one in changes if one[0] < 0)[:most]
+    for what, none, listed in (("gains", "gains", gains), ("losses", "loses", losses)):
+        words = ", ".join(f"{name} {points(change)}" for change, name in listed)
+        yield f"Largest class {what} of {run.name}: {words}." if listed else f"No class {none}."
 
 
 def warnings(run: ReportedRun) -> list[str]:

@@ -3,24 +3,22 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from segshift.analysis.class_centres import DOMAINS
-from segshift.analysis.embedding import LEVELS, NO_CLASS, Level, Points
-from segshift.pictures import Palette
+from segshift.analysis.embedding import LEVELS, NO_CLASS, Level
+from segshift.pictures import Palette, hex_color
+from segshift.report.content import EmbeddedPoints
 from segshift.report.drawings.style import (
     DOMAIN_COLORS,
     MUTED,
     chart,
-    hex_color,
     legend_name,
     shorten,
 )
 
-Embedded = Mapping[Level, tuple[Points, NDArray[np.float32]]]
+Embedded = Mapping[Level, EmbeddedPoints]
 _HEADINGS = {"patch": "patches", "class": "classes of images", "image": "whole images"}
 _CELL_IN = 3.3
 
@@ -30,14 +28,12 @@ def draw_embedding(path: Path, found: Mapping[str, Embedded], classes: Palette, 
 
     Args:
         path: without a suffix; written as PNG and SVG.
-        found: by model, what `embed` gives.
+        found: by model.
         classes: names and colors.
         subtitle: what was measured on what.
     """
     levels = [level for level in LEVELS if any(level in embedded for embedded in found.values())]
-    shown = sorted(
-        {int(c) for e in found.values() for p, _ in e.values() for c in p.classes if c != NO_CLASS}
-    )
+    shown = sorted({int(c) for e in found.values() for p in e.values() for c in p.classes if c != NO_CLASS})
     columns = 6 if len(levels) == 3 else 4
     legend_rows = -(-(len(shown) + 4) // columns)
     height = 0.9 + (_CELL_IN + 0.15) * len(found) + 0.24 * legend_rows
@@ -52,7 +48,7 @@ def draw_embedding(path: Path, found: Mapping[str, Embedded], classes: Palette, 
                 if row is grid[0]:
                     axes.set_title(_HEADINGS[level])
                 if level in embedded:
-                    _scatter(axes, *embedded[level], classes)
+                    _scatter(axes, embedded[level], classes)
                 else:
                     axes.text(0.5, 0.5, "too few points", transform=axes.transAxes, ha="center", color=MUTED)
                 axes.set_xticks([])
@@ -81,8 +77,9 @@ def _handle(label: str, color: str, filled: bool) -> Line2D:
     )  # fmt: skip
 
 
-def _scatter(axes: Axes, points: Points, plane: NDArray[np.float32], classes: Palette) -> None:
+def _scatter(axes: Axes, points: EmbeddedPoints, classes: Palette) -> None:
     """The target's open marks above the source's filled ones, so that neither hides the other."""
+    plane = points.places
     few = len(plane) < 200
     for domain in range(len(DOMAINS)):
         own = points.domains == domain

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from segshift.analysis.loss_curves import MIOU, Curves, Record, chance_levels, loss_curves, score_curves
 from segshift.errors import InputError
-from segshift.pictures import INK
-from segshift.report.drawings.style import MODEL_COLORS, MUTED, chart, hex_color, shorten
+from segshift.pictures import INK, hex_color
+from segshift.report.drawings.style import MODEL_COLORS, MUTED, chart, shorten
 
 _MARKS = ("o", "s")
 # The running mean that is drawn over the single lines of the log.

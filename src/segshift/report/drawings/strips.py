@@ -1,6 +1,7 @@
 """Images beside their truth, the models' answers, and where the models are unsure: one PNG each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from segshift.analysis.strips import Shown
 from segshift.files import atomic_path
 from segshift.pictures import FAINT, INK, PAPER, Palette, Pixels, colorize, legend, present_ids, strip
+from segshift.report.content import Report, best_row
 from segshift.report.drawings.style import shorten
 
 ENTROPY_COLORS = "magma"
@@ -27,6 +29,21 @@ def draw_strips(path: Path, shown: Sequence[Shown], classes: Palette) -> None:
     labels = [label for one in shown for label in (one.label, *one.predicted.values()) if label is not None]
     footer = legend(classes, present_ids(labels, classes), width=_width(len(rows[0])))
     _save(path, strip(rows, cell_width=_CELL_PX, footer=footer))
+
+
+def draw_before_after(path: Path, report: Report, rows: int = 3) -> None:
+    """The first pictures of a report as the reference and its best row see them; nothing without pictures."""
+    best = best_row(report.runs)
+    named = {report.runs[0].name: "before", **({} if best is None else {best.name: "after"})}
+    shown = [
+        replace(
+            one,
+            predicted={f"{word}: {name}": one.predicted[name] for name, word in named.items()},
+        )
+        for one in report.shown[:rows]
+    ]
+    if shown:
+        draw_strips(path, shown, report.classes)
 
 
 def draw_entropy(path: Path, shown: Sequence[Shown]) -> None:

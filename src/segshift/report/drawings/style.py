@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from segshift.errors import InputError
 from segshift.files import atomic_path
-from segshift.pictures import FAINT, INK, PAPER
+from segshift.pictures import FAINT, INK, PAPER, hex_color
 from segshift.plain import one_line, visible
 
 # The first model, usually source-only, is gray; the others keep apart also for color-blind readers.
@@ -19,11 +19,6 @@ MODEL_COLORS = ("#8b949e", "#1f6fd6", "#e0781e", "#1a9c77", "#b4459c", "#c9a20a"
 DOMAIN_COLORS = ("#1f6fd6", "#e0781e")
 SUFFIXES = (".png", ".svg")
 _DPI = 160
-
-
-def hex_color(color: Sequence[int]) -> str:
-    """#rrggbb of an 8-bit RGB color."""
-    return "#" + "".join(f"{int(part):02x}" for part in color)
 
 
 _INK, _FAINT, _PAPER = hex_color(INK), hex_color(FAINT), hex_color(PAPER)
