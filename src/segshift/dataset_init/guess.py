@@ -234,8 +234,9 @@ def _coded(color: tuple[int, int, int]) -> int:
 def _numbered(values: Values) -> Meaning:
     """A class of its own for each value, apart from 255, which is void nearly everywhere."""
     found = [one.value for one in values.values]
-    void = {IGNORE} if values.kind == "ids" and len(found) > 2 else set()
-    if values.kind == "rgb" and len(found) > 2 and 0 in found:
+    # Masks drawn with smooth edges have no void: their 255 is what was drawn.
+    void = {IGNORE} if values.kind == "ids" and len(found) > 2 and not values.soft else set()
+    if values.kind == "rgb" and len(found) > 2 and 0 in found and not values.soft:
         void = {0}
     kept = [value for value in found if value not in void]
     numbers = range(len(kept)) if values.kind == "rgb" else kept

@@ -8,12 +8,13 @@ from typing import Any
 
 from segshift.data.decoder import LabelRule
 from segshift.data.spec import load_dataset
+from segshift.dataset_init.class_files import class_files, named_by_file, other_labels
 from segshift.dataset_init.guess import Meaning, guess, named_by_user
 from segshift.dataset_init.lists import listed_splits
 from segshift.dataset_init.pair import pair
 from segshift.dataset_init.scan import scan
 from segshift.dataset_init.splits import Splits, propose_splits
-from segshift.dataset_init.values import Values, sample_values
+from segshift.dataset_init.values import Values, sample_values, without_soft_edges
 from segshift.dataset_init.write import percent, text_of, written
 from segshift.errors import InputError
 from segshift.files import write_text
@@ -94,7 +95,7 @@ def explore(root: Path, lists: str, classes: str | None = None) -> Found:
     pairing = pair(tree)
     listed, list_notes = listed_splits(tree, pairing.groups)
     splits = propose_splits(root, pairing.groups, listed, lists)
-    notes = [*tree.notes, *pairing.notes, *list_notes, *splits.notes]
+    notes = [*tree.notes, *other_labels(tree), *pairing.notes, *list_notes, *splits.notes]
     if not splits.rules:
         reasons = "; ".join(notes) or "all files look like labels"
         raise InputError(f"{root}: no images for a split: {reasons}; write the YAML by hand")
@@ -109,12 +110,12 @@ def explore(root: Path, lists: str, classes: str | None = None) -> Found:
     }
     if not pairs:
         return Found(root, splits, None, _without_labels(classes), tuple(notes))
-    values = sample_values([pairs[image] for image in sorted(pairs)])
+    values = without_soft_edges(sample_values([pairs[image] for image in sorted(pairs)]))
     notes += values.notes
     if classes is not None:
         return Found(root, splits, values, named_by_user(classes, values), tuple(notes))
     hint = " ".join([str(root.resolve()), *sorted({str(label.parent) for _, label in pairs.values()})[:20]])
-    meaning = guess(values, hint)
+    meaning = named_by_file(class_files(tree), values) or guess(values, hint)
     for one in values.values:
         if one.value in meaning.unknown:
             notes.append(
