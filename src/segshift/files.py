@@ -57,6 +57,15 @@ def read_text(path: Path) -> str:
     return path.read_text(encoding="utf-8-sig")
 
 
+def size_of(path: Path) -> int:
+    """The size of a file in bytes. Raises InputError for a missing one, or a link that leads nowhere."""
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        kind = "is a link to nothing" if path.is_symlink() else "cannot be read"
+        raise InputError(f"{path}: {kind} ({error.strerror}); remove it, or put the file there") from None
+
+
 def expanded(path: str | Path) -> Path:
     """`path` with a leading `~` or `~USER` replaced. Raises InputError for a user who does not exist."""
     try:

@@ -1,8 +1,7 @@
-"""What all commands that write data sets share: the folder's settings, worker processes, the progress bar."""
+"""What all commands that write data sets share: worker processes and the progress bar."""
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -10,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.progress import (
@@ -22,47 +20,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from segshift import files
-from segshift.documents import read_json
 from segshift.errors import InputError
 from segshift.plain import Terminal, visible
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _CHUNK = 4  # jobs that a worker takes at once
-
-
-def claim_folder(record: Path, settings: dict[str, Any]) -> None:
-    """Record the settings in the file `record`, or compare them with those that are recorded there.
-
-    Raises:
-        InputError: the folder holds other files but no record, an unreadable one, or other settings.
-    """
-    folder = record.parent
-    if not record.exists():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder}: holds other files; give a new or empty folder")
-        files.write_json(record, settings)
-        return
-    before = read_record(record)
-    # What JSON makes of the settings (lists of tuples, texts of numbers as keys) is what was recorded.
-    for key, value in json.loads(json.dumps(files.json_ready(settings))).items():
-        if before.get(key) != value:
-            raise InputError(
-                f"{record}: {key} is {before.get(key)!r} there, not {value!r}; "
-                "give another folder or the same settings"
-            )
-
-
-def read_record(record: Path) -> dict[str, Any]:
-    """The settings that `claim_folder` recorded. Raises InputError for an unreadable record."""
-    try:
-        before = read_json(record)
-    except InputError:
-        raise InputError(f"{record}: cannot be read; remove the folder or give another one") from None
-    if not isinstance(before, dict):
-        raise InputError(f"{record}: is not a record of settings; remove the folder or give another one")
-    return before
 
 
 def cores() -> int:

@@ -288,8 +288,9 @@ def test_a_disk_that_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
+    prepare(source, out, size=SIZE, workers=1)
+    (out / "images" / "train" / "000.jpg").unlink()
     monkeypatch.setattr("segshift.files.os.replace", full)
-    monkeypatch.setattr(module, "claim_folder", lambda record, settings: None)
     with pytest.raises(InputError) as caught:
         prepare(source, out, size=SIZE, workers=1, on_error="skip")
     assert_one_line(caught.value, "000.jpg", "cannot be written", "No space left")

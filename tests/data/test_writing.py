@@ -12,6 +12,7 @@ from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
 from segshift.data.writing import SplitWriter, fingerprint
 from segshift.errors import InputError
+from segshift.folders import DatasetFolder
 
 CLASSES = ClassSet("two", ("road", "sky"), ((1, 2, 3), (4, 5, 6)))
 
@@ -21,7 +22,7 @@ def pixels(seed: int = 0) -> NDArray[np.uint8]:
 
 
 def test_png_and_labels_are_exact(tmp_path: Path) -> None:
-    writer = SplitWriter(tmp_path, "train", "png")
+    writer = SplitWriter(DatasetFolder(tmp_path, "made.json"), "train", "png")
     label = np.array([[0, 1], [255, 0]], np.uint8)
     writer.write_image("town/a", pixels())
     writer.write_label("town/a", label)
@@ -30,7 +31,7 @@ def test_png_and_labels_are_exact(tmp_path: Path) -> None:
 
 
 def test_jpeg_keeps_the_color_resolution(tmp_path: Path) -> None:
-    writer = SplitWriter(tmp_path, "val")
+    writer = SplitWriter(DatasetFolder(tmp_path, "made.json"), "val")
     writer.write_image("a", pixels())
     assert writer.image_path("a") == tmp_path / "images" / "val" / "a.jpg"
     with Image.open(writer.image_path("a")) as image:
@@ -39,7 +40,7 @@ def test_jpeg_keeps_the_color_resolution(tmp_path: Path) -> None:
 
 
 def test_the_list_says_what_belongs_to_the_split(tmp_path: Path) -> None:
-    writer = SplitWriter(tmp_path, "train", "png")
+    writer = SplitWriter(DatasetFolder(tmp_path, "made.json"), "train", "png")
     for stem in ("a", "b", "c"):
         writer.write_image(stem, pixels())
         writer.write_label(stem, np.zeros((8, 10), np.uint8))
@@ -58,7 +59,7 @@ def test_the_list_says_what_belongs_to_the_split(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("a file, where a folder should be")
     with pytest.raises(InputError, match=r"cannot be written .*choose another --out"):
-        SplitWriter(tmp_path, "train").write_image("a", pixels())
+        SplitWriter(DatasetFolder(tmp_path, "made.json"), "train").write_image("a", pixels())
 
 
 def test_the_fingerprint_is_of_names_and_sizes(tmp_path: Path) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from segshift import files
 from segshift.city.scene import MAX_SIDE_PX, MIN_SIDE_PX, find_style, render
 from segshift.errors import InputError
-from segshift.making import claim_folder, in_processes, progress_bar
+from segshift.folders import SPEC, DatasetFolder, check_file
+from segshift.making import in_processes, progress_bar
 
 RENDERER_VERSION = 1
 _SPLITS = ("train", "val")
@@ -40,12 +42,14 @@ def synthesize(
     seed: int = 0,
     workers: int | None = None,
     progress: bool = False,
+    wait: bool = False,
 ) -> Path:
     """Render a dataset into a folder and return the path of its dataset.yaml.
 
     style: a name in STYLES. count, val: images of the splits train and val. size: (width, height) in px.
     workers: processes, None for one per core; 1 renders in this process. Rendering may be interrupted and
-    started again: what is there is kept, and dataset.yaml is written last.
+    started again: what is there is kept, and dataset.yaml is written last. wait: for another process that is
+    rendering into the folder, instead of being refused.
 
     Workers are spawned: a script that calls this needs the usual `if __name__ == "__main__"` guard.
 
@@ -64,21 +68,20 @@ def synthesize(
         "val": val,
         "renderer": RENDERER_VERSION,
     }
-    claim_folder(out / "city.json", settings)
-    jobs = [
-        job
-        for job in _jobs(name, out, count, val, size, seed)
-        if not (job.image.exists() and job.label.exists())
-    ]
-    for folder in {job.image.parent for job in jobs} | {job.label.parent for job in jobs}:
-        folder.mkdir(parents=True, exist_ok=True)
-    bar = progress_bar(f"rendering {name}", len(jobs), progress)
-    with bar as advance, closing(in_processes(_render_to_disk, jobs, workers)) as done:
-        for _ in done:
-            advance()
-    spec = out / "dataset.yaml"
-    files.write_text(spec, _spec(name, count, val))
-    return spec
+    folder = DatasetFolder(out, "city.json")
+    with folder.claimed(settings, wait=wait):
+        jobs = [
+            job
+            for job in _jobs(name, out, count, val, size, seed)
+            if not (job.image.exists() and job.label.exists())
+        ]
+        for parent in {job.image.parent for job in jobs} | {job.label.parent for job in jobs}:
+            parent.mkdir(parents=True, exist_ok=True)
+        bar = progress_bar(f"rendering {name}", len(jobs), progress)
+        with bar as advance, closing(in_processes(_render_to_disk, jobs, workers)) as done:
+            for _ in done:
+                advance()
+        return folder.finish(_spec(name, count, val), "Written by `segshift data synthesize`.")
 
 
 def cached_dataset(
@@ -103,11 +106,20 @@ def cached_dataset(
     short = name.removeprefix("city:")
     root = files.cache_root()
     folder = root / "city" / f"{short}_{size[0]}x{size[1]}_{count}_{val}_{seed}_{RENDERER_VERSION}"
-    spec = folder / "dataset.yaml"
+    spec = folder / SPEC
     if spec.exists():
         return spec
+    check_file(spec)
     return synthesize(
-        name, folder, count=count, val=val, size=size, seed=seed, workers=workers, progress=progress
+        name,
+        folder,
+        count=count,
+        val=val,
+        size=size,
+        seed=seed,
+        workers=workers,
+        progress=progress,
+        wait=True,
     )
 
 
@@ -138,13 +150,16 @@ def _render_to_disk(job: _Job) -> None:
             Image.fromarray(picture).save(temporary, format="PNG", compress_level=1)
 
 
-def _spec(style: str, count: int, val: int) -> str:
+def _spec(style: str, count: int, val: int) -> dict[str, Any]:
     lengths = dict(zip(_SPLITS, (count, val), strict=True))
-    lines = [f"name: {style.replace(':', '-')}", "root: .            # relative to this file", "splits:"]
-    lines += [
-        f'  {split}: {{images: "images/{split}/*.png", labels: "labels/{split}/{{stem}}.png"}}'
-        for split in _SPLITS
-        if lengths[split]
-    ]
-    lines += ["classes: cityscapes19", "labels: {kind: train_ids}"]
-    return "\n".join(lines) + "\n"
+    return {
+        "name": style.replace(":", "-"),
+        "root": ".",
+        "splits": {
+            split: {"images": f"images/{split}/*.png", "labels": f"labels/{split}/{{stem}}.png"}
+            for split in _SPLITS
+            if lengths[split]
+        },
+        "classes": "cityscapes19",
+        "labels": {"kind": "train_ids"},
+    }

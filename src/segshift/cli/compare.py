@@ -53,11 +53,12 @@ def compare(
     Example: segshift compare benchmarks/camvid_day_dusk.yaml --seeds 0,1
     """
     from segshift.engine.comparison import load_comparison
+    from segshift.folders import check_name
 
     changes = list(assignments or [])
     changes += [] if source is None else [f"recipe.source.dataset={source}"]
     changes += [] if target is None else [f"recipe.target.dataset={target}"]
-    folder = out or Path("runs") / file.stem
+    folder = out or Path("runs") / check_name(file.stem, "comparison")
     command = f"segshift compare {file}" + (f" --seeds {seeds}" if seeds else "")
     _run(load_comparison(file, changes), folder, seeds, as_json, command)
 

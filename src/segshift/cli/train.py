@@ -58,6 +58,7 @@ def train(
     from segshift.engine.run import run_recipe
     from segshift.engine.smoke import smoke_recipe
     from segshift.errors import NonFiniteError, StoppedError
+    from segshift.folders import RunFolder, check_name
 
     changes = []
     if source is not None:
@@ -81,11 +82,11 @@ def train(
             f"{recipe}: trains nothing (training.steps = 0); give it a network to adapt: "
             "--set init_from=RUN_FOLDER; for the untrained network: --set training.steps=0"
         )
-    folder = out or Path("runs") / loaded.name
+    folder = out or Path("runs") / check_name(loaded.name, "recipe")
     try:
         outcome = run_recipe(loaded, folder, console, resume)
     except StoppedError as stop:
-        say(console, f"{stop}. To go on:\n  {continue_command(folder)}")
+        say(console, f"{stop}. To go on:\n  {RunFolder(folder).continue_command()}")
         raise
     except NonFiniteError:
         say(
@@ -98,11 +99,6 @@ def train(
         print_json({"folder": str(folder), **outcome})
     else:
         _print(folder, outcome)
-
-
-def continue_command(folder: Path) -> str:
-    """The command that continues the run in `folder`."""
-    return shlex.join(["segshift", "train", str(folder / "config.yaml"), "--out", str(folder), "--resume"])
 
 
 def _target_labels(outcome: Mapping[str, Any]) -> str:

@@ -1,7 +1,6 @@
 """The record of a prepared data set: what every file was made of, its hash, and its pixels per class."""
 
 import hashlib
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -10,8 +9,8 @@ from typing import Any
 
 from segshift.documents import parse_json
 from segshift.errors import InputError
-from segshift.files import write_text
-from segshift.making import cores, read_record
+from segshift.folders import DatasetFolder, Journal
+from segshift.making import cores
 
 RECORD = "prepared.json"
 """The file in a prepared set's folder that holds the settings it was made with."""
@@ -42,10 +41,6 @@ class Entry:
     label: MadeFile | None
     class_pixels: dict[int, int] | None
 
-    def to_line(self) -> str:
-        """The entry as one line of JSON."""
-        return json.dumps(asdict(self)) + "\n"
-
 
 def hash_of(data: bytes) -> MadeFile:
     """The record of a file with this content."""
@@ -70,9 +65,9 @@ def manifest_path(folder: Path, split: str) -> Path:
     return folder / "manifest" / f"{split}.jsonl"
 
 
-def journal_path(folder: Path, split: str) -> Path:
-    """Where entries are appended while a split is being prepared."""
-    return folder / "manifest" / f"{split}.partial.jsonl"
+def journal(folder: Path, split: str) -> Journal:
+    """The entries of a split that is being prepared."""
+    return Journal(folder / "manifest" / f"{split}.partial.jsonl")
 
 
 def read_manifest(folder: Path, split: str) -> dict[str, Entry]:
@@ -99,14 +94,10 @@ def read_manifest(folder: Path, split: str) -> dict[str, Entry]:
 def read_progress(folder: Path, split: str) -> dict[str, Entry]:
     """What earlier runs recorded of a split, finished or not; the half line of a killed run is left out."""
     entries: dict[str, Entry] = {}
-    for path in (manifest_path(folder, split), journal_path(folder, split)):
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            continue
-        for line in lines:
+    for noted in (Journal(manifest_path(folder, split)), journal(folder, split)):
+        for data in noted.read():
             try:
-                entry = entry_from(parse_json(line, str(path)))
+                entry = entry_from(data)
             except (ValueError, KeyError, TypeError):
                 continue
             entries[entry.stem] = entry
@@ -115,8 +106,8 @@ def read_progress(folder: Path, split: str) -> dict[str, Entry]:
 
 def write_manifest(folder: Path, split: str, entries: Iterable[Entry]) -> None:
     """Write a complete split's entries and remove the journal."""
-    write_text(manifest_path(folder, split), "".join(entry.to_line() for entry in entries))
-    journal_path(folder, split).unlink(missing_ok=True)
+    Journal(manifest_path(folder, split)).write(asdict(entry) for entry in entries)
+    journal(folder, split).remove()
 
 
 def prepared_folder(path: Path) -> Path | None:
@@ -162,9 +153,10 @@ def verify(out: str | Path, *, workers: int | None = None) -> dict[str, list[str
         InputError: the folder holds no complete prepared set.
     """
     out = Path(out)
-    if not (out / RECORD).is_file() or not (out / "dataset.yaml").is_file():
+    folder = DatasetFolder(out, RECORD)
+    if not (out / RECORD).is_file() or not folder.spec.is_file():
         raise InputError(f"{out}: holds no complete prepared data set; run `segshift data prepare` first")
-    read_record(out / RECORD)
+    folder.read_record()
     problems: dict[str, list[str]] = {}
     for name in complete_splits(out):
         entries = read_manifest(out, name)
@@ -177,10 +169,14 @@ def verify(out: str | Path, *, workers: int | None = None) -> dict[str, list[str
         with ThreadPoolExecutor(workers or cores()) as pool:
             wrong = [message for message in pool.map(_compare, jobs) if message]
         listed = list_path(out, name)
-        if not listed.is_file() or listed.read_text(encoding="utf-8").splitlines() != list(entries):
+        if not listed.is_file() or _lines(listed) != list(entries):
             wrong.append(f"{list_path(out, name)}: differs from the manifest")
         problems[name] = wrong
     return problems
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
 
 
 def _compare(job: tuple[Path, MadeFile]) -> str:

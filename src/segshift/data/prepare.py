@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 from segshift import files
@@ -20,7 +20,7 @@ from segshift.data.manifest import (
     RECORD,
     Entry,
     complete_splits,
-    journal_path,
+    journal,
     list_path,
     made_paths,
     read_manifest,
@@ -30,9 +30,9 @@ from segshift.data.manifest import (
 from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Found, Split
 from segshift.data.transforms import Augmentation
-from segshift.documents import dump_yaml
 from segshift.errors import InputError
-from segshift.making import claim_folder, cores, in_processes, progress_bar
+from segshift.folders import DatasetFolder, check_names, check_stem
+from segshift.making import cores, in_processes, progress_bar
 
 LAYOUT_VERSION = 1
 OnError = Literal["stop", "skip"]
@@ -116,20 +116,22 @@ def prepare(
     names = list(dict.fromkeys(splits)) or [named or ""]
     if names == [""]:
         names = list(dataset.spec.splits)
+    check_names(names, f"{dataset.where}, split")
     found = {name: _find(dataset, name, on_error) for name in names}
-    claim_folder(out / RECORD, _settings(dataset, size, interpolation))
-    plans = [_plan(one, dataset.root, out, workers) for one in found.values()]
-    jobs = [job for plan in plans for job in plan.open_jobs]
-    resize = Augmentation(resize=size, interpolation=interpolation)
-    bar = progress_bar(f"preparing {dataset.spec.name}", len(jobs), progress)
-    results = in_processes(
-        convert, jobs, workers, start=start_converting, arguments=(dataset.decoder, resize)
-    )
-    with bar as advance, closing(results):
-        reports = [_carry_out(plan, out, results, on_error, advance) for plan in plans]
-        # The workers end by themselves once nothing is left, instead of being stopped.
-        next(results, None)
-    _write_spec(dataset, out, size)
+    folder = DatasetFolder(out, RECORD)
+    with folder.claimed(_settings(dataset, size, interpolation)):
+        plans = [_plan(one, dataset.root, out, workers) for one in found.values()]
+        jobs = [job for plan in plans for job in plan.open_jobs]
+        resize = Augmentation(resize=size, interpolation=interpolation)
+        bar = progress_bar(f"preparing {dataset.spec.name}", len(jobs), progress)
+        results = in_processes(
+            convert, jobs, workers, start=start_converting, arguments=(dataset.decoder, resize)
+        )
+        with bar as advance, closing(results):
+            reports = [_carry_out(plan, out, results, on_error, advance) for plan in plans]
+            # The workers end by themselves once nothing is left, instead of being stopped.
+            next(results, None)
+        _write_spec(dataset, folder, size)
     return tuple(reports)
 
 
@@ -154,12 +156,7 @@ def _find(dataset: Dataset, name: str, on_error: OnError) -> Found:
             # No label at all is an unlabelled split, not a split of broken samples.
             found = Found(dataset.split(name, labels="optional"), found.without_image, ())
     for sample in found.split.samples:
-        parts = PurePosixPath(sample.stem).parts
-        if sample.stem.startswith(("/", "#")) or ".." in parts or sample.stem != sample.stem.strip():
-            raise InputError(
-                f"{dataset.where}: split {name!r} has the stem {sample.stem!r}, which cannot name a file "
-                "below the prepared folder; choose `images:` or the list so that stems are plain names"
-            )
+        check_stem(sample.stem, f"{dataset.where}, split {name}")
     return found
 
 
@@ -185,21 +182,15 @@ def _carry_out(
 ) -> PreparedSplit:
     split = plan.split
     entries, skipped = dict(plan.kept), list(plan.missing)
-    journal = journal_path(out, split.name)
-    journal.parent.mkdir(exist_ok=True)
-    with journal.open("a", encoding="utf-8") as lines:
-        # A killed run may have left half a line, which must not swallow the next one.
-        lines.write("\n")
-        for result in islice(results, len(plan.open_jobs)):
-            if isinstance(result, Entry):
-                entries[result.stem] = result
-                lines.write(result.to_line())
-                lines.flush()
-            elif on_error == "stop":
-                raise InputError(f"{result} (or skip such files: --on-error skip)")
-            else:
-                skipped.append(result)
-            advance()
+    for result in islice(results, len(plan.open_jobs)):
+        if isinstance(result, Entry):
+            entries[result.stem] = result
+            journal(out, split.name).append(asdict(result))
+        elif on_error == "stop":
+            raise InputError(f"{result} (or skip such files: --on-error skip)")
+        else:
+            skipped.append(result)
+        advance()
     if not entries:
         raise InputError(f"{split.title}: no sample could be read, the first: {skipped[0]}")
     in_order = [entries[job.sample.stem] for job in plan.jobs if job.sample.stem in entries]
@@ -251,11 +242,11 @@ def _finish_split(
         )
 
 
-def _write_spec(dataset: Dataset, out: Path, size: tuple[int, int]) -> None:
+def _write_spec(dataset: Dataset, folder: DatasetFolder, size: tuple[int, int]) -> None:
     splits: dict[str, dict[str, str]] = {}
-    for name in complete_splits(out):
+    for name in complete_splits(folder.path):
         rule = {"list": f"lists/{name}.txt", "images": f"images/{name}/{{stem}}.jpg"}
-        if any(entry.label is not None for entry in read_manifest(out, name).values()):
+        if any(entry.label is not None for entry in read_manifest(folder.path, name).values()):
             rule["labels"] = f"labels/{name}/{{stem}}.png"
         splits[name] = rule
     # What describes the originals' files does not hold here; the rest (classes, palette, license) does.
@@ -268,5 +259,4 @@ def _write_spec(dataset: Dataset, out: Path, size: tuple[int, int]) -> None:
         "splits": splits,
         "labels": {"kind": "train_ids", "other": "error"},
     }
-    text = dump_yaml(kept | changed)
-    files.write_text(out / "dataset.yaml", f"# Written by `segshift data prepare`.\n{text}")
+    folder.finish(kept | changed, "Written by `segshift data prepare`.")

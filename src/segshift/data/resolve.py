@@ -121,6 +121,31 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
     )
 
 
+def file_of(argument: str) -> str | None:
+    """The `FILE.yaml` in a dataset argument; None for a data set that has a name."""
+    own = None if argument.startswith("city:") else _YAML.fullmatch(argument)
+    return own and own["path"]
+
+
+def absolute_argument(argument: str) -> str:
+    """The argument that means the same data set in every working folder; a wrong one stays as it is."""
+    file = file_of(argument)
+    head, _, rest = argument.partition(":")
+    if file is not None:
+        path, head = expanded(file), os.path.abspath(expanded(file))
+        rest = argument.removeprefix(file).removeprefix(":")
+    elif head in _catalog_files():
+        path = _catalog_files()[head]
+    else:
+        return argument
+    try:
+        root, split = _root_and_split(rest, load_dataset(path), argument, head)
+    except InputError:
+        return argument
+    root = root and os.path.abspath(expanded(root))
+    return ":".join(part for part in (head, root, split) if part)
+
+
 def _locate(
     path: Path, where: str, rest: str, argument: str, *, needs_root: bool
 ) -> tuple[Dataset, str | None]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,11 +15,9 @@ from segshift.data.convert import JPEG_QUALITY
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
-from segshift.documents import dump_yaml
-from segshift.errors import InputError
+from segshift.folders import DatasetFolder, check_name, check_stem
 
 ImageFormat = Literal["jpeg", "png"]
-SPEC = "dataset.yaml"
 
 
 @dataclass(frozen=True)
@@ -35,17 +33,17 @@ class SplitWriter:
         image_format: of images that `write_image` writes: jpeg (quality 95, full color resolution) or png.
     """
 
-    folder: Path
+    folder: DatasetFolder
     split: str
     image_format: ImageFormat = "jpeg"
 
     def image_path(self, stem: str) -> Path:
         """Where the image of a sample goes."""
-        return self.folder / self._pattern("images").replace("{stem}", stem)
+        return self.folder.path / self._pattern("images").replace("{stem}", stem)
 
     def label_path(self, stem: str) -> Path:
         """Where the label of a sample goes."""
-        return self.folder / self._pattern("labels").replace("{stem}", stem)
+        return self.folder.path / self._pattern("labels").replace("{stem}", stem)
 
     def write_image(self, stem: str, pixels: NDArray[np.uint8]) -> None:
         """Write (H, W, 3) uint8 RGB."""
@@ -74,7 +72,7 @@ class SplitWriter:
             The path of the dataset.yaml.
         """
         listed = f"lists/{self.split}.txt"
-        files.write_text(self.folder / listed, "".join(f"{stem}\n" for stem in stems))
+        self.folder.write_list(listed, stems)
         rule = {"list": listed, "images": self._pattern("images")}
         if labelled:
             rule["labels"] = self._pattern("labels")
@@ -87,9 +85,7 @@ class SplitWriter:
             "palette": [list(color) for color in classes.colors],
             "labels": {"kind": "train_ids", "other": "error"},
         }
-        text = dump_yaml(spec)
-        files.write_text(self.folder / SPEC, f"# Written by segshift.\n{text}")
-        return self.folder / SPEC
+        return self.folder.finish(spec, "Written by segshift.")
 
     def _pattern(self, kind: Literal["images", "labels"]) -> str:
         suffix = "jpg" if kind == "images" and self.image_format == "jpeg" else "png"
@@ -100,18 +96,14 @@ def some_samples(split: Split, limit: int | None) -> tuple[Sample, ...]:
     """The samples of a split, or `limit` of them, evenly spread.
 
     Raises:
-        InputError: a stem that cannot name a file below a folder.
+        InputError: a split's name that cannot name a folder, or a stem that cannot name a file below one.
     """
+    check_name(split.name, f"{split.dataset}, split")
     samples = split.samples
     if limit is not None and limit < len(samples):
         samples = tuple(samples[index * len(samples) // limit] for index in range(limit))
     for sample in samples:
-        stem = sample.stem
-        if stem.startswith(("/", "#")) or ".." in PurePosixPath(stem).parts or stem != stem.strip():
-            raise InputError(
-                f"{split.title}: the stem {stem!r} cannot name a file below a folder; choose `images:` or "
-                "the list of the data set so that stems are plain names"
-            )
+        check_stem(sample.stem, split.title)
     return samples
 
 
@@ -119,7 +111,8 @@ def fingerprint(samples: Sequence[Sample]) -> str:
     """A hash of the samples' names and their images' sizes in bytes; where the files lie does not matter."""
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(f"{sample.stem} {sample.image.stat().st_size}\n".encode())
+        line = f"{sample.stem} {files.size_of(sample.image)}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 

@@ -20,10 +20,12 @@ from segshift.documents import read_yaml
 from segshift.engine.datasets import DomainFinder
 from segshift.engine.plan import Plan, all_or_errors, make_plan
 from segshift.engine.presets import recipe_data
+from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import check_data, run_recipe
 from segshift.engine.stages import merge_recipe
 from segshift.errors import InputError
+from segshift.folders import RunFolder, check_names
 from segshift.ranges import Seed
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
@@ -70,6 +72,9 @@ class Comparison(Strict):
     @field_validator("arms")
     @classmethod
     def _control_and_order(cls, arms: dict[str, Arm]) -> dict[str, Arm]:
+        check_names([START, *arms], "arm")
+        if START in arms:
+            raise ValueError(f"an arm may not be named `{START}`, as the common start is")
         if CONTROL not in arms:
             raise ValueError("there must be an arm named `control`; gains are measured against it")
         seen = {START}
@@ -183,7 +188,7 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
     def planned(name: str) -> Plan:
         plan = make_plan(_recipe(comparison, name), f"{comparison.name}, arm {name}")
         for seed in comparison.seeds:
-            check_data(plan, folder / f"seed_{seed}" / name, find)
+            check_data(plan, RunFolder(folder / f"seed_{seed}" / name), find)
         return plan
 
     names = [START, *comparison.arms]
@@ -204,22 +209,23 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
     }
     all_or_errors(checks, "arms")
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in recipes}
-    for seed in comparison.seeds:
-        for name, recipe in recipes.items():
-            here = folder / f"seed_{seed}"
-            update: dict[str, Any] = {"seed": seed}
-            if name != START:
-                update["init_from"] = str(here / comparison.arms[name].after)
-            title = f"{comparison.name} · seed {seed} · {name}"
-            results = run_recipe(
-                recipe.model_copy(update={**update, "name": title}), here / name, console, resume
-            )
-            if results["evaluation"] is None:
-                raise InputError(
-                    f"{comparison.name}: comparing needs a labelled evaluation set; "
-                    "set evaluation.dataset and evaluation.split"
+    with held(folder):
+        for seed in comparison.seeds:
+            for name, recipe in recipes.items():
+                here = folder / f"seed_{seed}"
+                update: dict[str, Any] = {"seed": seed}
+                if name != START:
+                    update["init_from"] = str(here / comparison.arms[name].after)
+                title = f"{comparison.name} · seed {seed} · {name}"
+                results = run_recipe(
+                    recipe.model_copy(update={**update, "name": title}), here / name, console, resume
                 )
-            found[name].append(results)
+                if results["evaluation"] is None:
+                    raise InputError(
+                        f"{comparison.name}: comparing needs a labelled evaluation set; "
+                        "set evaluation.dataset and evaluation.split"
+                    )
+                found[name].append(results)
     return _tabulate(comparison, folder, recipes, steps, found)
 
 

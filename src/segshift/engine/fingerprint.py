@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from segshift.config import parse
-from segshift.documents import read_json
 from segshift.engine.recipe import LAST, EvaluationConfig, Recipe
 from segshift.errors import InputError
-from segshift.folders import model_file
+from segshift.folders import RunFolder, model_file
 
 # Keys whose change does not change what is trained, so that a resumed run may differ in them.
 _FREE_KEYS = {
@@ -32,7 +31,11 @@ _NOT_JUDGING = {"unsupervised_images", "source_validation"}
 
 
 def recipe_fingerprint(recipe: Recipe) -> str:
-    """A hash of everything in the recipe that changes what is trained."""
+    """A hash of everything in the recipe that changes what is trained.
+
+    A stage's recipe is given with `{NAME}` of the earlier stages in its strings: where the run lies, and how
+    its folder was written, changes nothing.
+    """
     data = recipe.model_dump(
         mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
     )
@@ -57,22 +60,17 @@ def start_content(start: str | Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(start)
 
 
-def finished_result(folder: Path, recipe: Recipe) -> Mapping[str, Any] | None:
-    """The results of a run folder that is complete and was trained by this recipe, else None.
+def finished_result(run: RunFolder, fingerprint: str) -> Mapping[str, Any] | None:
+    """The results of a run that is complete and was trained by the recipe of this fingerprint, else None.
 
     They may come from another evaluation: see `is_current`.
 
     Raises:
         InputError: the folder holds the results of another recipe.
     """
-    path = folder / "results.json"
-    if not path.is_file():
-        return None
-    results: Any = read_json(path)
-    if not isinstance(results, dict):
-        raise InputError(f"{path}: holds no results; choose another --out folder")
-    if results.get("fingerprint") != recipe_fingerprint(recipe):
-        raise InputError(f"{folder}: holds a finished run with other settings; choose another --out folder")
+    results = run.read_results()
+    if results is not None and results.get("fingerprint") != fingerprint:
+        raise InputError(f"{run.path}: holds a finished run with other settings; choose another --out folder")
     return results
 
 

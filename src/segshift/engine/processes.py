@@ -7,9 +7,10 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from accelerate.utils import InitProcessGroupKwargs, broadcast
 from torch import nn
 
 from segshift.errors import InputError, ProcessLostError
+from segshift.folders import lock_folder
 from segshift.shared_batch import mean_over_processes, sharing
 
 # Others may wait for hours while the main process evaluates or labels; the heartbeat notices a lost one.
@@ -106,6 +108,26 @@ def on_main_process(work: Callable[[], None]) -> None:
     if processes.main:
         work()
     processes.wait()
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A folder for this run alone: of its processes the main one holds the lock, for which the others wait.
+
+    Raises:
+        InputError: in all of them, if another run holds it.
+    """
+    processes = Processes.join()
+    with ExitStack() as stack:
+        refused = None
+        if processes.main:
+            try:
+                stack.enter_context(lock_folder(folder))
+            except InputError as error:
+                refused = error
+        if processes.any(refused is not None):
+            raise refused or InputError(f"{folder}: the main process cannot write there")
+        yield
 
 
 @contextmanager

@@ -17,11 +17,12 @@ from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
 from segshift.data.spec import Split
-from segshift.documents import dump_yaml, parse_json, read_json
+from segshift.documents import read_json
 from segshift.engine.pseudo_label_rules import ConfidenceHistogram
 from segshift.errors import InputError
 from segshift.evaluation import judge
-from segshift.files import atomic_path, write_json, write_text
+from segshift.files import atomic_path, size_of, write_json
+from segshift.folders import DatasetFolder, Journal, check_stem, is_free
 
 SUMMARY = "pseudo_labels.json"
 _CLAIM = "settings.json"
@@ -31,9 +32,8 @@ _LIST = "train.txt"
 # What a data set's YAML reads as a pattern.
 _SPECIAL = re.compile(r"[*?\[{}]")
 _HEADER = """\
-# Pseudo labels, 255 where there is none: a network's predictions, not truth. `splits.train.images` leads from
-# this folder to the images they belong to; correct it after moving either.
-"""
+Pseudo labels, 255 where there is none: a network's predictions, not truth. `splits.train.images` leads from
+this folder to the images they belong to; correct it after moving either."""
 
 
 class PseudoLabelFolder:
@@ -61,6 +61,7 @@ class PseudoLabelFolder:
             InputError: no image, or a path to the images that a data set's YAML cannot hold.
         """
         self.folder, self.settings, self.copies = folder, dict(settings), copy_images
+        self._dataset, self._journal = DatasetFolder(folder, _CLAIM), Journal(folder / _RECORD)
         # Folders without links, since `..` in a path leaves the folder that a link leads to; but a file's
         # link keeps its own name.
         self.images = list(
@@ -74,7 +75,9 @@ class PseudoLabelFolder:
         self._suffix = suffixes.pop() if len(suffixes) == 1 else ""
         names = [image.relative_to(self._root).as_posix() for image in self.images]
         self._stems = [name.removesuffix(self._suffix) if self._suffix else name for name in names]
-        sizes = [image.stat().st_size for image in self.images]
+        for stem in self._stems:
+            check_stem(stem, str(self._root))
+        sizes = [size_of(image) for image in self.images]
         identity = json.dumps([self.settings, list(zip(names, sizes, strict=True))], sort_keys=True)
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
         if not copy_images and _SPECIAL.search(self._way()):
@@ -101,7 +104,7 @@ class PseudoLabelFolder:
         if (self.folder / _CLAIM).is_file():
             self._read(_CLAIM)
             return
-        if self.folder.is_dir() and any(self.folder.iterdir()):
+        if not is_free(self.folder):
             raise InputError(f"{self.folder}: holds other files; give a new or empty folder")
         write_json(self.folder / _CLAIM, {"fingerprint": self.fingerprint, **self.settings})
 
@@ -131,23 +134,11 @@ class PseudoLabelFolder:
 
     def record(self, images: int, predicted: Tensor, kept: Tensor) -> None:
         """Note that the next `images` images are written, with (K,) pixels predicted and kept per class."""
-        line = {"images": images, "predicted": predicted.tolist(), "kept": kept.tolist()}
-        with (self.folder / _RECORD).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+        self._journal.append({"images": images, "predicted": predicted.tolist(), "kept": kept.tolist()})
 
     def counted(self, classes: int) -> tuple[int, Tensor, Tensor]:
         """How many images an earlier call wrote, with the (K,) pixels predicted and kept in them."""
-        path = self.folder / _RECORD
-        lines = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-            try:
-                lines.append(parse_json(line, str(path)))
-            except InputError:
-                break  # the last line of a killed run
-        if lines:
-            write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
-        else:
-            path.unlink(missing_ok=True)
+        lines = self._journal.read()
         none = torch.zeros(classes, dtype=torch.int64)
         predicted = sum((torch.tensor(line["predicted"]) for line in lines), none)
         kept = sum((torch.tensor(line["kept"]) for line in lines), none)
@@ -221,13 +212,8 @@ class PseudoLabelFolder:
             "palette": [list(color) for color in palette],
             "labels": {"kind": "train_ids"},
         }
-        text = _HEADER + dump_yaml(data, flow=None)
-        for path, content in (
-            (self.folder / _LIST, "".join(f"{stem}\n" for stem in self._stems)),
-            (self.folder / "dataset.yaml", text),
-        ):
-            if not path.is_file() or path.read_text(encoding="utf-8") != content:
-                write_text(path, content)
+        self._dataset.write_list(_LIST, self._stems)
+        self._dataset.finish(data, _HEADER)
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.folder / name

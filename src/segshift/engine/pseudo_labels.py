@@ -27,7 +27,7 @@ from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, StoppedError
 from segshift.files import atomic_path
-from segshift.folders import MODEL_FILE, model_file
+from segshift.folders import MODEL_FILE, lock_folder, model_file
 from segshift.making import progress_columns
 from segshift.models.inference import WHOLE_PIXELS, Band, Inference, InputSize
 from segshift.models.segmenter import Segmenter, load
@@ -148,17 +148,18 @@ def write_pseudo_labels(
         del settings["stride"]
     settings["model_sha256"] = _content(model)
     place = PseudoLabelFolder(folder, samples, settings, config.copy_images)
-    finished = place.finished()
-    if finished is not None:
-        say(console, f"{title}: finished before, in {folder}")
-        return finished
-    place.claim()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with stop_on_signal() as stop, torch.inference_mode():
-        network = load(model, device) if segmenter is None else segmenter.to(device)
-        writer = _Writer(network, place, config, _Bar(console, title), stop)
-        selection = writer.select()
-        return writer.write(selection, saw_target_labels(model))
+    with lock_folder(folder):
+        finished = place.finished()
+        if finished is not None:
+            say(console, f"{title}: finished before, in {folder}")
+            return finished
+        place.claim()
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with stop_on_signal() as stop, torch.inference_mode():
+            network = load(model, device) if segmenter is None else segmenter.to(device)
+            writer = _Writer(network, place, config, _Bar(console, title), stop)
+            selection = writer.select()
+            return writer.write(selection, saw_target_labels(model))
 
 
 class _Bar:

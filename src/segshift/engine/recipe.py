@@ -9,6 +9,7 @@ from segshift.data.sampling import SamplingConfig, SubsetConfig
 from segshift.data.transforms import Augmentation
 from segshift.engine.schedule import ScheduleConfig
 from segshift.evaluation.unsupervised import SCORES
+from segshift.folders import check_names
 from segshift.models.inference import Inference
 from segshift.models.segmenter import SegmenterConfig
 from segshift.ranges import BatchSize, Count, Decay, NotNegative, Seed, Steps
@@ -288,6 +289,7 @@ class Recipe(Strict):
     @classmethod
     def _distinct_stages(cls, stages: list[Stage]) -> list[Stage]:
         names = [stage.name for stage in stages]
+        check_names(names, "stage")
         if len(set(names)) < len(names):
             raise ValueError("two stages have the same name")
         return stages

@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
-from segshift.documents import dump_yaml, read_json
 from segshift.engine.checkpoint import Checkpoints
+from segshift.engine.config_file import with_absolute_paths, write_config
 from segshift.engine.datasets import DomainFinder
-from segshift.engine.fingerprint import finished_result, is_current
+from segshift.engine.fingerprint import finished_result, is_current, recipe_fingerprint
 from segshift.engine.health import pseudo_label_advice, read_summary
-from segshift.engine.plan import Plan, make_plan
-from segshift.engine.processes import on_main_process, watched
+from segshift.engine.plan import Job, Plan, make_plan
+from segshift.engine.processes import held, on_main_process, watched
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.pseudo_labels import run_pseudo_label_stage
 from segshift.engine.recipe import Recipe
@@ -21,8 +21,8 @@ from segshift.engine.stages import stage_recipe, stage_settings
 from segshift.engine.trainer import Trainer
 from segshift.engine.translation import run_translate_stage
 from segshift.errors import InputError
-from segshift.files import atomic_path, write_text
-from segshift.folders import MODEL_FILE
+from segshift.files import atomic_path
+from segshift.folders import RunFolder
 from segshift.plain import say
 
 
@@ -45,88 +45,102 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
         errors.NonFiniteError: with the last good checkpoint in place.
         errors.ProcessLostError: another process of the run is gone.
     """
-    with watched(recipe.training.process_timeout_s):
-        return _run_recipe(recipe, folder, console, resume)
+    run, recipe = RunFolder(folder), with_absolute_paths(recipe)
+    with watched(recipe.training.process_timeout_s), held(run.path):
+        # What is wrong with a later stage is said now, not after hours of training.
+        plan = make_plan(recipe)
+        find = DomainFinder()
+        check_data(plan, run, find)
+        if recipe.stages:
+            return _run_stages(plan, run, console, resume, find)
+        return _run_job(plan.jobs[0], recipe, run, console, resume, find)
 
 
-def _run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool) -> Mapping[str, Any]:
-    # What is wrong with a later stage is said now, not after hours of training.
-    plan = make_plan(recipe)
-    find = DomainFinder()
-    check_data(plan, folder, find)
-    if not recipe.stages:
-        return _run_stage(recipe, folder, console, resume, recipe.name, find)
-    _write_config(recipe, folder)
+def _run_stages(
+    plan: Plan, run: RunFolder, console: Console, resume: bool, find: DomainFinder
+) -> Mapping[str, Any]:
+    recipe = plan.recipe
+    on_main_process(lambda: write_config(recipe, run))
     results: Mapping[str, Any] = {}
-    folders: dict[str, Path] = {}
+    folders: dict[str, str] = {}
     model = None if recipe.init_from is None else Path(recipe.init_from)
-    for index, stage in enumerate(recipe.stages):
-        here = folder / f"{index + 1}_{stage.name}"
-        staged = stage_recipe(recipe, index, {name: str(path) for name, path in folders.items()})
+    for index, (stage, job) in enumerate(zip(recipe.stages, plan.jobs, strict=True)):
+        here = run.stage(index, stage.name)
+        staged = stage_recipe(recipe, index, folders)
         if model is not None and "init_from" not in stage.changes:
             staged = staged.model_copy(update={"init_from": str(model)})
         if stage.kind == "train":
-            results = _run_stage(staged, here, console, resume, plan.jobs[index].title, find)
+            with held(here.path):
+                results = _run_job(job, staged, here, console, resume, find)
         else:
-            _write_data(plan, index, staged, here, folders, console)
-        folders[stage.name] = here
-        if (here / MODEL_FILE).is_file():
-            model = here
-    for name in (MODEL_FILE, "results.json", "environment.json"):
-        if model is not None and (model / name).is_file():
-            with atomic_path(folder / name) as temporary:
-                shutil.copyfile(model / name, temporary)
+            _write_data(plan, index, staged, here.path, folders, console)
+        folders[stage.name] = str(here.path)
+        if here.model.is_file():
+            model = here.path
+    if model is not None:
+        on_main_process(lambda: _copy_results(RunFolder(model), run))
     return results
 
 
-def check_data(plan: Plan, folder: Path, find: DomainFinder) -> None:
+def _copy_results(stage: RunFolder, run: RunFolder) -> None:
+    copies = {stage.model: run.model, stage.results: run.results, stage.environment: run.environment}
+    for file, copy in copies.items():
+        if file.is_file():
+            with atomic_path(copy) as temporary:
+                shutil.copyfile(file, temporary)
+
+
+def check_data(plan: Plan, run: RunFolder, find: DomainFinder) -> None:
     """Find the images of every job whose data do not come from an earlier one, and that is not finished.
 
     Args:
         plan: the jobs.
-        folder: the run folder.
+        run: its folder.
         find: keeps what it found for the run itself.
 
     Raises:
         InputError: images that cannot be had, of the first such job.
     """
-    if (folder / "results.json").is_file():
+    if run.results.is_file():
         return
     for job in plan.jobs:
         if job.kind == "train" and not job.needs_earlier_data:
             find(job.recipe)
 
 
-def _run_stage(
-    recipe: Recipe, folder: Path, console: Console, resume: bool, title: str, find: DomainFinder
+def _run_job(
+    job: Job, recipe: Recipe, run: RunFolder, console: Console, resume: bool, find: DomainFinder
 ) -> Mapping[str, Any]:
-    finished = finished_result(folder, recipe)
+    """Train a job's recipe, in which the folders of earlier stages stand by now."""
+    # They take no part in whose run it is: it may be moved, and its folder written in another way.
+    fingerprint = recipe_fingerprint(job.recipe.model_copy(update={"init_from": recipe.init_from}))
+    finished = finished_result(run, fingerprint)
     if finished is not None and is_current(finished, recipe):
-        say(console, f"{title}: finished before, in {folder}")
+        say(console, f"{job.title}: finished before, in {run.path}")
         return finished
     if finished is not None:
-        say(console, f"{title}: trained before, evaluated anew")
+        say(console, f"{job.title}: trained before, evaluated anew")
     elif not resume:
-        checkpoints = Checkpoints(folder / "checkpoints")
-        if max(checkpoints.steps(), default=0) > 0:
+        if max(run.checkpoint_steps(), default=0) > 0:
             raise InputError(
-                f"{folder}: holds an unfinished run; add --resume to go on, or choose another --out"
+                f"{run.path}: holds an unfinished run; add --resume to go on, or choose another --out"
             )
         # What failed before its first step (a wrong path, say) has nothing to lose.
-        checkpoints.clear()
+        on_main_process(Checkpoints(run.checkpoints).clear)
     domains = find(recipe)
-    _write_config(recipe, folder)
-    Trainer(recipe, domains, folder, console, title).run()
-    results: dict[str, Any] = read_json(folder / "results.json")
+    on_main_process(lambda: write_config(recipe, run))
+    Trainer(recipe, domains, run.path, console, job.title, fingerprint).run()
+    results = run.read_results()
+    assert results is not None  # the trainer's last act
     return results
 
 
 def _write_data(
-    plan: Plan, index: int, staged: Recipe, folder: Path, folders: Mapping[str, Path], console: Console
+    plan: Plan, index: int, staged: Recipe, folder: Path, folders: Mapping[str, str], console: Console
 ) -> None:
     """A stage that writes a data set with an earlier stage's network; what is complete is not made again."""
     job = plan.jobs[index]
-    settings = stage_settings(plan.recipe, index, {name: str(path) for name, path in folders.items()})
+    settings = stage_settings(plan.recipe, index, folders)
     where = job.title
     if job.kind == "pseudo_label":
         on_main_process(lambda: run_pseudo_label_stage(staged, settings, folder, console, where))
@@ -134,10 +148,5 @@ def _write_data(
             say(console, f"{where}  advice: {advice.line}")
     else:
         if folders:
-            settings = {"translator": str(list(folders.values())[-1]), **settings}
+            settings = {"translator": list(folders.values())[-1], **settings}
         on_main_process(lambda: run_translate_stage(staged, settings, folder, console, where))
-
-
-def _write_config(recipe: Recipe, folder: Path) -> None:
-    """The resolved recipe, which runs again with `segshift train config.yaml`."""
-    write_text(folder / "config.yaml", dump_yaml(recipe.model_dump(mode="json")))

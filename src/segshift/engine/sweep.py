@@ -19,9 +19,11 @@ from segshift.engine.comparison import spread
 from segshift.engine.datasets import DomainFinder
 from segshift.engine.plan import all_or_errors, make_plan
 from segshift.engine.presets import load_recipe
+from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import check_data, run_recipe
 from segshift.errors import InputError, NonFiniteError, shown
+from segshift.folders import RunFolder, name_fault
 from segshift.plain import say
 
 _LONGEST_NAME = 100
@@ -186,7 +188,7 @@ def run_sweep(
         changes = [assignment(key, value) for key, value in combinations[index].items()]
         recipe = load_recipe(preset_or_file, [*fixed, *changes])
         for seed in seeds:
-            check_data(make_plan(recipe), folders[index] / f"seed_{seed}", find)
+            check_data(make_plan(recipe), RunFolder(folders[index] / f"seed_{seed}"), find)
         return recipe
 
     recipes = all_or_errors({title: partial(checked, i) for i, title in enumerate(titles)}, "combinations")
@@ -195,24 +197,25 @@ def run_sweep(
     evaluated_on = ""
     total = len(seeds) * len(combinations)
     # Seeds outermost: a first whole curve stands early.
-    for number, (seed, index) in enumerate(itertools.product(seeds, range(len(combinations))), start=1):
-        title = titles[index]
-        say(console, f"run {number} of {total}: {title}, seed {seed}")
-        recipe = recipes[index].model_copy(update={"seed": seed})
-        try:
-            outcome = run_recipe(recipe, folders[index] / f"seed_{seed}", console, resume=True)
-        except NonFiniteError as error:
-            say(console, f"{title}, seed {seed}: {error}; noted, the sweep goes on")
-            found[index][seed] = None
-            continue
-        if outcome["evaluation"] is None:
-            raise InputError(
-                f"{recipe.name}: a sweep needs a labelled evaluation set; set evaluation.dataset and "
-                "evaluation.split"
-            )
-        evaluated_on = outcome["evaluated_on"]
-        told[index] |= bool(outcome["uses_target_labels"])
-        found[index][seed] = float(outcome["evaluation"]["miou"] or 0.0)
+    with held(folder):
+        for number, (seed, index) in enumerate(itertools.product(seeds, range(len(combinations))), start=1):
+            title = titles[index]
+            say(console, f"run {number} of {total}: {title}, seed {seed}")
+            recipe = recipes[index].model_copy(update={"seed": seed})
+            try:
+                outcome = run_recipe(recipe, folders[index] / f"seed_{seed}", console, resume=True)
+            except NonFiniteError as error:
+                say(console, f"{title}, seed {seed}: {error}; noted, the sweep goes on")
+                found[index][seed] = None
+                continue
+            if outcome["evaluation"] is None:
+                raise InputError(
+                    f"{recipe.name}: a sweep needs a labelled evaluation set; set evaluation.dataset and "
+                    "evaluation.split"
+                )
+            evaluated_on = outcome["evaluated_on"]
+            told[index] |= bool(outcome["uses_target_labels"])
+            found[index][seed] = float(outcome["evaluation"]["miou"] or 0.0)
     rows = [
         SweepRow(values, miou, here, bool(used))
         for values, miou, here, used in zip(combinations, found, folders, told, strict=True)
@@ -232,7 +235,7 @@ def folder_name(values: Mapping[str, Any]) -> str:
     """
     exact = ",".join(f"{key}={in_words(value)}" for key, value in values.items())
     name = _UNFIT.sub("_", exact.replace(",", "__"))
-    if name != exact.replace(",", "__") or len(name) > _LONGEST_NAME:
-        digest = hashlib.sha256(exact.encode()).hexdigest()[:8]
+    if name != exact.replace(",", "__") or len(name) > _LONGEST_NAME or name_fault(name):
+        digest = hashlib.sha256(exact.encode("utf-8", "surrogatepass")).hexdigest()[:8]
         name = f"{name[:_LONGEST_NAME]}_{digest}"
     return name

@@ -17,7 +17,6 @@ from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
 from segshift.engine.feed import TrainingData
-from segshift.engine.fingerprint import recipe_fingerprint
 from segshift.engine.kept_networks import STATES, KeptNetworks
 from segshift.engine.loader import loader_faults
 from segshift.engine.loggers import MetricsFile, ProgressLine
@@ -39,15 +38,17 @@ from segshift.plain import say
 
 
 class Trainer:
-    """Trains one stage of a recipe in one run folder; `title` (by default its name) heads what it prints."""
+    """Trains one stage of a recipe in one run folder; `title` heads what it prints, `fingerprint` is the
+    recipe's (see `recipe_fingerprint`).
+    """
 
     def __init__(
-        self, recipe: Recipe, domains: Domains, folder: Path, console: Console, title: str | None = None
+        self, recipe: Recipe, domains: Domains, folder: Path, console: Console, title: str, fingerprint: str
     ) -> None:
         if recipe.training.threads is not None:
             torch.set_num_threads(recipe.training.threads)
         self.recipe, self.domains, self.folder, self.console = recipe, domains, folder, console
-        self.title = title or recipe.name
+        self.title, self.fingerprint = title, fingerprint
         # Asked now, since what the run started from may be gone when it ends.
         self.uses_target_labels = recipe.uses_target_labels or inherits_target_labels(recipe)
         self.processes = Processes.join()
@@ -77,7 +78,7 @@ class Trainer:
             InputError: bad data or settings.
         """
         started = time.monotonic()
-        fingerprint = recipe_fingerprint(self.recipe)
+        fingerprint = self.fingerprint
         done = self._load(fingerprint)
         main = self.processes.main
         if done == 0:
@@ -268,7 +269,7 @@ class Trainer:
             "seconds_of_last_session": round(seconds, 1),
             "evaluation": None if after is None else after.to_dict(),
             "confusion": None if after is None else after.confusion.tolist(),
-            "fingerprint": recipe_fingerprint(self.recipe),
+            "fingerprint": self.fingerprint,
             "evaluation_settings": self.recipe.evaluation.model_dump(mode="json"),
         }
 

@@ -23,7 +23,8 @@ from segshift.engine.loader import load, loader_faults
 from segshift.engine.recipe import Recipe
 from segshift.engine.signals import stop_on_signal
 from segshift.errors import InputError, StoppedError
-from segshift.making import claim_folder, progress_bar
+from segshift.folders import DatasetFolder
+from segshift.making import progress_bar
 from segshift.models.resize import resize_images
 from segshift.models.translators import ResnetGenerator, load_translator, translator_file
 from segshift.pictures import strip
@@ -144,34 +145,33 @@ def translate_split(
     device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
     samples = some_samples(split, limit)
     generator = load_translator(translator, device)
-    claim_folder(
-        out / RECORD,
-        {
-            "translator": hashlib.sha256(translator_file(translator).read_bytes()).hexdigest(),
-            "data": split.title,
-            "originals": fingerprint(samples),
-            "size": size,
-            "format": image_format,
-        },
-    )
-    writer = SplitWriter(out, split.name, image_format)
-    missing = [sample for sample in samples if not _is_there(writer, sample, split.labelled)]
-    bar = progress_bar(f"translating {split.title}", len(missing), progress)
-    with bar as advance, stop_on_signal() as stop, loader_faults("--workers"):
-        items = zip(_read(split, missing, size, workers), missing, strict=True)
-        for done, (item, sample) in enumerate(items, start=1):
-            _translate(item, sample.stem, generator, writer, device)
-            advance()
-            if stop and done < len(missing):
-                raise StoppedError(stop.signal_number, done)
-    contact = _contact_strip(writer, samples)
-    dataset = writer.finish(
-        [sample.stem for sample in samples],
-        split.classes,
-        name=f"{split.dataset}_translated",
-        description=f"{split.title}, translated by a network",
-        labelled=split.labelled,
-    )
+    folder = DatasetFolder(out, RECORD)
+    settings = {
+        "translator": hashlib.sha256(translator_file(translator).read_bytes()).hexdigest(),
+        "data": split.title,
+        "originals": fingerprint(samples),
+        "size": size,
+        "format": image_format,
+    }
+    with folder.claimed(settings):
+        writer = SplitWriter(folder, split.name, image_format)
+        missing = [sample for sample in samples if not _is_there(writer, sample, split.labelled)]
+        bar = progress_bar(f"translating {split.title}", len(missing), progress)
+        with bar as advance, stop_on_signal() as stop, loader_faults("--workers"):
+            items = zip(_read(split, missing, size, workers), missing, strict=True)
+            for done, (item, sample) in enumerate(items, start=1):
+                _translate(item, sample.stem, generator, writer, device)
+                advance()
+                if stop and done < len(missing):
+                    raise StoppedError(stop.signal_number, done)
+        contact = _contact_strip(writer, samples)
+        dataset = writer.finish(
+            [sample.stem for sample in samples],
+            split.classes,
+            name=f"{split.dataset}_translated",
+            description=f"{split.title}, translated by a network",
+            labelled=split.labelled,
+        )
     return Translated(dataset, split.name, len(samples), len(missing), contact)
 
 
@@ -210,7 +210,7 @@ def _contact_strip(writer: SplitWriter, samples: Sequence[Sample]) -> Path:
         original = resize_images(original, (translated.shape[0], translated.shape[1]))
         originals.append((sample.stem, original.permute(1, 2, 0).contiguous().numpy()))
         translations.append(("translated", translated))
-    path = writer.folder / CONTACT_STRIP
+    path = writer.folder.path / CONTACT_STRIP
     with files.atomic_path(path) as temporary:
         strip([originals, translations]).save(temporary)
     return path

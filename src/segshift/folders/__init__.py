@@ -1,16 +1,26 @@
 """Folders that commands write: what a run's files are called, and who may write in a folder."""
 
-from segshift.folders.lock import lock_folder
+from segshift.folders.dataset_folder import SPEC, DatasetFolder, Journal
+from segshift.folders.lock import is_free, lock_folder
+from segshift.folders.names import check_name, check_names, check_stem, name_fault
 from segshift.folders.outputs import check_file, check_folder
 from segshift.folders.run_folder import MODEL_FILE, TRANSLATOR_FILE, RunFolder, model_file, model_folder
 
 __all__ = [
     "MODEL_FILE",
+    "SPEC",
     "TRANSLATOR_FILE",
+    "DatasetFolder",
+    "Journal",
     "RunFolder",
     "check_file",
     "check_folder",
+    "check_name",
+    "check_names",
+    "check_stem",
+    "is_free",
     "lock_folder",
     "model_file",
     "model_folder",
+    "name_fault",
 ]

@@ -60,6 +60,12 @@ def lock_folder(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
                 path.parent.rmdir()
 
 
+def is_free(folder: Path) -> bool:
+    """Whether a folder is not there or holds nothing but a lock. Raises OutputError for a file."""
+    with writing(folder):
+        return not os.path.lexists(folder) or all(name == LOCK_FILE for name in os.listdir(folder))
+
+
 def _take(path: Path, wait: bool) -> int:
     while True:
         with writing(path.parent):

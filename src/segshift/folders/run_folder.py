@@ -1,6 +1,5 @@
 """The folder of a run: where each of its files lies, and what is finished. The only place with the names."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterable
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segshift.documents import read_json
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.folders.lock import lock_folder
@@ -201,11 +201,11 @@ def _nothing_kept(run: RunFolder) -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, RecursionError):
+    try:
+        value = read_json(path)
+    except InputError:
         value = None
     if not isinstance(value, dict):
         raise InputError(
