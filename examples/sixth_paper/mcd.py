@@ -16,7 +16,7 @@ from segshift.config import Strict
 from segshift.errors import InputError
 from segshift.losses import cross_entropy
 from segshift.methods import Batch, Method, Network, Prediction, Update
-from segshift.models import Segmenter, upsample
+from segshift.models import Segmenter
 
 
 class MCDConfig(Strict):
@@ -62,11 +62,6 @@ class MCD(Method):
         # C: the body brings them together again.
         for _ in range(self.config.body_updates):
             yield Update("body", {"discrepancy": self.config.discrepancy_weight * self._discrepancy(batch)})
-
-    def predict(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits: the sum of both classifiers'."""
-        output = self.segmenter(self.segmenter.normalize(images))
-        return upsample(output.logits, (images.shape[-2], images.shape[-1]))
 
     def deployed(self) -> Segmenter:
         """The segmenter with both classifiers."""

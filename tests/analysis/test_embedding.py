@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from segshift.analysis.embedding import LEVELS, PointSampler, embed, patch_features, tsne
-from segshift.analysis.features import Look
+from segshift.analysis.features import FeatureMap
 from segshift.errors import InputError
 
 
-def look(seed: int, height: int = 9, width: int = 13, depth: int = 6) -> Look:
+def look(seed: int, height: int = 9, width: int = 13, depth: int = 6) -> FeatureMap:
     generator = np.random.default_rng(seed)
     features = generator.normal(size=(depth, height, width)).astype(np.float32)
     labels = generator.choice(np.array([0, 1, 2, 255], np.uint8), (height, width))
-    return Look(features, labels, 0.5)
+    return FeatureMap(features, labels, 0.5)
 
 
 def test_patches_are_block_means_with_the_commonest_class() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from segshift.analysis.features import label_cells, looks
+from segshift.analysis.features import feature_maps, label_cells
 from segshift.analysis.measure import evenly, known_items
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
@@ -25,7 +25,7 @@ def test_a_look_is_the_networks_forward_pass(toy_target: str) -> None:
     segmenter = tiny(classes=TOY)
     items, known = known_items(resolve(f"{toy_target}:val"), TOY)
     assert known == TOY.names
-    first = next(iter(looks(segmenter, items, input_size=(64, 48))))
+    first = next(iter(feature_maps(segmenter, items, input_size=(64, 48))))
     assert segmenter.training, "the mode is as before"
     segmenter.eval()
     image = network_input(items[0].image[None], (64, 48))
@@ -48,7 +48,7 @@ def test_a_look_is_the_networks_forward_pass(toy_target: str) -> None:
 def test_without_labels_the_classes_are_predictions(toy_target: str) -> None:
     segmenter = tiny(classes=TOY).eval()
     items, _ = known_items(resolve(f"{toy_target}:unlabelled"), TOY)
-    first = next(iter(looks(segmenter, items)))
+    first = next(iter(feature_maps(segmenter, items)))
     with torch.no_grad():
         output = segmenter(segmenter.normalize(items[0].image[None].float() / 255))
     assert first.labels.shape == first.features.shape[1:]

@@ -11,7 +11,7 @@ from PIL import Image
 
 import segshift as package
 from segshift.analysis import class_centre_distance
-from segshift.analysis.features import looks
+from segshift.analysis.features import feature_maps
 from segshift.analysis.measure import known_items
 from segshift.data.labels import class_set
 from segshift.data.resolve import resolve
@@ -81,7 +81,7 @@ def test_all_analyses(
     features, labels, domains = [], [], []
     for domain, data in enumerate((toy_source, toy_target)):
         items, _ = known_items(resolve(f"{data}:val"), network.classes)
-        for look in looks(network, items):
+        for look in feature_maps(network, items):
             features.append(look.features.reshape(len(look.features), -1).T)
             labels.append(look.labels.reshape(-1))
             domains.append(np.full(look.labels.size, domain))

@@ -8,7 +8,7 @@ import pytest
 
 import segshift as package
 from segshift.analysis import class_centre_distance
-from segshift.analysis.features import looks
+from segshift.analysis.features import feature_maps
 from segshift.analysis.measure import known_items
 from segshift.data.resolve import resolve
 from tests.cli.conftest import Segshift
@@ -66,7 +66,7 @@ def test_center_distances_over_training(
         network = package.load(f"{trained}@{step}")
         features, labels, domains = [], [], []
         for domain, data in enumerate((toy_source, toy_target)):
-            for look in looks(network, known_items(resolve(f"{data}:val"), network.classes)[0]):
+            for look in feature_maps(network, known_items(resolve(f"{data}:val"), network.classes)[0]):
                 features.append(look.features.reshape(len(look.features), -1).T)
                 labels.append(look.labels.reshape(-1))
                 domains.append(np.full(look.labels.size, domain))

@@ -10,8 +10,8 @@ from torch import Tensor
 from segshift.engine.pseudo_label_rules import (
     BINS,
     ConfidenceHistogram,
+    LabelChoice,
     Rule,
-    Selection,
     bin_confidence,
     doubts,
 )
@@ -28,11 +28,11 @@ def probabilities(seed: int = 0, scale: float = 4.0) -> Tensor:
 
 def select(
     rule: Rule, probs: Tensor, portion: float, threshold: float = 0.9, min_share: float = 0
-) -> Selection:
+) -> LabelChoice:
     histogram = ConfidenceHistogram(K)
     for part in probs.split(1):
         histogram.add(part)
-    return Selection(rule, threshold, histogram.last_bins(portion, min_share))
+    return LabelChoice(rule, threshold, histogram.last_bins(portion, min_share))
 
 
 @pytest.mark.parametrize("portion", [0.01, 0.2, 0.5, 1.0])
@@ -61,7 +61,7 @@ def test_confidences_near_one_are_told_apart() -> None:
     assert (bins.flatten().diff() < 0).all()
     histogram = ConfidenceHistogram(2)
     histogram.add(probs)
-    labels, _ = Selection("class_balanced", 0.9, histogram.last_bins(0.5)).labels(probs)
+    labels, _ = LabelChoice("class_balanced", 0.9, histogram.last_bins(0.5)).labels(probs)
     assert labels.flatten().tolist() == [255, 255, 0, 0]
 
 
@@ -133,9 +133,9 @@ def test_class_threshold_keeps_a_share_and_all_that_is_sure(portion: float) -> N
 def test_rules_without_classes() -> None:
     probs = probabilities()
     confidence, ids = probs.max(1)
-    everything = Selection("none", 0.9)
+    everything = LabelChoice("none", 0.9)
     assert torch.equal(everything.labels(probs)[0], ids) and everything.class_thresholds(2) == [None, None]
-    sure = Selection("confidence", 0.8)
+    sure = LabelChoice("confidence", 0.8)
     labels, _ = sure.labels(probs)
     assert torch.equal(labels, torch.where(confidence > 0.8, ids, 255))
     assert 0 < (labels == 255).sum() < labels.numel() and sure.class_thresholds(2) == [0.8, 0.8]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segshift.analysis.class_centres import DOMAINS
-from segshift.analysis.features import Look
+from segshift.analysis.features import FeatureMap
 from segshift.errors import InputError
 
 Level = Literal["patch", "class", "image"]
@@ -102,15 +102,15 @@ class PointSampler:
         self._generator = np.random.default_rng(seed)
         self._kept: dict[tuple[Level, int, int], _Kept] = {}
 
-    def add(self, look: Look, domain: int, image: str = "") -> None:
+    def add(self, seen: FeatureMap, domain: int, image: str = "") -> None:
         """Take in an image of the source (domain 0) or of the target (1), and its name."""
-        patches, classes = patch_features(look, self.patch_cells)
+        patches, classes = patch_features(seen, self.patch_cells)
         self._keep("patch", domain, classes, patches, image)
-        flat, ids = look.features.reshape(len(look.features), -1), look.labels.reshape(-1)
+        flat, ids = seen.features.reshape(len(seen.features), -1), seen.labels.reshape(-1)
         present = [int(train_id) for train_id in np.unique(ids) if train_id != 255]
         means = np.array([flat[:, ids == train_id].mean(axis=1) for train_id in present], np.float32)
         self._keep("class", domain, np.array(present, np.int64), means, image)
-        self._keep("image", domain, np.array([NO_CLASS]), look.descriptor[None], image)
+        self._keep("image", domain, np.array([NO_CLASS]), seen.descriptor[None], image)
 
     def _keep(
         self,
@@ -144,7 +144,7 @@ class PointSampler:
         )
 
 
-def patch_features(look: Look, cells: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def patch_features(seen: FeatureMap, cells: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Mean features and majority classes of an image's blocks, as `PointSampler` says.
 
     The blocks begin at the top left corner; cells that are left over at the right and bottom are not used,
@@ -153,12 +153,12 @@ def patch_features(look: Look, cells: int) -> tuple[NDArray[np.float32], NDArray
     Returns:
         (B, F) float32 and (B,) int64.
     """
-    depth, height, width = look.features.shape
+    depth, height, width = seen.features.shape
     tall, wide = min(cells, height), min(cells, width)
     rows, columns = height // tall, width // wide
-    cut = look.features[:, : rows * tall, : columns * wide]
+    cut = seen.features[:, : rows * tall, : columns * wide]
     means = cut.reshape(depth, rows, tall, columns, wide).mean(axis=(2, 4)).reshape(depth, -1).T
-    blocks = look.labels[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
+    blocks = seen.labels[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
     ids = blocks.transpose(0, 2, 1, 3).reshape(rows * columns, -1)
     counts = np.stack([np.bincount(block, minlength=256)[:255] for block in ids])
     known = 2 * counts.sum(axis=1) >= ids.shape[1]

@@ -18,7 +18,7 @@ from segshift.models.segmenter import Segmenter, SegmenterOutput
 
 
 @dataclass(frozen=True)
-class Look:
+class FeatureMap:
     """One image as a network sees it.
 
     Attributes:
@@ -38,9 +38,9 @@ class Look:
         return mean
 
 
-def looks(
+def feature_maps(
     segmenter: Segmenter, items: LabelledItems, *, input_size: tuple[int, int] | None = None
-) -> Iterator[Look]:
+) -> Iterator[FeatureMap]:
     """Every image of a data set through the network in evaluation mode, one at a time.
 
     A feature's class is that of the label's pixel nearest to the center of its cell. Without labels it is
@@ -64,7 +64,7 @@ def looks(
                 labels = upsample(output.logits, cells).argmax(dim=1)[0].to(torch.uint8)
             else:
                 labels = label_cells(item.label, cells)
-            yield Look(
+            yield FeatureMap(
                 features=output.features[0].float().cpu().numpy(),
                 labels=labels.cpu().numpy(),
                 mean_entropy=float(self_information(probabilities, normalized=True).sum(dim=1).mean()),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segshift.analysis.class_centres import SOURCE, TARGET, ClassCenters, clan_distance
 from segshift.analysis.embedding import PointSampler
-from segshift.analysis.features import looks
+from segshift.analysis.features import feature_maps
 from segshift.analysis.retrieval import Retrieval, cross_domain_retrieval, split_queries
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet
@@ -101,11 +101,12 @@ def observe(
     observed = Observed(PointSampler(points, seed=seed), (ClassCenters(count), ClassCenters(count)))
     done, total = 0, len(source) + len(target)
     for domain, items in ((SOURCE, source), (TARGET, target)):
-        for name, look in zip(names[domain], looks(segmenter, items, input_size=input_size), strict=True):
-            observed.centers[domain].add(look.features, look.labels)
-            observed.descriptors[domain].append(look.descriptor)
-            observed.entropy[domain].append(look.mean_entropy)
-            observed.sampler.add(look, domain, name)
+        maps = feature_maps(segmenter, items, input_size=input_size)
+        for name, seen in zip(names[domain], maps, strict=True):
+            observed.centers[domain].add(seen.features, seen.labels)
+            observed.descriptors[domain].append(seen.descriptor)
+            observed.entropy[domain].append(seen.mean_entropy)
+            observed.sampler.add(seen, domain, name)
             done += 1
             progress(done, total)
     return observed

@@ -75,7 +75,7 @@ class ConfidenceHistogram:
 
 
 @dataclass(frozen=True)
-class Selection:
+class LabelChoice:
     """A rule with what it needs, ready to label.
 
     Attributes:

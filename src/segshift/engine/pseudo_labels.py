@@ -21,7 +21,7 @@ from segshift.data.images import read_image
 from segshift.data.resolve import resolve
 from segshift.data.sampling import take_subset
 from segshift.engine.pseudo_label_folder import PseudoLabelFolder
-from segshift.engine.pseudo_label_rules import DEFAULT_PORTION, ConfidenceHistogram, Rule, Selection
+from segshift.engine.pseudo_label_rules import DEFAULT_PORTION, ConfidenceHistogram, LabelChoice, Rule
 from segshift.engine.recipe import Recipe
 from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.target_labels import saw_target_labels
@@ -190,11 +190,11 @@ class _Writer:
         self.segmenter, self.place, self.config, self.bar, self.stop = segmenter, place, config, bar, stop
         self.classes = len(segmenter.class_names)
 
-    def select(self) -> Selection:
+    def select(self) -> LabelChoice:
         """The rule with its thresholds, for which the rules by class need the first walk."""
         config = self.config
         if config.rule in ("none", "confidence"):
-            return Selection(config.rule, config.threshold)
+            return LabelChoice(config.rule, config.threshold)
         histogram = ConfidenceHistogram(self.classes)
         done = self.place.load_histogram(histogram)
         total = len(self.place.images)
@@ -209,9 +209,9 @@ class _Writer:
                 self._end_if_asked(done)
         portion = config.portion or DEFAULT_PORTION[config.rule]
         last_bins = histogram.last_bins(portion, config.min_class_share)
-        return Selection(config.rule, config.threshold, last_bins, config.weigh_classes)
+        return LabelChoice(config.rule, config.threshold, last_bins, config.weigh_classes)
 
-    def write(self, selection: Selection, uses_target_labels: bool | None) -> dict[str, Any]:
+    def write(self, selection: LabelChoice, uses_target_labels: bool | None) -> dict[str, Any]:
         """Labels, data set and summary, which says whether the network has seen target labels."""
         total = len(self.place.images)
         done, predicted, kept = self.place.counted(self.classes)

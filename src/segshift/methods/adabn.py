@@ -14,7 +14,6 @@ from segshift.config import Strict
 from segshift.methods.base import Batch, Method, PreparationData, Update
 from segshift.methods.term import Look, Term, TermConfig
 from segshift.models.batch_norm import adapt_batch_norm
-from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import BatchSize, Count
 
@@ -55,11 +54,6 @@ class AdaBN(Method):
     def step(self, batch: Batch) -> Iterator[Update]:
         """No update."""
         yield from ()
-
-    def predict(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits."""
-        output = self.segmenter(self.segmenter.normalize(images))
-        return upsample(output.logits, (images.shape[-2], images.shape[-1]))
 
     def deployed(self) -> Segmenter:
         """The segmenter with the target's statistics."""

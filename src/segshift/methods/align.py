@@ -12,7 +12,6 @@ from segshift.losses import cross_entropy
 from segshift.methods.base import Batch, Method, PreparationData, Update
 from segshift.methods.roles import Network
 from segshift.methods.term import Look, Prediction, Term
-from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 
 
@@ -111,11 +110,6 @@ class Align(Method):
         if batch.last_micro_batch:
             for term in terms:
                 term.after(look)
-
-    def predict(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits of the deployed network."""
-        segmenter = self.deployed()
-        return upsample(segmenter(segmenter.normalize(images)).logits, (images.shape[-2], images.shape[-1]))
 
     def deployed(self) -> Segmenter:
         """The segmenter, or the network that a term puts in its place."""

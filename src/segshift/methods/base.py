@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from segshift.config import Strict
 from segshift.folders import MODEL_FILE
+from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 
 
@@ -111,7 +112,7 @@ class PreparationData(Protocol):
 class Method(nn.Module):
     """A training method. All that it remembers is a parameter, a buffer or a function of the step.
 
-    A subclass defines `Config`, `networks`, `step`, `predict` and `deployed`; the engine does the rest.
+    A subclass defines `Config`, `networks`, `step` and `deployed`; the engine does the rest.
     """
 
     Config: ClassVar[type[Strict]] = Strict
@@ -140,8 +141,15 @@ class Method(nn.Module):
         raise TypeError(f"{type(self).__name__} must define step()")
 
     def predict(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits."""
-        raise TypeError(f"{type(self).__name__} must define predict()")
+        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits of the deployed network.
+
+        Raises:
+            TypeError: nothing is deployed.
+        """
+        segmenter = self.deployed()
+        if segmenter is None:
+            raise TypeError(f"{type(self).__name__} deploys no segmenter that could predict")
+        return upsample(segmenter(segmenter.normalize(images)).logits, (images.shape[-2], images.shape[-1]))
 
     def deployed(self) -> Segmenter | None:
         """The network that is evaluated, saved and used after training; None for a method without one."""

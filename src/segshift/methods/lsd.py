@@ -158,10 +158,6 @@ class LSD(Method):
         del source, target, fakes
         yield Update("segmenter", self._segmenter_losses(self.generator, batch))
 
-    def predict(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) images in [0, 1] to (N, C, H, W) logits."""
-        return self._predict(images).logits
-
     def deployed(self) -> Segmenter:
         """The segmenter alone: nothing else is needed at test time."""
         return self.segmenter
