@@ -43,7 +43,7 @@ def test_a_bad_file_stops_or_is_skipped(segshift: Segshift, tmp_path: Path) -> N
     bad.write_bytes(bad.read_bytes()[:100])
     call = ("data", "prepare", source, "--out", tmp_path / "out", "--size", "24x16", "--workers", "1")
     assert str(bad) in segshift(*call).refusal()
-    skipping = segshift(*call, "--on-error", "skip", "--split", "train", "--split", "val")
+    skipping = segshift(*call, "--skip-bad", "--split", "train", "--split", "val")
     assert skipping.status == 0
     assert "train: 1 samples skipped" in skipping.out and str(bad) in skipping.out
     assert "val: 6 images" in skipping.out and "unlabelled" not in skipping.out
@@ -73,4 +73,4 @@ def test_a_bad_file_met_by_a_worker_is_one_line_in_all(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
-    assert line.startswith(f"error: {bad}: ") and "--on-error skip" in line
+    assert line.startswith(f"error: {bad}: ") and "--skip-bad" in line

@@ -239,7 +239,7 @@ def test_stop_names_the_first_bad_file_and_skip_reports_all(tmp_path: Path) -> N
     (tmp_path / "raw/mask/train/006_id.png").write_bytes(b"no image")
     with pytest.raises(InputError) as caught:
         prepare(source, out, size=SIZE, workers=1)
-    assert_one_line(caught.value, "rgb/train/002.png", "truncated", "--on-error skip")
+    assert_one_line(caught.value, "rgb/train/002.png", "truncated", "--skip-bad")
     assert not (out / "dataset.yaml").exists()
     (tmp_path / "raw/mask/train/007_id.png").unlink()
     with pytest.raises(InputError, match="007"):

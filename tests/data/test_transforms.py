@@ -99,6 +99,34 @@ def _nearest(old: int, new: int) -> list[Tensor]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("fit", "size", "expected"),
+    [
+        ("stretch", (36, 48), (32, 18)),
+        ("cover", (36, 48), (32, 43)),
+        ("cover", (100, 18), (100, 18)),
+        ("cover", (7, 3), (42, 18)),
+        ("pad", (36, 48), (32, 18)),
+        ("pad", (320, 20), (32, 18)),
+    ],
+)
+def test_fit_keeps_proportions(fit: str, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    image, label = (
+        torch.full((3, size[1], size[0]), 200, dtype=torch.uint8),
+        torch.ones(size[::-1], dtype=torch.uint8),
+    )
+    for seed in (None, 3):
+        seen, ids = Augmentation(resize=(32, 18), fit=fit)(image, label, seed)
+        assert ids is not None and tuple(seen.shape[:0:-1]) == expected and seen.shape[1:] == ids.shape
+        # What is filled up is black, ignored, and at the right or the bottom.
+        filled = ids == 255
+        assert bool((seen[:, filled] == 0).all()) and bool((seen[:, ~filled] == 200).all())
+        rows, columns = int((~filled)[:, 0].sum()), int((~filled)[0].sum())
+        assert int((~filled).sum()) == rows * columns
+        if fit == "pad":
+            assert (rows, columns) == ((18, 14) if size == (36, 48) else (2, 32))
+
+
 def test_resize_does_not_shift_labels_against_images() -> None:
     image, label = smooth(300, 8)
     # Odd ratios: at even ones a center lies between two pixels and either is nearest.

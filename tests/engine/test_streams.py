@@ -31,7 +31,7 @@ def training_data(source: Path, target: Path, /, **changes: Any) -> TrainingData
 
 
 def mixed(other: Path, **more: Any) -> dict[str, Any]:
-    return {"also": [{"dataset": str(other), "split": "val", "weight": 0.5}], **more}
+    return {"also": [{"dataset": str(other), "split": "train", "weight": 0.5}], **more}
 
 
 def sources(data: TrainingData, rank: int = 0, processes: int = 1, start: int = 0) -> list[Tensor]:
@@ -57,7 +57,8 @@ def test_weights_of_a_mixture(toy_source: Path, toy_target: Path) -> None:
     loader = data._loader("source", data.source, Processes(0, 1, torch.device("cpu")), 0)
     indices = torch.cat([one.indices for one in islice(loader, 6)])
     assert ((indices < 6).sum().item(), len(indices)) == (8, 12)
-    assert data.describe("source") == "toy train (6 images) + toy val (6 images); mixed 66.7% toy, 33.3% toy"
+    described = "toy train (6 images) + toy train (6 images); mixed 66.7% toy, 33.3% toy"
+    assert data.describe("source") == described
 
 
 def test_subsets_of_every_stream(toy_source: Path, toy_target: Path) -> None:

@@ -36,7 +36,10 @@ def prepare_dataset(
     size: Annotated[str | None, typer.Option(help="WxH in px of the converted files.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Only this split; repeat for several.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; default one per core.")] = None,
-    on_error: Annotated[OnError, typer.Option(help="What a bad file does.")] = OnError.stop,
+    on_error: Annotated[OnError, typer.Option(help="What a bad file does.", hidden=True)] = OnError.stop,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out samples that cannot be read, and list them.")
+    ] = False,
     interpolation: Annotated[
         Interpolation, typer.Option(help="Of images, with anti-aliasing; labels take the nearest pixel.")
     ] = Interpolation.bilinear,
@@ -66,7 +69,7 @@ def prepare_dataset(
         size=parse_size(size, "--size"),
         splits=split or (),
         interpolation=interpolation.value,
-        on_error=on_error.value,
+        on_error="skip" if skip_bad else on_error.value,
         workers=workers,
         progress=not as_json and console.is_terminal,
     )

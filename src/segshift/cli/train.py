@@ -45,6 +45,9 @@ def train(
             "--oracle", "--oracle-selection", help="Select by the target's labels: an upper bound only."
         ),
     ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Read all files once, and leave out what cannot be used.")
+    ] = False,
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Two tiny steps on the built-in city: does the recipe run?")
     ] = False,
@@ -66,6 +69,7 @@ def train(
         changes += [f"source.dataset={source}", "target.dataset=null"]
     changes += [] if target is None else [f"target.dataset={target}"]
     changes += assignments or []
+    changes += ["training.skip_bad=true"] if skip_bad else []
     changes += [] if select is None else [f"training.select={select}"]
     if oracle_selection:
         changes += [*([] if select else ["training.select=target_miou"]), "training.oracle_selection=true"]

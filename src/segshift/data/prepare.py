@@ -187,7 +187,7 @@ def _carry_out(
             entries[result.stem] = result
             journal(out, split.name).append(asdict(result))
         elif on_error == "stop":
-            raise InputError(f"{result} (or skip such files: --on-error skip)")
+            raise InputError(f"{result} (or leave such samples out: --skip-bad)")
         else:
             skipped.append(result)
         advance()

@@ -44,6 +44,10 @@ class Augmentation(Strict):
 
     Args:
         resize: (width, height) in pixels; the only part that is not random.
+        fit: what becomes of other proportions than `resize` has. `stretch` changes them. `cover` scales until
+            both sides are at least as long as in `resize` (then `crop` makes sizes equal). `pad` scales until
+            both sides fit, and fills up at the right and the bottom as `crop` does. Of training alone: the
+            evaluation stretches to its `input_size`.
         scale: range of the factor on top of it. Both are done in one resampling, so nothing is blurred twice.
         crop: (width, height) in pixels at a random place. Smaller samples are padded at the right and the
             bottom, images with 0 and labels with 255 (ignore).
@@ -53,6 +57,7 @@ class Augmentation(Strict):
     """
 
     resize: WidthHeight | None = None
+    fit: Literal["stretch", "cover", "pad"] = "stretch"
     scale: tuple[Scale, Scale] | None = None
     crop: WidthHeight | None = None
     flip: bool = False
@@ -84,7 +89,12 @@ class Augmentation(Strict):
             factor = draw.uniform(*self.scale)
             target_width = max(1, round(target_width * factor))
             target_height = max(1, round(target_height * factor))
+        box = (target_width, target_height)
+        if self.fit != "stretch":
+            target_width, target_height = self._in_proportion(width, height, box)
         image, label = self._resized(image, label, target_width, target_height)
+        if self.fit == "pad":
+            image, label = _padded(image, label, box)
         if draw:
             if self.crop:
                 image, label = _cropped(image, label, self.crop, draw)
@@ -95,6 +105,13 @@ class Augmentation(Strict):
             if self.blur:
                 image = _blurred(image, self.blur, draw)
         return image.contiguous(), None if label is None else label.contiguous()
+
+    def _in_proportion(self, width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
+        choose = max if self.fit == "cover" else min
+        factor = choose(box[0] / width, box[1] / height)
+        sides = (max(1, round(width * factor)), max(1, round(height * factor)))
+        # Rounding must not leave a side a pixel short of the box, or beyond it.
+        return choose(sides[0], box[0]), choose(sides[1], box[1])
 
     def _resized(
         self, image: Tensor, label: Tensor | None, width: int, height: int
@@ -132,18 +149,25 @@ class _Draws:
         return [int(index) for index in torch.randperm(length, generator=self._generator)]
 
 
-def _cropped(
-    image: Tensor, label: Tensor | None, size: tuple[int, int], draw: _Draws
-) -> tuple[Tensor, Tensor | None]:
-    crop_width, crop_height = size
+def _padded(image: Tensor, label: Tensor | None, size: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+    """At least `size` (width, height), filled up at the right and the bottom: images 0, labels ignored."""
     height, width = image.shape[-2:]
-    right, bottom = max(0, crop_width - width), max(0, crop_height - height)
+    right, bottom = max(0, size[0] - width), max(0, size[1] - height)
     if right or bottom:
         image = torch.nn.functional.pad(image, (0, right, 0, bottom), value=0)
         if label is not None:
             label = torch.nn.functional.pad(label, (0, right, 0, bottom), value=IGNORE)
-    top = draw.integer(height + bottom - crop_height + 1)
-    left = draw.integer(width + right - crop_width + 1)
+    return image, label
+
+
+def _cropped(
+    image: Tensor, label: Tensor | None, size: tuple[int, int], draw: _Draws
+) -> tuple[Tensor, Tensor | None]:
+    crop_width, crop_height = size
+    image, label = _padded(image, label, size)
+    height, width = image.shape[-2:]
+    top = draw.integer(height - crop_height + 1)
+    left = draw.integer(width - crop_width + 1)
     rows, columns = slice(top, top + crop_height), slice(left, left + crop_width)
     return image[..., rows, columns], None if label is None else label[rows, columns]
 

@@ -1,7 +1,8 @@
 """Which images a recipe trains and is judged on."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from segshift.data.labels import ClassSet, agreed_classes
 from segshift.data.resolve import agree, classes_of, resolve
@@ -89,7 +90,35 @@ def resolve_domains(recipe: Recipe) -> Domains:
                     f"{one.title}: has no labels, and `{key}` needs them; "
                     "add `labels:` to that split in the dataset file"
                 )
-    return Domains(source, target, evaluation_split(recipe), classes, also, labelled)
+    trained = [source, *also["source"]]
+    for name, split in labelled.items():
+        trained += [split, *also[name]]
+    evaluation = _never_trained(evaluation_split(recipe), trained)
+    return Domains(source, target, evaluation, classes, also, labelled)
+
+
+def _never_trained(evaluation: Split | None, trained: list[Split]) -> Split | None:
+    """The evaluation's images without those whose labels are trained on, which would be no measure.
+
+    Raises:
+        InputError: nothing else is left.
+    """
+    if evaluation is None:
+        return None
+    seen = {os.path.realpath(sample.image) for split in trained for sample in split.samples}
+    kept = tuple(one for one in evaluation.samples if os.path.realpath(one.image) not in seen)
+    if len(kept) == len(evaluation.samples):
+        return evaluation
+    count = len(evaluation.samples)
+    if not kept:
+        raise InputError(
+            f"{evaluation.title}: all of its {count} images are trained on with their labels, so that they "
+            f"measure nothing; name others with evaluation.dataset or evaluation.split, or train on fewer"
+        )
+    taken = f"{len(kept)} of {count} images, those trained on with labels left out"
+    return replace(
+        evaluation, samples=kept, taken=f"{evaluation.taken}; {taken}" if evaluation.taken else taken
+    )
 
 
 def _oracle_classes(recipe: Recipe, target: Split) -> ClassSet:

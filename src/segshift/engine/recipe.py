@@ -133,6 +133,8 @@ class TrainingConfig(Strict):
             needs no target labels (docs/health.md lists them). target_miou, a bound, needs the next key.
         oracle_selection: select by target labels. For comparison only, and marked so in every table; `oracle`
             is about training on them.
+        skip_bad: read every file once before the first step, and leave out samples that cannot be used,
+            instead of refusing to start.
     """
 
     steps: Steps = 1000
@@ -152,6 +154,7 @@ class TrainingConfig(Strict):
     process_timeout_s: Count = 60
     select: str = LAST
     oracle_selection: bool = False
+    skip_bad: bool = False
 
     @field_validator("select")
     @classmethod

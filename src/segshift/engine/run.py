@@ -18,6 +18,7 @@ from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.pseudo_labels import run_pseudo_label_stage
 from segshift.engine.recipe import Recipe
 from segshift.engine.stages import stage_recipe, stage_settings
+from segshift.engine.survey import look_at_files
 from segshift.engine.trainer import Trainer
 from segshift.engine.translation import run_translate_stage
 from segshift.errors import InputError
@@ -127,7 +128,7 @@ def _run_job(
             )
         # What failed before its first step (a wrong path, say) has nothing to lose.
         on_main_process(Checkpoints(run.checkpoints).clear)
-    domains = find(recipe)
+    domains = look_at_files(recipe, find(recipe), lambda line: say(console, line))
     on_main_process(lambda: write_config(recipe, run))
     Trainer(recipe, domains, run.path, console, job.title, fingerprint).run()
     results = run.read_results()
