@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import click
@@ -107,7 +108,7 @@ def test_nothing_else_is_called_a_table_and_every_figure_is_there() -> None:
 @pytest.mark.parametrize("line", [line for _, line in LINES if line.preset], ids=lambda line: line.row)
 def test_a_presets_row_has_a_number_that_the_preset_reports(line: Line) -> None:
     assert line.preset is not None
-    recipe = load_recipe(line.preset, line.set)
+    recipe = _loaded(line.preset, *line.set)
     assert recipe.provenance is not None
     for index in range(len(recipe.stages)):
         stage_recipe(recipe, index)
@@ -130,13 +131,18 @@ def test_every_command_can_be_given(where: str, command: str) -> None:
     written = [folder for _, command in COMMANDS for folder in _outputs(shlex.split(command))]
     for run in (word for word in words if word.startswith("runs/") and word not in written):
         name, _, stage = run.removeprefix("runs/").partition("/")
-        recipe = load_recipe(name)
+        recipe = _loaded(name)
         assert not stage or stage in [one.name for one in recipe.stages]
     for option in ("--source", "--target", "--data"):
         if option in words:
             assert words[words.index(option) + 1].partition(":")[0] in {entry.name for entry in catalog()}
     if "--classes" in words:
         class_set(words[words.index("--classes") + 1])
+
+
+@cache
+def _loaded(name: str, *changes: str) -> Recipe:
+    return load_recipe(name, changes)
 
 
 def _outputs(words: list[str]) -> list[str]:
@@ -153,7 +159,7 @@ def test_what_is_swept_is_a_setting_of_the_preset(where: str) -> None:
 
 def test_every_preset_at_a_papers_scale_is_on_the_page() -> None:
     text = page()
-    scale = [name for name in preset_names() if not load_recipe(name).group.startswith("small")]
+    scale = [name for name in preset_names() if not _loaded(name).group.startswith("small")]
     absent = {name for name in scale if f"{name}`" not in text and f"{name} " not in text}
     code = {name for name in absent if "_public_code_" in name}
     assert absent - code == OF_OTHER_PAPERS
