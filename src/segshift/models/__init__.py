@@ -11,6 +11,7 @@ from segshift.models.discriminators import (
 from segshift.models.heads import DAFormerHead, DeepLabV2Head, FCN8sHead, LinearHead, SegFormerHead
 from segshift.models.inference import Inference
 from segshift.models.pixels import network_input
+from segshift.models.prediction import Prediction
 from segshift.models.resize import resize_images, upsample
 from segshift.models.segmenter import (
     Segmenter,
@@ -29,6 +30,7 @@ __all__ = [
     "Inference",
     "LinearHead",
     "PixelStatistics",
+    "Prediction",
     "SegFormerHead",
     "Segmenter",
     "SegmenterConfig",

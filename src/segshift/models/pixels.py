@@ -14,32 +14,53 @@ from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.resize import resize_images
 
+# Modes of Pillow that become RGB without doubt, and NumPy's types that PyTorch knows.
+_CONVERT = ("L", "P", "1", "CMYK", "YCbCr")
+_TYPES = (np.uint8, np.float16, np.float32, np.float64)
+
 
 def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor:
-    """One image as a (3, H, W) uint8 RGB tensor.
+    """One image as a (3, H, W) RGB tensor: uint8, or floats in [0, 1] where such were given.
 
     Args:
-        image: a file, an RGB PIL image, an (H, W, 3) uint8 array or a (3, H, W) uint8 tensor.
+        image: a file (turned upright as its EXIF orientation says), a PIL image, an (H, W, 3) array or a
+            (3, H, W) tensor; arrays and tensors of uint8, or of floats in [0, 1].
 
     Raises:
-        InputError: an unreadable file, or anything but three channels of 8 bits.
+        InputError: an unreadable file, anything but three channels, another type, or values outside [0, 1].
     """
     if isinstance(image, Tensor):
-        if image.ndim != 3 or image.shape[0] != 3 or image.dtype != torch.uint8 or image.numel() == 0:
-            kind, shape = str(image.dtype).removeprefix("torch."), tuple(image.shape)
-            raise InputError(f"predict: got a {kind} tensor of shape {shape}; give (3, H, W) uint8, RGB")
-        return image
-    if isinstance(image, str | Path):
-        image = read_image(expanded(image), upright=True)
-    elif isinstance(image, Image.Image):
-        if image.mode != "RGB":
-            raise InputError(f"predict: got a PIL image of mode {image.mode}; use image.convert('RGB')")
-        image = np.asarray(image)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        pixels, shape, wanted = image, tuple(image.shape), "(3, H, W)"
+        given = f"{str(image.dtype).removeprefix('torch.')} tensor"
+    else:
+        array = _array(image)
+        shape, wanted, given = array.shape, "(H, W, 3)", f"{array.dtype} array"
+        known = array.ndim == 3 and array.dtype in _TYPES
+        pixels = torch.from_numpy(array.copy(order="C")).permute(2, 0, 1) if known else torch.empty(0)
+    numbers = pixels.dtype == torch.uint8 or pixels.is_floating_point()
+    if pixels.ndim != 3 or len(pixels) != 3 or pixels.numel() == 0 or not numbers:
         raise InputError(
-            f"predict: got a {image.dtype} array of shape {image.shape}; give (H, W, 3) uint8, RGB"
+            f"predict: got a {given} of shape {shape}; give {wanted} uint8, RGB, or floats in [0, 1]"
         )
-    return torch.from_numpy(np.ascontiguousarray(image).copy()).permute(2, 0, 1)
+    if pixels.dtype == torch.uint8:
+        return pixels
+    least, most = float(pixels.min()), float(pixels.max())
+    if not (least >= 0 and most <= 1):
+        raise InputError(
+            f"predict: the values of the {given} go from {least:g} to {most:g}; give uint8, or floats in "
+            "[0, 1] before any normalisation"
+        )
+    return pixels.float()
+
+
+def _array(image: str | Path | Image.Image | NDArray[Any]) -> NDArray[Any]:
+    if isinstance(image, str | Path):
+        return read_image(expanded(image), upright=True)
+    if not isinstance(image, Image.Image):
+        return np.asarray(image)
+    if image.mode not in ("RGB", *_CONVERT) or "transparency" in image.info:
+        raise InputError(f"predict: got a PIL image of mode {image.mode}; use image.convert('RGB')")
+    return np.asarray(image.convert("RGB"))
 
 
 def network_input(images: Tensor, input_size: tuple[int, int] | None = None) -> Tensor:

@@ -1,13 +1,12 @@
 """The segmentation network: backbone, heads, and what belongs to a model file besides its weights."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -17,7 +16,7 @@ from segshift.data.labels import ClassSet, Color
 from segshift.errors import InputError
 from segshift.folders import model_file
 from segshift.models.backbones import CAFFE_PIXELS, OutputStride, PixelStatistics, build_backbone
-from segshift.models.batch_norm import BatchNormMode, evaluating, set_batch_norm_mode
+from segshift.models.batch_norm import BatchNormMode, set_batch_norm_mode
 from segshift.models.heads import (
     LEVELS,
     DAFormerHead,
@@ -29,7 +28,7 @@ from segshift.models.heads import (
 )
 from segshift.models.inference import Inference
 from segshift.models.model_file import fill, read_model, write_model
-from segshift.models.pixels import pixels_of
+from segshift.models.prediction import OneImage, is_batch, predict_all, predict_ids
 from segshift.models.resize import Size, upsample
 from segshift.models.timm_features import STRIDES
 from segshift.ranges import Dilation, NotNegative, WidthHeight
@@ -82,8 +81,7 @@ class SegmenterConfig(Strict):
     input_size: WidthHeight | None = None
 
 
-@dataclass(frozen=True)
-class SegmenterOutput:
+class SegmenterOutput(NamedTuple):
     """What one forward pass gives, at the resolution of the features; a head on several levels, such as
     fcn8s, gives logits at that of the finest.
 
@@ -259,31 +257,63 @@ class Segmenter(nn.Module):
         output: SegmenterOutput = self(self.normalize(images))
         return upsample(output.logits, size).float().softmax(dim=1)
 
+    @overload
     def predict(
         self,
-        image: str | Path | Image.Image | NDArray[Any] | Tensor,
+        images: OneImage,
+        inference: Inference | None = ...,
+        *,
+        probabilities: Literal[False] = ...,
+        device: str | torch.device | None = ...,
+        batch_size: int = ...,
+    ) -> NDArray[np.uint8]: ...
+    @overload
+    def predict(
+        self,
+        images: OneImage | Sequence[OneImage],
+        inference: Inference | None = ...,
+        *,
+        probabilities: bool = ...,
+        device: str | torch.device | None = ...,
+        batch_size: int = ...,
+    ) -> Any: ...
+    def predict(
+        self,
+        images: OneImage | Sequence[OneImage],
         inference: Inference | None = None,
-    ) -> NDArray[np.uint8]:
-        """The class of every pixel of one image.
+        *,
+        probabilities: bool = False,
+        device: str | torch.device | None = None,
+        batch_size: int = 4,
+    ) -> Any:
+        """The class of every pixel of an image, or of several.
 
-        The image is resized to `config.input_size` if that is set, and the logits are up-sampled to the
-        image's own size. Evaluation mode is used whatever mode the network is in.
+        By default images are resized to `config.input_size` if that is set; scores are up-sampled to the
+        images' own size. Evaluation mode is used whatever mode the network is in.
 
         Args:
-            image: a file, an RGB PIL image, an (H, W, 3) uint8 array or a (3, H, W) uint8 tensor.
+            images: a file, a PIL image, an (H, W, 3) array or a (3, H, W) tensor; or several: a list of
+                those, an (N, H, W, 3) array or an (N, 3, H, W) tensor. Arrays and tensors hold uint8 RGB, or
+                floats in [0, 1].
             inference: other sizes, windows, scales and flips.
+            probabilities: give a `Prediction` for every image, with probabilities, confidence and overlay.
+            device: moves the network there; None leaves it where it is.
+            batch_size: at most so many images of equal size at once.
 
         Returns:
-            (H, W) uint8 train ids.
+            For one image (H, W) uint8 train ids or its `Prediction`; for several a list of those.
 
         Raises:
-            InputError: an unreadable file, anything but three channels of 8 bits, or scores that are NaN.
+            InputError: an unreadable file, anything but three channels, values outside [0, 1], or scores that
+                are not finite.
         """
-        pixels = pixels_of(image)
-        size = (pixels.shape[1], pixels.shape[2])
-        with evaluating(self), torch.inference_mode():
-            ids = (inference or Inference()).ids([self], pixels[None].to(self.device), size)[0]
-        return ids.cpu().numpy()
+        if device is not None:
+            self.to(device)
+        several = is_batch(images)
+        listed: Sequence[OneImage] = cast(Sequence[OneImage], images) if several else [cast(OneImage, images)]
+        predict = predict_all if probabilities else predict_ids
+        found = list(predict(self, listed, inference or Inference(), batch_size))
+        return found if several else found[0]
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, classes, colors and pixel statistics as one safetensors file."""
