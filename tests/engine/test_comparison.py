@@ -362,3 +362,35 @@ def test_what_is_wrong_with_several_arms_is_told_at_once(
     ):
         assert part in str(error.value), error.value
     assert not ran
+
+
+def test_presets_become_arms_above_the_oracle(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    arms = {"control": {"label": "c"}, "strong": {"preset": "clan", "changes": {"model": {"classifiers": 1}}}}
+    data = {
+        "name": "two",
+        "recipe": {},
+        "arms": {**arms, "oracle": {"label": "o", "changes": {"oracle": True}}},
+    }
+    path.write_text(yaml.safe_dump(data))
+    made = load_comparison(path, ["arms.clan.label=CLAN"], ["clan", "adabn", "adaptsegnet"])
+    assert list(made.arms) == ["control", "strong", "clan", "adabn", "adaptsegnet", "oracle"]
+    clan = made.arms["clan"]
+    assert clan.label == "CLAN" and clan.after == "start"
+    assert clan.changes["model"] == {"classifiers": 2} and set(clan.changes["optimizers"]) == {"adversary"}
+    assert clan.changes["method"]["terms"][0]["term"] == "clan"
+    # Data, steps and backbone are the comparison's.
+    assert set(clan.changes) == {"method", "model", "optimizers"}
+    assert made.arms["strong"].changes["model"] == {"classifiers": 1} and made.arms["strong"].label == "clan"
+    assert (made.arms["adabn"].after, made.arms["adabn"].changes["training"]) == ("control", {"steps": 0})
+    assert made.arms["adaptsegnet"].changes["model"] == {"auxiliary_head": True}
+
+
+def test_all_arms_that_cannot_be_are_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump({"name": "two", "recipe": {}, "arms": {"control": {"label": "c"}}}))
+    with pytest.raises(InputError) as refused:
+        load_comparison(path, [], ["claan", "clan", "cbst"])
+    message = str(refused.value)
+    assert "2 of 4 arms" in message and "did you mean `clan`?" in message
+    assert "arm cbst: preset cbst has stages" in message and "\n" not in message

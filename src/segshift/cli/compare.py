@@ -1,14 +1,18 @@
 """`segshift compare` and `segshift demo`: methods against an equal-step control."""
 
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segshift.cli.arguments import parse_seeds
+from segshift.cli.arguments import parse_seeds, split_names
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
+from segshift.errors import InputError
 from segshift.plain import say
 
 if TYPE_CHECKING:
@@ -19,9 +23,11 @@ Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds to run, e.g. 0
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the comparison.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
+_DEMO = Path("runs/demo")
+
 
 def demo(
-    out: Annotated[Path, folder_option("--out", "Folder for runs and page.")] = Path("runs/demo"),
+    out: Annotated[Path, folder_option("--out", "Folder for runs and page.")] = _DEMO,
     seeds: Seeds = None,
     assignments: Assignments = None,
     as_json: Json = False,
@@ -32,14 +38,19 @@ def demo(
     """
     from segshift.engine.comparison import load_comparison
 
-    with resources.as_file(resources.files("segshift.comparisons") / "demo.yaml") as path:
-        comparison = load_comparison(path, list(assignments or []))
-    command = "segshift demo" + (f" --seeds {seeds}" if seeds else "")
-    _run(comparison, out, seeds, as_json, command)
+    with _packaged("demo.yaml") as path:
+        comparison = load_comparison(path, assignments or [])
+    given = {"--seeds": seeds, "--set": assignments, "--out": None if out == _DEMO else out}
+    _run(comparison, out, seeds, as_json, _command("demo", [], given))
 
 
 def compare(
-    file: Annotated[Path, typer.Argument(metavar="YAML", help="The comparison: recipe, start, arms, seeds.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[YAML]", help="The comparison: recipe, start, arms, seeds.")
+    ] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Arms that are presets, with commas: mean_teacher,clan.")
+    ] = None,
     source: Annotated[str | None, typer.Option("--source", help="Labelled dataset.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
     seeds: Seeds = None,
@@ -50,17 +61,66 @@ def compare(
     """Train several methods from one start, with equal steps, beside a control and an oracle.
 
     Finished runs are not run again, so an interrupted comparison goes on where it was.
+
+    Example: segshift compare --methods mean_teacher,clan --source city:game --target city:dusk --seeds 0,1
+
     Example: segshift compare benchmarks/camvid_day_dusk.yaml --seeds 0,1
     """
     from segshift.engine.comparison import load_comparison
     from segshift.folders import check_name
 
-    changes = list(assignments or [])
-    changes += [] if source is None else [f"recipe.source.dataset={source}"]
-    changes += [] if target is None else [f"recipe.target.dataset={target}"]
-    folder = out or Path("runs") / check_name(file.stem, "comparison")
-    command = f"segshift compare {file}" + (f" --seeds {seeds}" if seeds else "")
-    _run(load_comparison(file, changes), folder, seeds, as_json, command)
+    arms = split_names(methods) or ()
+    if file is None and not (arms and source and target):
+        raise InputError("compare: give a YAML, or --methods PRESET,PRESET with --source and --target")
+    changes = [f"{key}={value}" for key, value in _data(source, target).items()]
+    if file is None:
+        with _packaged("methods.yaml") as path:
+            comparison = load_comparison(path, [*changes, *(assignments or [])], arms)
+        comparison = _without_needless_oracle(comparison, str(target))
+        comparison = comparison.model_copy(update={"name": f"{source} → {target}"})
+    else:
+        comparison = load_comparison(file, [*changes, *(assignments or [])], arms)
+    folder = out or Path("runs") / ("compare" if file is None else check_name(file.stem, "comparison"))
+    given = {
+        "--methods": methods,
+        "--source": source,
+        "--target": target,
+        "--seeds": seeds,
+        "--set": assignments,
+        "--out": out,
+    }
+    _run(comparison, folder, seeds, as_json, _command("compare", [file] if file else [], given))
+
+
+def _packaged(name: str) -> AbstractContextManager[Path]:
+    return resources.as_file(resources.files("segshift.comparisons") / name)
+
+
+def _data(source: str | None, target: str | None) -> dict[str, str]:
+    """The keys of a comparison that the options name."""
+    found = {"recipe.source.dataset": source, "recipe.target.dataset": target}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _without_needless_oracle(comparison: "Comparison", target: str) -> "Comparison":
+    """No oracle where the target's training images have no labels to train it with."""
+    from segshift.data.resolve import resolve
+    from segshift.engine.comparison import ORACLE
+
+    if resolve(target, "train", labels="optional").labelled:
+        return comparison
+    say(console, f"{target}: its training images have no labels, so there is no oracle")
+    arms = {name: arm for name, arm in comparison.arms.items() if name != ORACLE}
+    return comparison.model_copy(update={"arms": arms})
+
+
+def _command(name: str, arguments: Sequence[Path], options: Mapping[str, object]) -> str:
+    """The call that makes this comparison again."""
+    words = ["segshift", name, *map(str, arguments)]
+    for option, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [] if one is None else [option, str(one)]
+    return shlex.join(words)
 
 
 def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: bool, command: str) -> None:

@@ -19,7 +19,7 @@ from segshift.config import Strict, apply_overrides, merge, parse
 from segshift.documents import read_yaml
 from segshift.engine.datasets import DomainFinder
 from segshift.engine.plan import Plan, all_or_errors, make_plan
-from segshift.engine.presets import recipe_data
+from segshift.engine.presets import load_recipe, recipe_data
 from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import check_data, run_recipe
@@ -29,6 +29,8 @@ from segshift.folders import RunFolder, check_names
 from segshift.ranges import Seed
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
+# What a method adds to the network; backbone and classifier are the comparison's.
+_HEADS = ("auxiliary_head", "classifiers")
 
 
 class Arm(Strict):
@@ -52,7 +54,8 @@ class Comparison(Strict):
         name: title.
         recipe: the shared recipe, `extends:` allowed; by itself it is the source-only control.
         start: changes that make the common start (its number of steps, say).
-        arms: rows by name; "control" must be there, "oracle" gives the gap that could be closed.
+        arms: rows by name; "control" must be there, "oracle" gives the gap that could be closed. An arm
+            `{preset: clan}` is written out by `load_comparison`.
         seeds: every arm runs once per seed.
     """
 
@@ -169,12 +172,62 @@ def spread(values: Sequence[float]) -> float | None:
     return statistics.stdev(values) if len(values) > 1 else None
 
 
-def load_comparison(path: str | Path, overrides: Sequence[str] = ()) -> Comparison:
-    """Read a comparison's YAML; overrides are "a.b=value" assignments. Raises InputError."""
-    data = apply_overrides(read_yaml(path), overrides)
+def load_comparison(
+    path: str | Path, overrides: Sequence[str] = (), methods: Sequence[str] = ()
+) -> Comparison:
+    """Read a comparison's YAML.
+
+    Args:
+        path: of the file.
+        overrides: "a.b=value" assignments.
+        methods: presets or recipe files that become arms, too, above the oracle.
+
+    Raises:
+        InputError: a file that is no comparison, or arms of presets that cannot be arms; all of them at once.
+    """
+    data = read_yaml(path)
+    arms = data.get("arms")
+    if isinstance(arms, dict):
+        known = {name: {"preset": method} for method in methods for name in [Path(method).stem]}
+        last = {name: arms.pop(name) for name in [ORACLE] if name in arms}
+        data["arms"] = {**arms, **known, **last}
+    data = apply_overrides(data, overrides)
     if isinstance(data.get("recipe"), dict):
         data["recipe"] = recipe_data(data["recipe"], str(path))
+    if isinstance(data.get("arms"), dict):
+        filled = {name: partial(_from_preset, arm) for name, arm in data["arms"].items()}
+        data["arms"] = dict(
+            zip(filled, all_or_errors({f"arm {k}": v for k, v in filled.items()}, "arms"), strict=True)
+        )
     return parse(Comparison, data, str(path))
+
+
+def _from_preset(arm: Any) -> Any:
+    """An arm with `preset:` written out: the preset's method, heads and other optimizers, nothing else.
+
+    Data, steps and the segmenter's optimizer stay the comparison's, so that the arms stay comparable. A
+    preset without training, AdaBN's say, comes after the control.
+    """
+    if not isinstance(arm, dict) or "preset" not in arm:
+        return arm
+    name = str(arm["preset"])
+    recipe = load_recipe(name)
+    if recipe.stages:
+        raise InputError(
+            f"preset {name} has stages, whose steps are its own; write the arm's `changes` in a YAML"
+        )
+    written = recipe.model_dump(mode="json", exclude_unset=True)
+    changes: dict[str, Any] = {"method": written.get("method", {})}
+    heads = {key: value for key, value in written.get("model", {}).items() if key in _HEADS}
+    others = {key: value for key, value in written.get("optimizers", {}).items() if key != "segmenter"}
+    changes |= {"model": heads} if heads else {}
+    changes |= {"optimizers": others} if others else {}
+    changes |= {"oracle": True} if recipe.oracle else {}
+    alone = recipe.training.steps == 0
+    changes |= {"training": {"steps": 0}} if alone else {}
+    given = {key: value for key, value in arm.items() if key != "preset"}
+    filled = {"label": name.replace("_", " "), **({"after": CONTROL} if alone else {}), **given}
+    return {**filled, "changes": merge(changes, given.get("changes") or {})}
 
 
 def run_comparison(comparison: Comparison, folder: Path, console: Console, resume: bool) -> ComparisonResult:
