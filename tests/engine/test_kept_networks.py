@@ -32,8 +32,10 @@ def kept(toy_source: Path, toy_target: Path, tmp_path_factory: pytest.TempPathFa
 
 
 def test_all_networks_are_kept_and_two_states(kept: Path) -> None:
-    assert RunFolder(kept).steps() == [0, 2, 4, 6]
+    assert RunFolder(kept).network_steps() == [0, 2, 4, 6]
     assert RunFolder(kept).checkpoint_steps() == [4, 6]
+    assert list(kept.rglob("model.safetensors")) == [kept / "model.safetensors"]
+    assert not list(kept.rglob(".*"))
 
 
 def test_every_step_is_a_model(kept: Path, toy_source: Path, toy_target: Path) -> None:
@@ -53,7 +55,11 @@ def test_as_many_networks_as_states_are_kept_otherwise(
 ) -> None:
     recipe = toy_recipe(toy_source, toy_target, training={"keep_checkpoints": 3})
     run(recipe, tmp_path / "run")
-    assert RunFolder(tmp_path / "run").steps() == RunFolder(tmp_path / "run").checkpoint_steps() == [2, 4, 6]
+    assert (
+        RunFolder(tmp_path / "run").network_steps()
+        == RunFolder(tmp_path / "run").checkpoint_steps()
+        == [2, 4, 6]
+    )
 
 
 def test_what_is_kept_is_what_would_be_deployed(toy_source: Path, toy_target: Path, tmp_path: Path) -> None:
@@ -67,7 +73,7 @@ def test_a_run_starts_from_a_step(kept: Path, toy_source: Path, toy_target: Path
     run(recipe, tmp_path / "here")
     assert_same_bits(weights(tmp_path / "here"), tensors(segshift.load(f"{kept}@2")))
     # It is the network that counts, not how it was named.
-    file = kept / "checkpoints" / "step_00000002" / "model.safetensors"
+    file = kept / "checkpoints" / "step_00000002.safetensors"
     again = toy_recipe(toy_source, toy_target, init_from=str(file), training={"steps": 0})
     assert run(again, tmp_path / "here", resume=True)["fingerprint"]
 
@@ -93,8 +99,8 @@ def test_a_step_that_is_not_there(kept: Path, tmp_path: Path) -> None:
         assert len(str(error.value).splitlines()) == 1
         with pytest.raises(InputError, match=message):
             load_translator(model)
-    (tmp_path / "2_adapt" / "checkpoints" / "step_00000003").mkdir(parents=True)
-    (tmp_path / "2_adapt" / "checkpoints" / "step_00000003" / "model.safetensors").touch()
+    (tmp_path / "2_adapt" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "2_adapt" / "checkpoints" / "step_00000003.safetensors").touch()
     with pytest.raises(InputError, match=r"stages with steps of their own; write .*2_adapt@STEP"):
         segshift.load(f"{tmp_path}@3")
 
@@ -106,7 +112,7 @@ def test_a_folder_that_is_called_so_comes_first(kept: Path, tmp_path: Path) -> N
 
 
 def test_a_step_belongs_to_its_run(kept: Path) -> None:
-    for model in (kept, f"{kept}@2", kept / "model.safetensors", RunFolder(kept).at(2).model):
+    for model in (kept, f"{kept}@2", kept / "model.safetensors", RunFolder(kept).network(2)):
         assert RunFolder.of(model) == RunFolder(kept)
 
 

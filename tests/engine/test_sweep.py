@@ -8,9 +8,11 @@ import yaml
 
 from segshift.cli.sweep import markdown
 from segshift.engine import sweep
+from segshift.engine.health import read_records
 from segshift.engine.sweep import folder_name, parse_grid, run_sweep
 from segshift.errors import InputError, NonFiniteLossError
-from tests.engine.recipes import toy_recipe
+from segshift.report.drawings.lines import draw_sweep
+from tests.engine.recipes import ADVERSARIAL, toy_recipe
 from tests.engine.runs import QUIET
 
 
@@ -54,6 +56,25 @@ def recipe(toy_source: Path, toy_target: Path, tmp_path: Path) -> str:
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(made.model_dump(mode="json")))
     return str(path)
+
+
+def test_what_the_discriminators_lost(toy_source: Path, toy_target: Path, tmp_path: Path) -> None:
+    made = toy_recipe(toy_source, toy_target, method=ADVERSARIAL, training={"steps": 12})
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(made.model_dump(mode="json")))
+    grid = {"method.terms": [[], ADVERSARIAL["terms"]]}
+    found = run_sweep(str(tmp_path / "toy.yaml"), grid, [0], tmp_path / "runs", QUIET)
+    alone, playing = found.rows
+    # The last line of twelve is their last tenth.
+    losses = read_records(playing.folder / "seed_0" / "metrics.jsonl")[11]["losses"]
+    assert alone.adversary_loss == {}
+    assert playing.adversary_loss == {0: pytest.approx(losses["advent/source"] + losses["advent/target"])}
+    assert list(found.adversary_lines()[""].values()) == [[], [playing.adversary_loss[0]]]
+    heading, _, without, against = markdown(found).splitlines()
+    assert heading.endswith("| discriminators' loss |") and without.endswith("| n/a |")
+    assert against.endswith(f"| {playing.adversary_loss[0]:.3f} |")
+    assert found.to_dict()["rows"][1]["adversary_loss"] == {"0": playing.adversary_loss[0]}
+    draw_sweep(tmp_path / "curve", "terms", found.lines(), "of a test", found.adversary_lines())
+    assert (tmp_path / "curve.svg").is_file()
 
 
 def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def sweep(
     drawn = any(row.scores for row in found.rows)
     if drawn:
         subtitle = f"{found.name}, on {found.evaluated_on};\n{spread}"
-        draw_sweep(out / "sweep", found.swept[0], found.lines(), subtitle)
+        draw_sweep(out / "sweep", found.swept[0], found.lines(), subtitle, found.adversary_lines())
     if as_json:
         print_json({**found.to_dict(), "table": str(out / "sweep.md"), "curve": str(out / "sweep.png")})
         return
@@ -86,7 +86,9 @@ def _table(found: "SweepResult") -> "Table":
 
 
 def _cells(found: "SweepResult") -> list[list[str]]:
-    """The heading, then a line per combination: the swept values, the mean, and every seed."""
+    """The heading, then a line per combination: the swept values, the mean, every seed, the adversaries."""
+    from statistics import fmean
+
     from segshift.engine.comparison import spread
     from segshift.engine.sweep import in_words
     from segshift.evaluation import percent
@@ -94,13 +96,15 @@ def _cells(found: "SweepResult") -> list[list[str]]:
 
     several = len(found.seeds) > 1
     seeds = [f"seed {seed}" for seed in found.seeds] if several else []
-    lines = [[*found.swept, "mIoU", *seeds]]
+    against = any(row.adversary_loss for row in found.rows)
+    lines = [[*found.swept, "mIoU", *seeds, *(["discriminators' loss"] if against else [])]]
     for row in found.rows:
         mean = "diverged" if row.mean is None else spread_words(row.mean, spread(row.scores))
         per_seed = ["diverged" if score is None else percent(score) for score in row.miou.values()]
         if row.uses_target_labels:
             mean += " (uses target labels)"
-        lines.append(
-            [*(in_words(row.values[key]) for key in found.swept), mean, *(per_seed if several else [])]
-        )
+        losses = list(row.adversary_loss.values())
+        loss = [f"{fmean(losses):.3f}" if losses else "n/a"] if against else []
+        cells = [mean, *(per_seed if several else []), *loss]
+        lines.append([*(in_words(row.values[key]) for key in found.swept), *cells])
     return lines

@@ -140,6 +140,21 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
+def final_adversary_loss(records: Sequence[Record]) -> float | None:
+    """The sum of all adversaries' losses at a run's end, the mean over the last tenth of its log.
+
+    CLAN's measure of how stably an adversarial game converges (section 4.4). None where nobody plays against.
+    """
+    logged = [record["losses"] for record in records if record.get("losses")]
+    roles = logged_roles(records)
+    newest = logged[-max(1, len(logged) // 10) :]
+    sums = [
+        [value for key, value in losses.items() if role_of_loss(key, roles) == "adversary" and _finite(value)]
+        for losses in newest
+    ]
+    return statistics.fmean(map(sum, sums)) if any(sums) else None
+
+
 def _not_finite(newest: Sequence[Record]) -> list[Advice]:
     """JSON has no NaN, so that a loss which is not finite is null there."""
     for record in newest:

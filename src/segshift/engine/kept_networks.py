@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from segshift.folders import RunFolder
 from segshift.methods import Method
 
+_PARTIAL = ".network.partial"
 STATES = 2
 """How many states to resume from stay where the networks of all checkpoints do."""
 
@@ -24,8 +25,14 @@ class KeptNetworks:
 
     def save(self, step: int, method: Method) -> None:
         """Write what the method would deploy after `step` steps, then drop the oldest."""
-        folder = self.run.at(step).path
-        folder.mkdir(parents=True, exist_ok=True)
-        method.save(folder)
-        for old in [] if isinstance(self.keep, str) else self.run.steps()[: -self.keep]:
-            shutil.rmtree(self.run.at(old).path)
+        # The method names its file itself, so it gets a folder; a kill leaves one, which the next save takes.
+        made = RunFolder(self.run.checkpoints / _PARTIAL)
+        shutil.rmtree(made.path, ignore_errors=True)
+        made.path.mkdir(parents=True)
+        method.save(made.path)
+        for file in (made.model, made.translator):
+            if file.is_file():
+                file.replace(self.run.network(step))
+        shutil.rmtree(made.path)
+        for old in [] if isinstance(self.keep, str) else self.run.network_steps()[: -self.keep]:
+            self.run.network(old).unlink(missing_ok=True)

@@ -5,8 +5,8 @@ import itertools
 import json
 import re
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from segshift.config import assignment, split_assignment
 from segshift.documents import parse_yaml_value
 from segshift.engine.comparison import spread
 from segshift.engine.datasets import DomainFinder
+from segshift.engine.health import final_adversary_loss, read_records
 from segshift.engine.plan import all_or_errors, make_plan
 from segshift.engine.presets import load_recipe
 from segshift.engine.processes import held
@@ -39,12 +40,15 @@ class SweepRow:
         miou: by seed, in [0, 1]; None for a run that ended with a loss that is not finite.
         folder: of its runs, each in seed_S.
         uses_target_labels: an oracle, or a run with labelled target images.
+        adversary_loss: by seed, at the end of the run (see `health.final_adversary_loss`); without runs that
+            have no adversary.
     """
 
     values: Mapping[str, Any]
     miou: Mapping[int, float | None]
     folder: Path
     uses_target_labels: bool = False
+    adversary_loss: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def scores(self) -> list[float]:
@@ -95,6 +99,7 @@ class SweepResult:
                     "miou": {str(seed): score for seed, score in row.miou.items()},
                     "miou_mean": row.mean,
                     "miou_std": spread(row.scores),
+                    "adversary_loss": {str(seed): loss for seed, loss in row.adversary_loss.items()},
                     "folder": str(row.folder),
                     "uses_target_labels": row.uses_target_labels,
                 }
@@ -103,17 +108,24 @@ class SweepResult:
         }
 
     def lines(self) -> dict[str, dict[Any, list[float]]]:
-        """What a curve over the first swept key shows: a line per combination of the other swept keys.
-
-        Values that are no plain numbers or words (lists) stand as text.
+        """The mIoU of all seeds as a curve over the first swept key shows it: a line per combination of the
+        other swept keys. Values that are no plain numbers or words (lists) stand as text.
         """
+        return self._lines(lambda row: row.scores)
+
+    def adversary_lines(self) -> dict[str, dict[Any, list[float]]]:
+        """The same of the adversaries' losses; empty where no run has an adversary."""
+        played = any(row.adversary_loss for row in self.rows)
+        return self._lines(lambda row: list(row.adversary_loss.values())) if played else {}
+
+    def _lines(self, of: Callable[[SweepRow], list[float]]) -> dict[str, dict[Any, list[float]]]:
         key, *others = self.swept
         lines: dict[str, dict[Any, list[float]]] = {}
         for row in self.rows:
             name = ", ".join(f"{other} = {in_words(row.values[other])}" for other in others)
             value = row.values[key]
             plain = value if isinstance(value, int | float | str) else in_words(value)
-            lines.setdefault(name, {})[plain] = row.scores
+            lines.setdefault(name, {})[plain] = of(row)
         return lines
 
 
@@ -193,6 +205,7 @@ def run_sweep(
 
     recipes = all_or_errors({title: partial(checked, i) for i, title in enumerate(titles)}, "combinations")
     found: list[dict[int, float | None]] = [{} for _ in combinations]
+    against: list[dict[int, float]] = [{} for _ in combinations]
     told = [False for _ in combinations]
     evaluated_on = ""
     total = len(seeds) * len(combinations)
@@ -216,11 +229,21 @@ def run_sweep(
             evaluated_on = outcome["evaluated_on"]
             told[index] |= bool(outcome["uses_target_labels"])
             found[index][seed] = float(outcome["evaluation"]["miou"] or 0.0)
+            loss = _adversary_loss(folders[index] / f"seed_{seed}")
+            against[index] |= {} if loss is None else {seed: loss}
     rows = [
-        SweepRow(values, miou, here, bool(used))
-        for values, miou, here, used in zip(combinations, found, folders, told, strict=True)
+        SweepRow(values, miou, here, bool(used), losses)
+        for values, miou, here, used, losses in zip(combinations, found, folders, told, against, strict=True)
     ]
     return SweepResult(recipes[0].name, tuple(grid), swept, tuple(seeds), evaluated_on, tuple(rows))
+
+
+def _adversary_loss(folder: Path) -> float | None:
+    """Of a run, or of the last of its stages that trained."""
+    run = RunFolder(folder)
+    stages = run.stages_there() if folder.is_dir() else []
+    trained = [one for one in (run, *stages) if one.metrics.is_file()]
+    return final_adversary_loss(read_records(trained[-1].metrics)) if trained else None
 
 
 def in_words(value: Any) -> str:

@@ -4,7 +4,7 @@ from segshift.folders.dataset_folder import SPEC, DatasetFolder, Journal
 from segshift.folders.lock import is_free, lock_folder
 from segshift.folders.names import check_name, check_names, check_stem, name_fault
 from segshift.folders.outputs import check_file, check_folder
-from segshift.folders.run_folder import MODEL_FILE, TRANSLATOR_FILE, RunFolder, model_file, model_folder
+from segshift.folders.run_folder import MODEL_FILE, TRANSLATOR_FILE, RunFolder, model_file, model_path
 
 __all__ = [
     "MODEL_FILE",
@@ -21,6 +21,6 @@ __all__ = [
     "is_free",
     "lock_folder",
     "model_file",
-    "model_folder",
+    "model_path",
     "name_fault",
 ]

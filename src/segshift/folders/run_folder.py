@@ -16,7 +16,7 @@ from segshift.folders.lock import lock_folder
 MODEL_FILE = "model.safetensors"
 TRANSLATOR_FILE = "translator.safetensors"
 _CHECKPOINT = re.compile(r"step_(\d{8})\.pt")
-_STEP = re.compile(r"step_(\d{8})")
+_STEP = re.compile(r"step_(\d{8})\.safetensors")
 _AT = re.compile(r"(?P<run>.+)@(?P<step>\d+)", re.DOTALL)
 _STAGE = re.compile(r"(\d+)_[a-z0-9_]+")
 
@@ -33,11 +33,11 @@ class RunFolder:
 
     @classmethod
     def of(cls, model: str | Path) -> "RunFolder":
-        """The folder of the run that a model argument (see `model_folder`) or the model file in one means."""
-        path = _named(model).path
+        """The folder of the run that a model argument (see `model_path`) or the model file in one means."""
+        path = _named(model)
         folder = path if path.is_dir() else path.parent
-        of_a_step = _STEP.fullmatch(folder.name) and folder.parent.name == "checkpoints"
-        return cls(folder.parent.parent if of_a_step else folder)
+        of_a_step = _STEP.fullmatch(path.name) and folder.name == "checkpoints"
+        return cls(folder.parent if of_a_step else folder)
 
     @property
     def config(self) -> Path:
@@ -100,17 +100,16 @@ class RunFolder:
         names = (_CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
         return sorted(int(name[1]) for name in names if name)
 
-    def at(self, step: int) -> "RunFolder":
-        """The folder of what the run had trained after `step` steps: its `model` or its `translator`."""
-        return RunFolder(self.checkpoints / f"step_{step:08d}")
+    def network(self, step: int) -> Path:
+        """What the run had trained after `step` steps, a segmenter or a translator: RUN@STEP."""
+        return self.checkpoints / f"step_{step:08d}.safetensors"
 
-    def steps(self) -> list[int]:
+    def network_steps(self) -> list[int]:
         """The steps done of which the networks are kept, ascending."""
         if not self.checkpoints.is_dir():
             return []
         names = (_STEP.fullmatch(path.name) for path in self.checkpoints.iterdir())
-        found = sorted(int(name[1]) for name in names if name)
-        return [step for step in found if self.at(step).model.is_file() or self.at(step).translator.is_file()]
+        return sorted(int(name[1]) for name in names if name)
 
     def best_model(self, step: int) -> Path:
         """The model after `step` steps, kept because it had the best score."""
@@ -156,45 +155,44 @@ class RunFolder:
         return shlex.join(["segshift", "train", str(self.config), "--out", str(self.path), "--resume"])
 
 
-def model_folder(model: str | Path) -> Path:
-    """What a model argument means: a run folder, a file, or RUN@STEP, the run's networks after STEP steps.
+def model_path(model: str | Path) -> Path:
+    """What a model argument means: a run folder, a file, or RUN@STEP, the run's network after STEP steps.
 
     A file or folder that is really called so comes first. `~` is the home folder.
 
     Returns:
-        The path of a folder that holds a model or a translator, or of a file; that they are there is
-        checked for RUN@STEP alone.
+        The path of a folder or a file; that it is there is checked for RUN@STEP alone.
 
     Raises:
         InputError: nothing is kept of that step; the message names the steps of which something is.
     """
-    named = _named(model)
-    if named.path != expanded(model) and not (named.model.is_file() or named.translator.is_file()):
-        raise InputError(f"{model}: {_nothing_kept(RunFolder(named.path.parent.parent))}")
-    return named.path
+    path = _named(model)
+    if path != expanded(model) and not path.is_file():
+        raise InputError(f"{model}: {_nothing_kept(RunFolder.of(path))}")
+    return path
 
 
 def model_file(model: str | Path) -> Path:
-    """The file of a segmenter that `model_folder` means; that it is there is not checked."""
-    path = model_folder(model)
+    """The file of a segmenter that `model_path` means; that it is there is not checked."""
+    path = model_path(model)
     return RunFolder(path).model if path.is_dir() else path
 
 
-def _named(model: str | Path) -> RunFolder:
+def _named(model: str | Path) -> Path:
     path = expanded(model)
     at = _AT.fullmatch(str(path))
-    return RunFolder(path) if at is None or path.exists() else RunFolder(Path(at["run"])).at(int(at["step"]))
+    return path if at is None or path.exists() else RunFolder(Path(at["run"])).network(int(at["step"]))
 
 
 def _nothing_kept(run: RunFolder) -> str:
     """Why a run has no networks of a step, and what to take instead."""
     if not run.path.is_dir():
         return f"there is no folder {run.path}; write RUN@STEP with the folder of a run"
-    steps = run.steps()
+    steps = run.network_steps()
     if steps:
         kept = ", ".join(map(str, steps))
         return f"the run kept its networks of the steps {kept}; training.keep_checkpoints: all keeps all"
-    stages = [f"{stage.path}@STEP" for stage in run.stages_there() if stage.steps()]
+    stages = [f"{stage.path}@STEP" for stage in run.stages_there() if stage.network_steps()]
     if stages:
         return f"has stages with steps of their own; write {' or '.join(stages)}"
     return "the run kept no networks of single steps; train with training.keep_checkpoints: all"

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.errors import InputError
-from segshift.folders import TRANSLATOR_FILE, RunFolder, model_folder
+from segshift.folders import TRANSLATOR_FILE, RunFolder, model_path
 from segshift.models.discriminators import NEGATIVE_SLOPE
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.resize import check_least_px
@@ -178,7 +178,7 @@ def save_translator(path: str | Path, generator: ResnetGenerator) -> None:
 
 def translator_file(path: str | Path) -> Path:
     """The file of a translator: `path` itself, or that of a run folder or of RUN@STEP. Raises InputError."""
-    found = model_folder(path)
+    found = model_path(path)
     file = RunFolder(found).translator if found.is_dir() else found
     if not file.is_file():
         raise InputError(

@@ -51,10 +51,10 @@ def analyze_over_training(
     means, numbers = {}, {}
     for name, folder in runs.items():
         run = RunFolder.of(folder)
-        classes = load(run.at(0).path).classes
+        classes = load(run.network(0)).classes
 
         def network(step: int, run: RunFolder = run) -> Segmenter:
-            return load(run.at(step).path, settings.device)
+            return load(run.network(step), settings.device)
 
         found[name] = one = centers_over_training(
             kept[name],
@@ -91,7 +91,7 @@ def analyze_over_training(
 
 def _steps(folder: Path) -> list[int]:
     run = RunFolder.of(folder)
-    steps = run.steps()
+    steps = run.network_steps()
     if 0 in steps and len(steps) > 1:
         return steps
     kept = f"those of the steps {', '.join(map(str, steps))}" if steps else "none"

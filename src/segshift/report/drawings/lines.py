@@ -57,7 +57,11 @@ def draw_retrieval(path: Path, found: Mapping[str, Retrieval], subtitle: str) ->
 
 
 def draw_sweep(
-    path: Path, parameter: str, lines: Mapping[str, Mapping[Any, Sequence[float]]], subtitle: str
+    path: Path,
+    parameter: str,
+    lines: Mapping[str, Mapping[Any, Sequence[float]]],
+    subtitle: str,
+    losses: Mapping[str, Mapping[Any, Sequence[float]]] | None = None,
 ) -> None:
     """The mIoU against a hyper-parameter: the mean over seeds, the band of one standard deviation, each seed.
 
@@ -70,6 +74,8 @@ def draw_sweep(
         lines: for each curve (the settings of the other parameters; "" if there is one curve) the mIoU of
             every seed, in [0, 1], by the parameter's value.
         subtitle: what was trained on what.
+        losses: what the discriminators of the same curves lost in the end: their means are drawn faint and
+            dashed on an axis of their own, as in figure 4 of the CLAN paper.
     """
     values = list(dict.fromkeys(value for line in lines.values() for value in line))
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
@@ -99,8 +105,29 @@ def draw_sweep(
         axes.set_ylabel("mIoU")
         axes.yaxis.set_major_formatter(PercentFormatter(decimals=1))
         axes.grid(axis="y")
+        if losses:
+            _discriminators(axes.twinx(), losses, values, places)
         if len(lines) > 1:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17))
+
+
+def _discriminators(
+    axes: Axes,
+    losses: Mapping[str, Mapping[Any, Sequence[float]]],
+    values: Sequence[Any],
+    places: Mapping[Any, float],
+) -> None:
+    """The dashed lines of `draw_sweep`, in the colors of the curves that they belong to."""
+    for number, line in enumerate(losses.values()):
+        ordered = [value for value in values if line.get(value)]
+        axes.plot(
+            [places[value] for value in ordered], [statistics.fmean(line[value]) for value in ordered],
+            color=MODEL_COLORS[(1 + number) % len(MODEL_COLORS)], alpha=0.6, linewidth=1.2,
+            linestyle=(0, (4, 3)), marker=".", markersize=5,
+        )  # fmt: skip
+    axes.set_ylabel("discriminators' loss at the end (dashed)", color=MUTED)
+    axes.set_ylim(0, None)
+    axes.spines["right"].set_visible(True)
 
 
 def draw_over_training(
