@@ -1,6 +1,7 @@
 """Prepared sets: faithful, resumable, verified, and refused where they do not fit."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from PIL import Image
 
 import segshift.data.prepare as module
 from segshift.data.check import check
+from segshift.data.class_statistics import class_pixels
 from segshift.data.convert import Job, convert
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.manifest import Entry, read_manifest, verify
 from segshift.data.prepare import prepare
 from segshift.data.resolve import resolve
 from segshift.data.transforms import Augmentation
+from segshift.data.writing import fingerprint
 from segshift.errors import InputError
 from tests.data.files import (
     CLASSES,
@@ -294,3 +297,67 @@ def test_a_disk_that_refuses_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError) as caught:
         prepare(source, out, size=SIZE, workers=1, on_error="skip")
     assert_one_line(caught.value, "000.jpg", "cannot be written", "No space left")
+
+
+def corrected(path: Path) -> None:
+    """Other ids in a file of the same size, whose time of change says nothing."""
+    times = path.stat()
+    label = np.asarray(Image.open(path))
+    Image.fromarray((label + 1) % 3).save(path, format="BMP")
+    assert path.stat().st_size == times.st_size
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+@pytest.fixture
+def of_equal_size(tmp_path: Path) -> Path:
+    """A data set whose labels are BMP files, which keep their size when they are corrected."""
+    yaml = dataset(tmp_path / "raw")
+    for path in (tmp_path / "raw/mask").rglob("*.png"):
+        Image.open(path).save(path, format="BMP")
+    return yaml
+
+
+def test_a_corrected_label_of_equal_size_is_prepared_again(of_equal_size: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(str(of_equal_size), out, size=(WIDTH, HEIGHT), workers=1)
+    assert verify(out) == {"train": [], "val": []}
+    label = of_equal_size.parent / "mask/train/001_id.png"
+    corrected(label)
+    assert verify(out) == {"train": [f"{label}: has changed since it was prepared"], "val": []}
+    train, val = prepare(str(of_equal_size), out, size=(WIDTH, HEIGHT), workers=1)
+    assert [(one.converted, one.kept) for one in (train, val)] == [(1, 2), (0, 2)]
+    assert np.array_equal(np.asarray(Image.open(out / "labels/train/001.png")), np.asarray(Image.open(label)))
+    assert verify(out) == {"train": [], "val": []}
+
+
+def test_originals_that_are_gone_are_not_missed(of_equal_size: Path, tmp_path: Path) -> None:
+    prepare(str(of_equal_size), tmp_path / "out", size=(WIDTH, HEIGHT), workers=1)
+    of_equal_size.parent.rename(tmp_path / "elsewhere")
+    assert verify(tmp_path / "out") == {"train": [], "val": []}
+    moved = tmp_path / "elsewhere" / of_equal_size.name
+    train, _ = prepare(str(moved), tmp_path / "out", size=(WIDTH, HEIGHT), workers=1)
+    assert (train.converted, train.kept) == (0, 3)
+
+
+def test_counts_of_classes_follow_a_corrected_label(of_equal_size: Path, tmp_path: Path) -> None:
+    prepare(str(of_equal_size), tmp_path / "out", size=(WIDTH, HEIGHT), workers=1)
+    for path in (of_equal_size, tmp_path / "out/dataset.yaml"):
+        before = class_pixels(resolve(str(path)))
+        label = resolve(str(path)).samples[1].label
+        assert label is not None
+        if path == of_equal_size:
+            corrected(label)
+        else:
+            Image.fromarray((np.asarray(Image.open(label)) + 1) % 3).save(label, compress_level=1)
+        after = class_pixels(resolve(str(path)))
+        assert np.array_equal(after[1], np.roll(before[1], 1)) and np.array_equal(after[0], before[0])
+
+
+def test_a_fingerprint_of_images_is_of_their_contents(of_equal_size: Path) -> None:
+    samples = resolve(str(of_equal_size)).samples
+    before = fingerprint(samples)
+    image = samples[0].image
+    Image.open(image).save(image, format="BMP")
+    changed = fingerprint(samples)
+    Image.fromarray(np.asarray(Image.open(image))[::-1]).save(image, format="BMP")
+    assert len({before, changed, fingerprint(samples)}) == 3

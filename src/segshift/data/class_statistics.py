@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from segshift.data.content import content_hashes
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet, class_mapping
-from segshift.data.manifest import Entry, prepared_folder, read_progress
+from segshift.data.manifest import prepared_folder, read_progress
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.files import atomic_path, cache_root
@@ -91,22 +92,16 @@ def _recorded(split: Split) -> NDArray[np.int64] | None:
         return None
     entries = read_progress(folder, split.name)
     counts = np.zeros((len(split.samples), 256), np.int64)
-    for row, sample in zip(counts, split.samples, strict=True):
+    hashes = content_hashes([sample.label for sample in split.samples if sample.label is not None])
+    if len(hashes) != len(split.samples):
+        return None
+    for row, sample, content in zip(counts, split.samples, hashes, strict=True):
         entry = entries.get(sample.stem)
-        if entry is None or not _describes(entry, sample):
+        if entry is None or entry.label is None or entry.label.sha256 != content:
             return None
         for train_id, pixels in (entry.class_pixels or {}).items():
             row[train_id] = pixels
     return counts[:, : split.classes.count]
-
-
-def _describes(entry: Entry, sample: Sample) -> bool:
-    if sample.label is None or entry.label is None or entry.class_pixels is None:
-        return False
-    try:
-        return sample.label.stat().st_size == entry.label.size_bytes
-    except OSError:
-        return False
 
 
 def _cached(split: Split, workers: int | None, announce: Callable[[str], None] | None) -> NDArray[np.int64]:
@@ -148,5 +143,6 @@ def _fingerprint(split: Split) -> str:
         except OSError:
             # The count that follows says what is wrong with the file.
             continue
-        digest.update(f"{sample.label.resolve()} {status.st_size} {status.st_mtime_ns}\n".encode())
+        state = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+        digest.update(f"{sample.label.resolve()} {state}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -14,7 +14,7 @@ from segshift import files
 from segshift.data.dataset import read_pair
 from segshift.data.decoder import LabelDecoder
 from segshift.data.finder import Sample
-from segshift.data.manifest import Entry, MadeFile, hash_of, is_whole
+from segshift.data.manifest import Entry, MadeFile, Original, hash_of, is_whole
 from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 
@@ -26,7 +26,7 @@ class Job:
     """A sample to convert: its originals as the manifest has them, the files to write (no label without)."""
 
     sample: Sample
-    source: tuple[tuple[str, int], tuple[str, int] | None]
+    source: tuple[Original, Original | None]
     image: Path
     label: Path | None
 

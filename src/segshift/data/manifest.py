@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segshift.documents import parse_json
+from segshift.data.content import content_hashes
+from segshift.documents import parse_json, read_json
 from segshift.errors import InputError
+from segshift.files import write_json
 from segshift.folders import DatasetFolder, Journal
 from segshift.making import cores
 
@@ -25,18 +27,27 @@ class MadeFile:
 
 
 @dataclass(frozen=True)
+class Original:
+    """A file that something was made of: its path, relative to the data set's root, and its SHA-256."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Entry:
     """One sample of a prepared split.
 
     Attributes:
         stem: of the sample, in the original as in the prepared set.
-        source: the original image and label, as (path, size in bytes); the label is None without labels.
+        source: the original image and label; the label is None without labels.
         image, label: the files that were written.
         class_pixels: pixels per train id of the prepared label, 255 (ignored) included; None without label.
     """
 
     stem: str
-    source: tuple[tuple[str, int], tuple[str, int] | None]
+    source: tuple[Original, Original | None]
     image: MadeFile
     label: MadeFile | None
     class_pixels: dict[int, int] | None
@@ -53,7 +64,7 @@ def entry_from(data: Any) -> Entry:
     counts = data["class_pixels"]
     return Entry(
         stem=str(data["stem"]),
-        source=((str(image[0]), int(image[1])), None if label is None else (str(label[0]), int(label[1]))),
+        source=(Original(**image), None if label is None else Original(**label)),
         image=MadeFile(**data["image"]),
         label=None if data["label"] is None else MadeFile(**data["label"]),
         class_pixels=None if counts is None else {int(key): int(value) for key, value in counts.items()},
@@ -142,12 +153,14 @@ def is_whole(path: Path, expected: MadeFile) -> bool:
 def verify(out: str | Path, *, workers: int | None = None) -> dict[str, list[str]]:
     """Compare a prepared set with its manifest: every file there, every hash equal, every list complete.
 
+    Originals that are still where they were are compared too: one that was corrected is not prepared.
+
     Args:
         out: the folder of the prepared set.
         workers: threads, None for one per core.
 
     Returns:
-        For every split one line per damaged or missing file; empty where all is well.
+        For every split one line per damaged, missing or outdated file; empty where all is well.
 
     Raises:
         InputError: the folder holds no complete prepared set.
@@ -168,11 +181,36 @@ def verify(out: str | Path, *, workers: int | None = None) -> dict[str, list[str
                 jobs.append((label, entry.label))
         with ThreadPoolExecutor(workers or cores()) as pool:
             wrong = [message for message in pool.map(_compare, jobs) if message]
+        wrong += _changed(out, entries.values(), workers)
         listed = list_path(out, name)
         if not listed.is_file() or _lines(listed) != list(entries):
             wrong.append(f"{list_path(out, name)}: differs from the manifest")
         problems[name] = wrong
     return problems
+
+
+def _changed(out: Path, entries: Iterable[Entry], workers: int | None) -> list[str]:
+    """One line per original whose content is not what was prepared; moved ones are not looked for."""
+    try:
+        root = Path(str(read_json(_root_path(out))["root"]))
+    except (InputError, KeyError, TypeError):
+        return []
+    originals = {root / one.path: one for entry in entries for one in entry.source if one is not None}
+    hashes = content_hashes(tuple(originals), workers=workers)
+    return [
+        f"{path}: has changed since it was prepared"
+        for (path, original), now in zip(originals.items(), hashes, strict=True)
+        if now and now != original.sha256
+    ]
+
+
+def write_root(out: Path, root: Path) -> None:
+    """Record where the originals lie, for `verify`."""
+    write_json(_root_path(out), {"root": str(root.absolute())})
+
+
+def _root_path(out: Path) -> Path:
+    return out / "manifest" / "originals.json"
 
 
 def _lines(path: Path) -> list[str]:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segshift import files
+from segshift.data.content import content_hashes
 from segshift.data.convert import JPEG_QUALITY, Job, convert, is_done, start_converting
-from segshift.data.finder import Sample
 from segshift.data.manifest import (
     RECORD,
     Entry,
+    Original,
     complete_splits,
     journal,
     list_path,
@@ -26,6 +27,7 @@ from segshift.data.manifest import (
     read_manifest,
     read_progress,
     write_manifest,
+    write_root,
 )
 from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Found, Split
@@ -34,7 +36,7 @@ from segshift.errors import InputError
 from segshift.folders import DatasetFolder, check_names, check_stem
 from segshift.making import cores, in_processes, progress_bar
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 OnError = Literal["stop", "skip"]
 
 
@@ -89,7 +91,7 @@ def prepare(
     """Convert a data set to JPEG images and PNG train-id labels of one size.
 
     Every file is written atomically. A second call keeps what is there, whole by its hash and made of the
-    same original (path and size in bytes), and makes the rest; further splits may be added by a further call.
+    same original (path and content), and makes the rest; further splits may be added by a further call.
     Workers are spawned: a script that calls this needs the usual `if __name__ == "__main__"` guard.
 
     Args:
@@ -131,6 +133,7 @@ def prepare(
             reports = [_carry_out(plan, out, results, on_error, advance) for plan in plans]
             # The workers end by themselves once nothing is left, instead of being stopped.
             next(results, None)
+        write_root(out, dataset.root)
         _write_spec(dataset, folder, size)
     return tuple(reports)
 
@@ -164,7 +167,7 @@ def _plan(found: Found, root: Path, out: Path, workers: int | None) -> _Plan:
     split = found.split
     missing = [f"{one.image}: no such image, though the list names it" for one in found.without_image]
     missing += [f"{one.image}: has no label, expected {one.label}" for one in found.without_label]
-    jobs = [_job(sample, split.name, root, out) for sample in split.samples]
+    jobs = _jobs(split, root, out, workers)
     for folder in {path.parent for job in jobs for path in (job.image, job.label) if path is not None}:
         folder.mkdir(parents=True, exist_ok=True)
     recorded = read_progress(out, split.name)
@@ -204,25 +207,30 @@ def _carry_out(
         converted=len(in_order) - len(plan.kept),
         kept=len(plan.kept),
         skipped=tuple(skipped),
-        original_bytes=sum(size for _, size in originals),
+        original_bytes=sum(original.size_bytes for original in originals),
         prepared_bytes=sum(file.size_bytes for file in made),
     )
 
 
-def _job(sample: Sample, split: str, root: Path, out: Path) -> Job:
-    image, label = made_paths(out, split, sample.stem)
-    if sample.label is None:
-        return Job(sample, (_source(sample.image, root), None), image, None)
-    return Job(sample, (_source(sample.image, root), _source(sample.label, root)), image, label)
+def _jobs(split: Split, root: Path, out: Path, workers: int | None) -> list[Job]:
+    """What there is to do for every sample, with the content of its originals."""
+    labels = [sample.label for sample in split.samples if sample.label is not None]
+    paths = [*(sample.image for sample in split.samples), *labels]
+    hashes = dict(zip(paths, content_hashes(paths, workers=workers), strict=True))
 
+    def original(path: Path) -> Original:
+        # Relative to the root, so that a set which moved as a whole is still the same.
+        name = path.relative_to(root) if path.is_relative_to(root) else path
+        return Original(str(name), hashes[path], path.stat().st_size if hashes[path] else -1)
 
-def _source(path: Path, root: Path) -> tuple[str, int]:
-    # Relative to the root, so that a set which moved as a whole is still the same.
-    name = path.relative_to(root) if path.is_relative_to(root) else path
-    try:
-        return str(name), path.stat().st_size
-    except OSError:
-        return str(name), -1
+    jobs = []
+    for sample in split.samples:
+        image, label = made_paths(out, split.name, sample.stem)
+        if sample.label is None:
+            jobs.append(Job(sample, (original(sample.image), None), image, None))
+        else:
+            jobs.append(Job(sample, (original(sample.image), original(sample.label)), image, label))
+    return jobs
 
 
 def _finish_split(

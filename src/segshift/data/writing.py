@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segshift import files
+from segshift.data.content import content_hashes
 from segshift.data.convert import JPEG_QUALITY
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet
@@ -108,10 +109,13 @@ def some_samples(split: Split, limit: int | None) -> tuple[Sample, ...]:
 
 
 def fingerprint(samples: Sequence[Sample]) -> str:
-    """A hash of the samples' names and their images' sizes in bytes; where the files lie does not matter."""
+    """A hash of the samples' names and their images' contents; where the files lie does not matter."""
     digest = hashlib.sha256()
     for sample in samples:
-        line = f"{sample.stem} {files.size_of(sample.image)}\n"
+        files.size_of(sample.image)  # names one that is not there
+    contents = content_hashes([sample.image for sample in samples])
+    for sample, content in zip(samples, contents, strict=True):
+        line = f"{sample.stem} {content}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 

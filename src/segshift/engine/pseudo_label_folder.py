@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segshift.data.content import content_hashes
 from segshift.data.finder import Sample
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
@@ -77,8 +78,10 @@ class PseudoLabelFolder:
         self._stems = [name.removesuffix(self._suffix) if self._suffix else name for name in names]
         for stem in self._stems:
             check_stem(stem, str(self._root))
-        sizes = [size_of(image) for image in self.images]
-        identity = json.dumps([self.settings, list(zip(names, sizes, strict=True))], sort_keys=True)
+        for image in self.images:
+            size_of(image)  # names one that is not there
+        contents = content_hashes(self.images)
+        identity = json.dumps([self.settings, list(zip(names, contents, strict=True))], sort_keys=True)
         self.fingerprint = hashlib.sha256(identity.encode()).hexdigest()[:16]
         if not copy_images and _SPECIAL.search(self._way()):
             raise InputError(

@@ -124,7 +124,7 @@ def write_pseudo_labels(
         model: a model.safetensors or run folder.
         samples: the images.
         config: rule and way of prediction; its `model` is not looked at.
-        folder: new, or begun or finished by the same model, settings and images (names and file sizes).
+        folder: new, or begun or finished by the same model, settings and images (names and contents).
         console: where progress goes.
         title: of progress and messages.
         segmenter: the network in `model`, from one who has loaded it already.
