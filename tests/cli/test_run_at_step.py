@@ -1,6 +1,7 @@
 """RUN@STEP in every command that takes a model, center distances over training, and t-SNE of some classes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,23 @@ def test_every_command_takes_the_network_of_a_step(
     assert outcome.status == 0, outcome.err
     refused = segshift(*commands(f"{trained}@7", toy_target, tmp_path / "7")[command]).refusal()
     assert "@7: the run kept its networks of the steps 0, 15; training.keep_checkpoints: all" in refused
+
+
+def test_a_report_on_steps_of_a_run_in_progress(
+    segshift: Segshift, trained: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    """Its rows are scored anew; steps and curves are those until then."""
+    shutil.copytree(trained, tmp_path / "going")
+    for name in ("results.json", "model.safetensors"):
+        (tmp_path / "going" / name).unlink()
+    steps = [f"{tmp_path / 'going'}@{step}" for step in STEPS]
+    options = ("--target", toy_target, "--only", "strips", "--out", tmp_path / "report.html")
+    found = segshift("report", *steps, *options, "--json").json()
+    assert [run["selected"] for run in found["runs"]] == ["step 0", "step 15"]
+    scores = [segshift("evaluate", step, "--data", toy_target, "--json").json()["miou"] for step in steps]
+    assert [run["miou"] for run in found["runs"]] == pytest.approx(scores)
+    refused = segshift("report", f"{tmp_path / 'going'}@7", *options).refusal()
+    assert "the run kept its networks of the steps 0, 15" in refused
 
 
 def test_the_networks_of_two_steps_are_two_models(

@@ -55,8 +55,11 @@ def recipe_fingerprint(recipe: Recipe) -> str:
 
 def start_content(start: str | Path) -> str:
     """A hash of the model to start from: where it lies does not matter, what it is does."""
-    file = model_file(start)
     # A missing file is named with its remedy when the network is built.
+    try:
+        file = model_file(start)
+    except InputError:
+        return str(start)
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(start)
 
 

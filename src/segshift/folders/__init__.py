@@ -4,7 +4,14 @@ from segshift.folders.dataset_folder import SPEC, DatasetFolder, Journal
 from segshift.folders.lock import is_free, lock_folder
 from segshift.folders.names import check_name, check_names, check_stem, name_fault
 from segshift.folders.outputs import check_file, check_folder
-from segshift.folders.run_folder import MODEL_FILE, TRANSLATOR_FILE, RunFolder, model_file, model_path
+from segshift.folders.run_folder import (
+    MODEL_FILE,
+    TRANSLATOR_FILE,
+    RunFolder,
+    model_file,
+    model_path,
+    step_of,
+)
 
 __all__ = [
     "MODEL_FILE",
@@ -23,4 +30,5 @@ __all__ = [
     "model_file",
     "model_path",
     "name_fault",
+    "step_of",
 ]

@@ -178,6 +178,13 @@ def model_file(model: str | Path) -> Path:
     return RunFolder(path).model if path.is_dir() else path
 
 
+def step_of(model: str | Path) -> int | None:
+    """The step of RUN@STEP or of its file; None of what is the network of a whole run."""
+    path = _named(model)
+    step = _STEP.fullmatch(path.name)
+    return int(step[1]) if step and path.parent.name == "checkpoints" else None
+
+
 def _named(model: str | Path) -> Path:
     path = expanded(model)
     at = _AT.fullmatch(str(path))

@@ -96,9 +96,9 @@ def common_classes(runs: Sequence[Run]) -> ClassSet:
         InputError: they differ, or a model cannot be read.
     """
     first, *others = runs
-    classes = load(first.folder).classes
+    classes = load(first.model).classes
     for run in others:
-        names = load(run.folder).class_names
+        names = load(run.model).class_names
         if names != classes.names:
             raise InputError(
                 f"report: {first.name} has the classes {', '.join(classes.names)}, {run.name} has "
@@ -118,7 +118,7 @@ def _network(run: Run, settings: ReportSettings) -> Network:
     ) -> EvaluationResult:
         return evaluate(segmenter, items, inference, batch_size=batch_size, progress=progress)
 
-    return Network(partial(load, run.folder), judge)
+    return Network(partial(load, run.model), judge)
 
 
 def scored_rows(results: Mapping[str, EvaluationResult], seed: int = 0) -> tuple[ReportedRun, ...]:

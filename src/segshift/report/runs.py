@@ -18,7 +18,7 @@ from segshift.engine.stages import stage_recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
 from segshift.files import expanded
-from segshift.folders import MODEL_FILE
+from segshift.folders import MODEL_FILE, RunFolder, model_path, step_of
 from segshift.methods import parse_method
 from segshift.plain import captions
 from segshift.report.content import Curve, CurveGroup
@@ -44,7 +44,8 @@ class Run:
         folder: of the run.
         recipe: all of it, stages included.
         final: of the stage whose model the run stands for; `recipe` itself without stages.
-        results: its results.json.
+        results: its results.json; of RUN@STEP what holds for every step, and nothing of an unfinished run.
+        step: of RUN@STEP; None for the network that the run has ended with.
     """
 
     name: str
@@ -52,6 +53,12 @@ class Run:
     recipe: Recipe
     final: Recipe
     results: Mapping[str, Any]
+    step: int | None = None
+
+    @property
+    def model(self) -> Path:
+        """What the networks' loader takes."""
+        return self.folder if self.step is None else RunFolder(self.folder).network(self.step)
 
     @property
     def recipe_text(self) -> str:
@@ -67,7 +74,7 @@ class Run:
     @property
     def uses_target_labels(self) -> bool | None:
         """Whether labels of the target took part; None where nobody knows."""
-        return saw_target_labels(self.folder)
+        return saw_target_labels(self.model)
 
     @property
     def data(self) -> dict[str, str]:
@@ -92,7 +99,7 @@ class Run:
             curve
             for prefix, folder in self._stages()
             if (folder / _METRICS).is_file()
-            for curve in log_curves(_read_log(folder / _METRICS), prefix)
+            for curve in log_curves(self._log(folder / _METRICS), prefix)
         )
 
     @cached_property
@@ -101,7 +108,7 @@ class Run:
         found = []
         for prefix, folder in self._stages():
             if (folder / _METRICS).is_file():
-                replayed = replay(_read_log(folder / _METRICS))
+                replayed = replay(self._log(folder / _METRICS))
                 found += [f"{prefix}from step {step} on: {one.line}" for step, one in replayed]
             if (folder / SUMMARY).is_file():
                 found += [prefix + one.line for one in pseudo_label_advice(read_summary(folder / SUMMARY))]
@@ -114,6 +121,10 @@ class Run:
             InputError: a log, a summary of pseudo labels or an environment that segshift has not written.
         """
         _ = self.curves, self.advice, self.environment
+
+    def _log(self, path: Path) -> list[Record]:
+        """The lines of a log, up to the step that is meant."""
+        return [one for one in _read_log(path) if self.step is None or one["step"] <= self.step]
 
     def _stages(self) -> list[tuple[str, Path]]:
         """The folders with logs, each with what its curves' names begin with."""
@@ -178,9 +189,22 @@ def expand(folders: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
 
 def read_run(folder: Path, name: str) -> Run:
     """Read a folder that `expand` has let through. Raises InputError for a broken config or results file."""
-    recipe = _load(folder)
-    results = _read_json(folder / _RESULTS)
-    return Run(name, folder, recipe, final_recipe(recipe, folder), results)
+    run, step = RunFolder.of(folder), step_of(folder)
+    recipe = _load(run.path)
+    final = final_recipe(recipe, run.path)
+    if step is None:
+        return Run(name, run.path, recipe, final, _read_json(run.results))
+    results = _read_json(run.results) if run.results.is_file() else {}
+    results = {**results, "evaluation": None, "selected": f"step {step}"}
+    return Run(name, run.path, recipe, _until(final, step), results, step)
+
+
+def _until(recipe: Recipe, step: int | None) -> Recipe:
+    """The recipe as far as it has been followed."""
+    if step is None:
+        return recipe
+    training = recipe.training.model_copy(update={"steps": step})
+    return recipe.model_copy(update={"training": training})
 
 
 def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
@@ -199,11 +223,10 @@ def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
 
 def recipe_of_model(model: str) -> Recipe | None:
     """The final recipe of the run that a model file or run folder comes from; None where none lies by it."""
-    path = expanded(model)
-    folder = path if path.is_dir() else path.parent
-    if not (folder / _CONFIG).is_file() or not (folder / MODEL_FILE).is_file():
+    folder, step = RunFolder.of(model).path, step_of(model)
+    if not (folder / _CONFIG).is_file() or (step is None and not (folder / MODEL_FILE).is_file()):
         return None
-    return final_recipe(_load(folder), folder)
+    return _until(final_recipe(_load(folder), folder), step)
 
 
 def _load(folder: Path) -> Recipe:
@@ -281,6 +304,12 @@ def _finished(folder: Path) -> bool:
 
 
 def _check_run(folder: Path) -> None:
+    if step_of(folder) is not None:
+        model_path(folder)  # says which steps there are instead
+        folder = RunFolder.of(folder).path
+        if not (folder / _CONFIG).is_file():
+            raise InputError(f"{folder}: holds no {_CONFIG}, so it is no run folder; give RUN@STEP of one")
+        return
     if folder.is_file():
         raise InputError(
             f"{folder}: is a file; a report needs the run folder with its config.yaml and metrics.jsonl "
