@@ -40,6 +40,37 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_equal_classes_in_another_order_share_a_table(
+    segshift: Segshift, trained: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    from segshift.data.labels import class_set
+
+    segmenter = package.load(trained)
+    segmenter.classes = class_set(["box", "sky", "ground"])
+    segmenter.save(tmp_path / "model.safetensors")
+    alone = segshift("evaluate", tmp_path, "--data", toy_target, "--json").json()
+    assert list(alone["iou"]) == ["box", "sky", "ground"]
+    assert segshift("predict", tmp_path, toy_target, "--out", tmp_path / "p").status == 0
+    outcome = segshift(
+        "evaluate", trained, tmp_path, "--predictions", tmp_path / "p", "--data", toy_target, "--json"
+    )
+    for row in outcome.json()["results"][1:]:
+        assert list(row["iou"]) == ["sky", "ground", "box"]
+        assert row["iou"] == pytest.approx(alone["iou"], abs=1e-6)
+    assert segshift("evaluate", trained, tmp_path, "--data", toy_target, "--paired").status == 0
+
+
+def test_other_classes_are_refused_before_anything_is_evaluated(
+    segshift: Segshift, trained: Path, stranger: Path, toy_target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("evaluated")
+
+    monkeypatch.setattr("segshift.evaluation.evaluate", never)
+    refusal = segshift("evaluate", trained, stranger, "--data", toy_target).refusal()
+    assert "those of run are sky, ground, box, those of" in refusal and "--classes" in refusal
+
+
 def test_several_checkpoints_have_a_row_each(
     segshift: Segshift, trained: Path, other: Path, toy_target: Path
 ) -> None:

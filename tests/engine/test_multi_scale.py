@@ -6,6 +6,7 @@ import pytest
 
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.resolve import resolve
+from segshift.engine.fingerprint import is_current
 from segshift.errors import InputError
 from segshift.evaluation import Inference, evaluate
 from segshift.models.segmenter import load
@@ -34,3 +35,32 @@ def test_scales_that_are_none_are_one_line(toy_source: Path, scales: object) -> 
     with pytest.raises(InputError, match="scales") as error:
         toy_recipe(toy_source, None, evaluation={"scales": scales})
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_older_files_say_mode(toy_source: Path) -> None:
+    """`mode: whole` beside a window meant whole images, and results of then are those of now."""
+    whole, sliding = {"mode": "whole", "window": [32, 24]}, {"mode": "sliding", "window": [32, 24]}
+    recipes = [
+        toy_recipe(toy_source, None, evaluation=settings)
+        for settings in (whole, sliding, {}, {"window": [32, 24]})
+    ]
+    inferences = [recipe.inference for recipe in recipes]
+    assert inferences[0] == inferences[2] == Inference(input_size=inferences[0].input_size)
+    assert inferences[1] == inferences[3] and inferences[1].window == (32, 24)
+    assert "mode" not in recipes[1].evaluation.model_dump()
+    old = {**recipes[1].evaluation.model_dump(mode="json"), "mode": "sliding"}
+    del old["stride"]
+    assert is_current({"evaluation_settings": old}, recipes[3])
+    assert not is_current({"evaluation_settings": old}, recipes[2])
+
+
+def test_a_recipe_may_ask_for_the_images_own_size(toy_source: Path, toy_target: Path) -> None:
+    plain = toy_recipe(toy_source, toy_target, target={"augmentation": {"resize": [24, 16]}})
+    native = toy_recipe(
+        toy_source,
+        toy_target,
+        target={"augmentation": {"resize": [24, 16]}},
+        evaluation={"input_size": "native", "window": [32, 24], "stride": [16, 12]},
+    )
+    assert plain.inference_size() == (24, 16) and native.inference_size() is None
+    assert native.inference.stride == (16, 12)

@@ -3,6 +3,7 @@
 import io
 import signal
 import sys
+import warnings
 from types import FrameType
 
 import typer
@@ -78,6 +79,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file's name need not be text (an old archive's in Latin-1), and is still printed.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # Larger images are refused by a limit of our own, in one line.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     for number in set(stop_signals()) - {signal.SIGINT}:
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from segshift.cli.inference import Flip, Scales, Size, Stride, Window, parse_inference
+from segshift.cli.inference import (
+    Device,
+    Flip,
+    Scales,
+    Size,
+    Stride,
+    Window,
+    parse_inference,
+    usable_device,
+)
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
@@ -49,6 +58,7 @@ def pseudo_label(
     size: Size = None,
     window: Window = None,
     stride: Stride = None,
+    device: Device = None,
     copy_images: Annotated[
         bool, typer.Option("--copy-images", help="Copy the images, so that the folder can be moved.")
     ] = False,
@@ -79,12 +89,15 @@ def pseudo_label(
         "copy_images": copy_images,
     }
     config = parse(PseudoLabelConfig, settings, "pseudo-label")
+    place = usable_device(device)
     # A folder without a model is said before the images are looked for, which may take long.
     segmenter = load(checkpoint)
     # What cannot be checked is said before the work, not after it.
     truth = _truth(segmenter, data) if check else None
     samples = resolve(data, "train", labels="unused").samples
-    summary = write_pseudo_labels(checkpoint, samples, config, out, console, segmenter=segmenter)
+    summary = write_pseudo_labels(
+        checkpoint, samples, config, out, console, segmenter=segmenter, device=place
+    )
     checked = None
     if truth is not None:
         labels = (truth[index].label for index in range(len(truth)))

@@ -114,11 +114,13 @@ def _is_data_set(argument: str) -> bool:
 def _of_data_sets(arguments: list[str], skip_bad: bool) -> dict[str, Path]:
     """The images of splits by their stems, checked as `_usable` does."""
     from segshift.data.photos import Photos
-    from segshift.data.resolve import resolve
+    from segshift.data.resolve import locate
 
     named: dict[str, Path] = {}
     for argument in arguments:
-        for sample in resolve(argument, "val", labels="unused").samples:
+        dataset, chosen = locate(argument)
+        only = next(iter(dataset.spec.splits)) if len(dataset.spec.splits) == 1 else "val"
+        for sample in dataset.split(chosen or only, labels="unused").samples:
             if sample.stem in named:
                 raise InputError(
                     f"{sample.image} and {named[sample.stem]} would both be written as {sample.stem}; "

@@ -113,6 +113,7 @@ def write_pseudo_labels(
     console: Console,
     title: str = "pseudo labels",
     segmenter: Segmenter | None = None,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Label images with a network, and write the labels as a data set of one split, "train".
 
@@ -128,6 +129,7 @@ def write_pseudo_labels(
         console: where progress goes.
         title: of progress and messages.
         segmenter: the network in `model`, from one who has loaded it already.
+        device: where the network runs; None takes a GPU if there is one.
 
     Returns:
         The content of pseudo_labels.json: settings, whether the network has seen target labels (null where
@@ -154,7 +156,7 @@ def write_pseudo_labels(
             say(console, f"{title}: finished before, in {folder}")
             return finished
         place.claim()
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         with stop_on_signal() as stop, torch.inference_mode():
             network = load(model, device) if segmenter is None else segmenter.to(device)
             writer = _Writer(network, place, config, _Bar(console, title), stop)
