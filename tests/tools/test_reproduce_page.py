@@ -11,7 +11,7 @@ import typer
 from tools.reproduce_page import PAGE, Line, page, papers, reasons
 
 from segshift.cli import app
-from segshift.data.labels import class_set
+from segshift.data.labels import class_set, class_set_names
 from segshift.data.resolve import catalog
 from segshift.engine.presets import load_recipe, preset_names
 from segshift.engine.recipe import Recipe
@@ -137,7 +137,9 @@ def test_every_command_can_be_given(where: str, command: str) -> None:
         if option in words:
             assert words[words.index(option) + 1].partition(":")[0] in {entry.name for entry in catalog()}
     if "--classes" in words:
-        class_set(words[words.index("--classes") + 1])
+        named = words[words.index("--classes") + 1]
+        known = class_set("cityscapes19").names if found.name == "analyze" else class_set_names()
+        assert set(named.split(",")) <= set(known)
 
 
 @cache
