@@ -196,6 +196,14 @@ def test_lists_of_stems_as_tools_write_them(tmp_path: Path, content: bytes) -> N
     assert [(stem, image) for stem, image, _ in samples] == [("x/a", "rgb/x/a.png"), ("b", "rgb/b.png")]
 
 
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    touch(tmp_path, f"rgb/{name}.png")
+    (tmp_path / "train.txt").write_bytes(b"caf\xe9\r\n")
+    assert found(tmp_path, "rgb/{stem}.png", list="train.txt") == [(name, f"rgb/{name}.png", None)]
+    assert found(tmp_path, "rgb/*.png") == [(name, f"rgb/{name}.png", None)]
+
+
 def test_lists_of_files_that_say_too_little(tmp_path: Path) -> None:
     (tmp_path / "stems.txt").write_text("a\n")
     (tmp_path / "mixed.txt").write_text("a.png m/a.png\nb.png\n")

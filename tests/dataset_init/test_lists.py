@@ -65,7 +65,7 @@ def test_lists_are_read(tmp_path: Path, form: str, folder: str) -> None:
     [
         (b"a0 1\na1 1\n", "several columns"),
         (b"images/b0.png\nimages/b1.png\nimages/a2.png\n", "2 are not there"),
-        (b"caf\xe9\n", "cannot be read as text"),
+        (b"\xff\xfea\x000", "cannot be read as text"),
         (b"a0\na1\na2\na9\n", "names 1 images that are not there"),
     ],
 )

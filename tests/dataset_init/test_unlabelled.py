@@ -57,6 +57,15 @@ def test_any_mixture_is_one_split(tmp_path: Path, name: str, litter: bool) -> No
     assert len({one.stem for one in samples}) == len(samples)
 
 
+def test_different_proportions_are_said(tmp_path: Path) -> None:
+    for index, size in enumerate([(32, 18), (36, 48), (384, 216)]):
+        save(tmp_path / f"photos/{index}.jpg", pixels(index, *size))
+    notes = " | ".join(explore(tmp_path / "photos", "x").notes)
+    assert "different proportions" in notes and "36x48" in notes and "fit: pad" in notes
+    (tmp_path / "photos/1.jpg").unlink()
+    assert "proportions" not in " | ".join(explore(tmp_path / "photos", "x").notes)
+
+
 def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
     root = tmp_path / "photos"
     save(root / "a.jpg", pixels(1))

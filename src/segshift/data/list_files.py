@@ -28,7 +28,8 @@ class Line:
 def read_lines(path: Path) -> tuple[str, ...]:
     """The lines of a list without comments (`#`), blank lines, byte-order marks and backslashes.
 
-    Windows' line ends, UTF-16 and `\\` between folders are taken for what they mean.
+    Windows' line ends, UTF-16 and `\\` between folders are taken for what they mean; bytes that are no UTF-8
+    stay as they are.
 
     Raises:
         InputError: a pipe, socket or device.
@@ -36,7 +37,9 @@ def read_lines(path: Path) -> tuple[str, ...]:
     """
     refuse_special(path)
     content = path.read_bytes()
-    text = content.decode(_UTF16.get(content[:2], "utf-8-sig"))
+    encoding = _UTF16.get(content[:2])
+    # Names of files are bytes: one in Latin-1, as old archives unpack it, stands so in its list, too.
+    text = content.decode(encoding) if encoding else content.decode("utf-8-sig", "surrogateescape")
     lines = (line.strip(" \t\r\n\f\v").replace("\\", "/") for line in text.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 

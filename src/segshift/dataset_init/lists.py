@@ -46,7 +46,7 @@ def listed_splits(tree: Tree, groups: Sequence[Group]) -> tuple[tuple[ListedSpli
         try:
             lines = _lines(tree.root / text)
         except (InputError, OSError, UnicodeDecodeError):
-            notes.append(f"{text} cannot be read as text (UTF-8 or UTF-16) and is not used")
+            notes.append(f"{text} cannot be read as text and is not used")
             continue
         found = _listed(text, lines, known) if lines else None
         if isinstance(found, str):

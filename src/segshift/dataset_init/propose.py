@@ -1,11 +1,14 @@
 """`segshift data init`: from a folder to a written spec that the loader has already tried."""
 
 import re
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segshift.data.containers import read_header
 from segshift.data.decoder import LabelRule
 from segshift.data.spec import load_dataset
 from segshift.dataset_init.class_files import class_files, named_by_file, other_labels
@@ -18,6 +21,10 @@ from segshift.dataset_init.values import Values, sample_values, without_soft_edg
 from segshift.dataset_init.write import percent, text_of, written
 from segshift.errors import InputError
 from segshift.files import write_text
+
+_SHAPES_SAMPLED = 50
+_SHAPES_DIFFER = 1.05
+"""Ratio of two proportions (width / height) from which pictures look stretched."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,7 @@ def explore(root: Path, lists: str, classes: str | None = None) -> Found:
         raise InputError(f"{root}: no images for a split: {reasons}; write the YAML by hand")
     if tree.unreadable:
         notes.append(f"{len(tree.unreadable)} folders could not be opened, first {tree.unreadable[0]}")
+    notes += _shapes(root, splits)
     # One image may be in several lists; its label counts once.
     pairs = {
         item.image: (root / item.image, root / item.label)
@@ -125,6 +133,24 @@ def explore(root: Path, lists: str, classes: str | None = None) -> Found:
     if not meaning.certain:
         notes.append("the classes have no names yet: rename class_... below, or call init with --classes")
     return Found(root, splits, values, meaning, tuple(notes))
+
+
+def _shapes(root: Path, splits: Splits) -> list[str]:
+    """A note on images of different proportions, from the headers of a few of every split."""
+    sizes: Counter[tuple[int, int]] = Counter()
+    for items in splits.items.values():
+        step = max(1, len(items) // _SHAPES_SAMPLED)
+        for item in items[::step]:
+            with suppress(InputError):
+                sizes[read_header(root / item.image).size] += 1
+    proportions = [width / height for width, height in sizes]
+    if not proportions or max(proportions) / min(proportions) < _SHAPES_DIFFER:
+        return []
+    listed = ", ".join(f"{width}x{height}" for (width, height), _ in sizes.most_common(3))
+    return [
+        f"the images have different proportions ({listed}), which a recipe's `resize` changes unless "
+        f"`augmentation` says `fit: cover` or `fit: pad`"
+    ]
 
 
 def renamed(found: Found, classes: str) -> Found:
