@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from PIL import Image
 
+from segshift.data.resolve import resolve
 from segshift.data.survey import Survey, survey_images
 from segshift.data.transforms import Augmentation
 from segshift.engine.datasets import Domains, resolve_domains
 from segshift.engine.survey import look_at_files, stretched
+from segshift.engine.target_labels import images_trained_on
 from segshift.errors import InputError
 from tests.data.files import pixels, save
 from tests.engine.recipes import toy_recipe
@@ -93,3 +96,17 @@ def test_changed_proportions_are_said(tmp_path: Path) -> None:
     assert stretched(looked, Augmentation()) == stretched(looked, None) == ""
     # GTA5's 1914x1052 at 1280x720 is what everybody does.
     assert stretched(surveyed(tmp_path, (1914, 1052)), Augmentation(resize=(1280, 720))) == ""
+
+
+def test_a_run_knows_what_it_was_trained_on(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
+    part = {"dataset": str(toy_target), "split": "train", "subset": {"first": 2}}
+    recipe = toy_recipe(toy_source, toy_target, target_labelled=part)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    counts = {
+        f"{data.parent.name}:{split}": images_trained_on(tmp_path / "run", resolve(str(data), split))
+        for data in (toy_source, toy_target)
+        for split in ("train", "val")
+    }
+    assert list(counts.values()) == [6, 0, 2, 0]
+    assert images_trained_on(tmp_path / "nowhere", resolve(str(toy_target))) == 0

@@ -73,7 +73,7 @@ def evaluate(
     Example: segshift evaluate runs/source_only runs/advent --data camvid:CamVid:test --paired
     """
     from segshift.data.resolve import resolve
-    from segshift.engine.target_labels import saw_target_labels
+    from segshift.engine.target_labels import images_trained_on, saw_target_labels
     from segshift.evaluation import BoundaryIou, Iou, open_predictions, scored_classes
 
     models, folders = checkpoints or [], predictions or []
@@ -90,6 +90,9 @@ def evaluate(
     for model in models:
         if saw_target_labels(model):
             names[model] += " (uses target labels)"
+        trained_on = images_trained_on(model, split)
+        if trained_on:
+            names[model] += f" (trained on {trained_on} of the {len(split.samples)} images with their labels)"
     rows: dict[str, _Row] = {}
     for group in [models] if ensemble else [[model] for model in models]:
         rows[" + ".join(names[model] for model in group)] = _Networks(group, inference, usable_device(device))

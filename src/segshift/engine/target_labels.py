@@ -1,9 +1,12 @@
 """Whether a network has seen labels of its target: what every table has to say beside its scores."""
 
+import os
 from pathlib import Path
 
 from segshift.config import parse
-from segshift.data.resolve import locate
+from segshift.data.resolve import locate, resolve
+from segshift.data.sampling import take_subset
+from segshift.data.spec import Split
 from segshift.documents import read_json, read_yaml
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
@@ -25,6 +28,33 @@ def saw_target_labels(model: str | Path) -> bool | None:
         return _begun_with(parse(Recipe, read_yaml(run.config), str(run.config)))
     except InputError:
         return None
+
+
+def images_trained_on(model: str | Path, split: Split) -> int:
+    """How many images of a split the model's own run trained on with their labels; 0 where nobody knows.
+
+    Args:
+        model: as for `saw_target_labels`.
+        split: the images that are to be scored.
+    """
+    run = RunFolder.of(model)
+    if not run.is_run:
+        return 0
+    scored = {os.path.realpath(sample.image) for sample in split.samples}
+    try:
+        recipe = parse(Recipe, read_yaml(run.config), str(run.config))
+        streams = [recipe.target if recipe.oracle else recipe.source, *recipe.labelled_streams.values()]
+        named = [part for stream in streams for part in (stream, *stream.also) if part.dataset is not None]
+        trained: set[str] = set()
+        for part in named:
+            folder = os.path.realpath(locate(str(part.dataset))[0].root)
+            # Only data sets that could hold the images are searched.
+            if any(image.startswith(folder + os.sep) for image in scored):
+                found = take_subset(resolve(str(part.dataset), part.split), part.subset)
+                trained.update(os.path.realpath(sample.image) for sample in found.samples)
+    except InputError:
+        return 0
+    return len(scored & trained)
 
 
 def _begun_with(recipe: Recipe) -> bool:
