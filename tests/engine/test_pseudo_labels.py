@@ -111,10 +111,12 @@ def test_labels_are_the_networks_own_and_the_summary_counts_them(
         if changes["rule"] in ("none", "confidence"):
             assert torch.equal(valid, probs.amax(0) > (0 if changes["rule"] == "none" else 0.6))
         kept += np.bincount(item.label[valid].numpy(), minlength=3)
-        predicted += np.bincount(probs.argmax(0).flatten().numpy(), minlength=3)
+        given = torch.where(valid, item.label, probs.argmax(0).byte())
+        predicted += np.bincount(given.flatten().numpy(), minlength=3)
     rows = summary["classes"]
     assert [rows[name]["kept_pixels"] for name in NAMES] == kept.tolist()
     assert np.abs(np.array([rows[name]["predicted_pixels"] for name in NAMES]) - predicted).max() <= 2
+    assert all(row["kept_pixels"] <= row["predicted_pixels"] for row in rows.values())
     assert summary["kept_share"] == pytest.approx(kept.sum() / (6 * 40 * 56))
     assert summary["images"] == 6 and json.loads((out / "pseudo_labels.json").read_text()) == summary
     assert set(files(out)) == {
@@ -364,3 +366,20 @@ def test_a_stage_without_a_network_or_a_target_is_one_line(toy_source: Path, tmp
     wrong = [{**alone[0], "settings": {"rule": "class_blanced"}}]
     with pytest.raises(InputError, match="stage labels, settings: `rule` = 'class_blanced'"):
         run(toy_recipe(toy_source, toy_source, init_from="x", stages=wrong), tmp_path / "run")
+
+
+def test_links_that_lead_nowhere_and_names_that_are_no_text(
+    model: Path, target: Path, tmp_path: Path
+) -> None:
+    for name, leads_to in (("broken", tmp_path / "gone.png"), ("circle", Path("circle.png"))):
+        image = tmp_path / f"{name}.png"
+        image.symlink_to(leads_to)
+        with pytest.raises(InputError, match=rf"{name}\.png: is a link to nothing"):
+            write_pseudo_labels(
+                model, [Sample(name, image, None)], PseudoLabelConfig(), tmp_path / "out", QUIET
+            )
+    assert not (tmp_path / "out").exists()
+    latin = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    shutil.copyfile(samples(target)[0].image, latin)
+    write_pseudo_labels(model, [Sample("x", latin, None)], PseudoLabelConfig(), tmp_path / "out", QUIET)
+    assert [one.image.name for one in samples(tmp_path / "out" / "dataset.yaml")] == [latin.name]

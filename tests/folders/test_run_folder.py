@@ -38,7 +38,7 @@ def test_damaged_results_are_named(tmp_path: Path, text: str) -> None:
     run = RunFolder(tmp_path)
     assert run.read_results() is None and not run.is_finished
     run.results.write_text(text)
-    with pytest.raises(InputError, match=r"results\.json: is damaged.*--resume"):
+    with pytest.raises(InputError, match=r"results\.json: is no JSON document.*--resume"):
         run.read_results()
     run.results.write_text('{"name": "a"}')
     assert run.read_results() == {"name": "a"}

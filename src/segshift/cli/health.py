@@ -62,12 +62,13 @@ def health(
 def _files(run: Path) -> tuple[list[Path], list[Path]]:
     """The metrics.jsonl and pseudo_labels.json of a run and of its stages, in order."""
     from segshift.engine.pseudo_label_folder import SUMMARY
+    from segshift.folders import RunFolder
 
     if not run.is_dir():
         raise InputError(f"{run}: no such folder; give the folder of a run")
-    folders = [run, *sorted(path for path in run.iterdir() if path.is_dir())]
-    curves = [path for folder in folders if (path := folder / "metrics.jsonl").is_file()]
-    labels = [path for folder in folders if (path := folder / SUMMARY).is_file()]
+    folders = [RunFolder(path) for path in (run, *sorted(one for one in run.iterdir() if one.is_dir()))]
+    curves = [folder.metrics for folder in folders if folder.metrics.is_file()]
+    labels = [path for folder in folders if (path := folder.path / SUMMARY).is_file()]
     if not curves and not labels:
         raise InputError(f"{run}: has neither metrics.jsonl nor stages with one; give the folder of a run")
     return curves, labels

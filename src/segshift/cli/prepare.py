@@ -54,7 +54,7 @@ def prepare_dataset(
     """
     from segshift.cli.arguments import parse_size
     from segshift.data.prepare import prepare
-    from segshift.folders import check_folder
+    from segshift.folders import SPEC, check_folder
 
     if verify:
         _verify(out, workers, as_json)
@@ -73,7 +73,7 @@ def prepare_dataset(
         workers=workers,
         progress=not as_json and console.is_terminal,
     )
-    spec = out / "dataset.yaml"
+    spec = out / SPEC
     if as_json:
         print_json({"dataset": str(spec), "size": size, "splits": [vars(report) for report in reports]})
         return

@@ -76,6 +76,7 @@ def pseudo_label(
     from segshift.data.resolve import resolve
     from segshift.engine.pseudo_label_folder import check_pseudo_labels
     from segshift.engine.pseudo_labels import PseudoLabelConfig, write_pseudo_labels
+    from segshift.folders import SPEC
 
     if rule not in _RULES:
         raise InputError(f"--rule {rule}: is no rule{did_you_mean(rule, _RULES)}")
@@ -103,10 +104,10 @@ def pseudo_label(
         labels = (truth[index].label for index in range(len(truth)))
         checked = check_pseudo_labels(out, labels, summary["class_names"])
     if as_json:
-        print_json({"dataset": str(out / "dataset.yaml"), **summary, "check": checked})
+        print_json({"dataset": str(out / SPEC), **summary, "check": checked})
         return
     results.print(_table(summary, checked))
-    say(results, f"{summary['images']} images; use them as {out / 'dataset.yaml'}")
+    say(results, f"{summary['images']} images; use them as {out / SPEC}")
     # Folders that an older version finished do not say.
     if summary.get("uses_target_labels"):
         say(results, "made by a network that USES TARGET LABELS, as what is trained on them then does")

@@ -95,7 +95,7 @@ def train(
     except NonFiniteError:
         say(
             console,
-            f"The last good checkpoint is in {folder / 'checkpoints'}. A lower learning rate, "
+            f"The last good checkpoint is in {RunFolder(folder).checkpoints}. A lower learning rate, "
             "training.clip_norm: 1.0 or precision: fp32 usually helps.",
         )
         raise
@@ -118,7 +118,9 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
     import numpy as np
 
     from segshift.evaluation import EvaluationResult, iou_table
+    from segshift.folders import RunFolder
 
+    run = RunFolder(folder)
     if outcome["evaluation"] is not None:
         names = tuple(outcome["evaluation"]["iou"])
         result = EvaluationResult(np.array(outcome["confusion"], np.int64), names)
@@ -126,16 +128,16 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
         if outcome["uses_target_labels"]:
             say(results, _target_labels(outcome))
         results.print(iou_table({"IoU in %": result}))
-    elif (folder / "translator.safetensors").is_file():
+    elif run.translator.is_file():
         say(
             results,
-            f"A translator has no IoU: look at {folder / 'pictures'}, then `segshift data translate`.",
+            f"A translator has no IoU: look at {run.pictures}, then `segshift data translate`.",
         )
     else:
         results.print("The target has no labels, so there is no IoU to print: look at `segshift predict`.")
-    for name in ("model", "translator"):
-        if (folder / f"{name}.safetensors").is_file():
-            say(results, f"{name:<11}{folder / f'{name}.safetensors'}")
+    for name, file in (("model", run.model), ("translator", run.translator)):
+        if file.is_file():
+            say(results, f"{name:<11}{file}")
     say(results, f"{'run':<11}{folder}")
-    if (folder / "model.safetensors").is_file():
+    if run.model.is_file():
         say(results, f"{'report':<11}{shlex.join(['segshift', 'report', str(folder)])}")

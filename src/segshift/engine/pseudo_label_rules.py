@@ -115,7 +115,8 @@ class LabelChoice:
             probs: (N, K, H, W), sums to 1 over the classes.
 
         Returns:
-            (N, H, W) int64 train ids with 255 for what is not kept, and (N, H, W) the most probable class.
+            (N, H, W) int64 train ids with 255 for what is not kept, and (N, H, W) the class that each pixel
+            has, kept or not: the one it is kept as, else the most probable.
         """
         ids, confidence, bins = doubts(probs)
         if self.rule == "none":
@@ -128,7 +129,8 @@ class LabelChoice:
             kept |= (confidence >= self.threshold) & (last[ids] >= 0)
         if self.rule == "class_threshold" or not self.weigh_classes:
             return ids.where(kept, IGNORE), ids
-        return self._balanced(probs, ids, kept), ids
+        labels = self._balanced(probs, ids, kept)
+        return labels, labels.where(labels != IGNORE, ids)
 
     def _balanced(self, probs: Tensor, ids: Tensor, kept: Tensor) -> Tensor:
         thresholds = [float("inf") if v is None else v for v in self.class_thresholds(probs.shape[1])]

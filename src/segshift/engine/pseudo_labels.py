@@ -135,7 +135,7 @@ def write_pseudo_labels(
         The content of pseudo_labels.json: settings, whether the network has seen target labels (null where
         no results.json says so), share of the pixels that are kept, and per class the predicted and kept
         pixels, their ratio and the confidence threshold (null where there is none). With weighed classes the
-        ratio can exceed the portion, even 1: a class is then also given to pixels on which another was more
+        ratio can exceed the portion: a class is then also given to pixels on which another was more
         probable.
 
     Raises:

@@ -21,7 +21,7 @@ from segshift.evaluation import EvaluationResult, Inference, evaluate
 from segshift.evaluation.unsupervised import goodness
 from segshift.evaluation.unsupervised_scoring import score_unlabelled, spread_evenly
 from segshift.files import atomic_path
-from segshift.folders import MODEL_FILE
+from segshift.folders import RunFolder
 from segshift.models import Segmenter
 
 Scores = dict[str, float]
@@ -32,7 +32,7 @@ class Selection:
 
     Attributes:
         score: `last`, `target_miou` or a name of `SCORES`.
-        folder: of the best model so far.
+        folder: of the run.
     """
 
     def __init__(self, recipe: Recipe, domains: Domains, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Selection:
         Raises:
             InputError: a selection by a score that this recipe's data cannot give.
         """
-        self.recipe, self.score, self.folder = recipe, recipe.training.select, folder / "best"
+        self.recipe, self.score, self.folder = recipe, recipe.training.select, RunFolder(folder)
         self._target: SegmentationDataset | None = None
         self._source: SegmentationDataset | None = None
         count = recipe.evaluation.unsupervised_images
@@ -97,7 +97,7 @@ class Selection:
 
     def tidy(self, best: int) -> None:
         """Drop every kept model but that of `best`. Call it once nothing refers to the others."""
-        for path in self.folder.glob("step_*.safetensors"):
+        for path in self.folder.best.glob("step_*.safetensors"):
             if path != self._path(best):
                 path.unlink(missing_ok=True)
 
@@ -108,7 +108,7 @@ class Selection:
             InputError: the file is gone.
         """
         path = self._existing(best)
-        with atomic_path(self.folder.parent / MODEL_FILE) as temporary:
+        with atomic_path(self.folder.model) as temporary:
             shutil.copyfile(path, temporary)
         return Segmenter.load(path)
 
@@ -145,7 +145,7 @@ class Selection:
         return path
 
     def _path(self, step: int) -> Path:
-        return self.folder / f"step_{step:08d}.safetensors"
+        return self.folder.best_model(step)
 
     def _check(self, domains: Domains) -> None:
         missing = None

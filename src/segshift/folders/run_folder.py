@@ -214,6 +214,6 @@ def _read_object(path: Path) -> dict[str, Any] | None:
         value = None
     if not isinstance(value, dict):
         raise InputError(
-            f"{path}: is damaged, no JSON document of segshift; remove the file and train again with --resume"
+            f"{path}: is no JSON document of segshift; remove the file and train again with --resume"
         )
     return value

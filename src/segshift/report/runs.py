@@ -1,6 +1,5 @@
 """Run folders as a report reads them: recipe, results, log, and which runs stand behind a folder."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,20 +9,18 @@ from typing import Any
 from segshift.analysis.loss_curves import Curves, Record, curves, logged_scores, loss_curves
 from segshift.documents import read_json
 from segshift.engine.comparison import CONTROL, START
+from segshift.engine.config_file import read_config
 from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
-from segshift.engine.presets import load_recipe
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
 from segshift.engine.stages import stage_recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
-from segshift.files import expanded
-from segshift.folders import MODEL_FILE, RunFolder, model_path, step_of
+from segshift.folders import RunFolder, model_path, step_of
 from segshift.methods import parse_method
 from segshift.plain import captions
 from segshift.report.content import Curve, CurveGroup
 
-_CONFIG, _RESULTS, _METRICS, _ENVIRONMENT = "config.yaml", "results.json", "metrics.jsonl", "environment.json"
 _LOGGED = ("losses", "lr", "unsupervised", "observed")
 _ROLES = {
     "source": "source",
@@ -63,13 +60,12 @@ class Run:
     @property
     def recipe_text(self) -> str:
         """The resolved recipe, as YAML."""
-        return (self.folder / _CONFIG).read_text(encoding="utf-8")
+        return RunFolder(self.folder).config.read_text(encoding="utf-8")
 
     @cached_property
     def environment(self) -> Mapping[str, Any]:
         """Versions and device of the training; empty where none was recorded."""
-        path = self.folder / _ENVIRONMENT
-        return _read_json(path) if path.is_file() else {}
+        return RunFolder(self.folder).read_environment() or {}
 
     @property
     def uses_target_labels(self) -> bool | None:
@@ -97,21 +93,21 @@ class Run:
         """The lines of the log; the curves of a run with stages begin with the stage's name."""
         return tuple(
             curve
-            for prefix, folder in self._stages()
-            if (folder / _METRICS).is_file()
-            for curve in log_curves(self._log(folder / _METRICS), prefix)
+            for prefix, run in self._stages()
+            if run.metrics.is_file()
+            for curve in log_curves(self._log(run.metrics), prefix)
         )
 
     @cached_property
     def advice(self) -> tuple[str, ...]:
         """What looked sick in the log and in the pseudo labels of its stages, and what to try."""
         found = []
-        for prefix, folder in self._stages():
-            if (folder / _METRICS).is_file():
-                replayed = replay(self._log(folder / _METRICS))
+        for prefix, run in self._stages():
+            if run.metrics.is_file():
+                replayed = replay(self._log(run.metrics))
                 found += [f"{prefix}from step {step} on: {one.line}" for step, one in replayed]
-            if (folder / SUMMARY).is_file():
-                found += [prefix + one.line for one in pseudo_label_advice(read_summary(folder / SUMMARY))]
+            if (run.path / SUMMARY).is_file():
+                found += [prefix + one.line for one in pseudo_label_advice(read_summary(run.path / SUMMARY))]
         return tuple(found)
 
     def check_files(self) -> None:
@@ -126,13 +122,14 @@ class Run:
         """The lines of a log, up to the step that is meant."""
         return [one for one in _read_log(path) if self.step is None or one["step"] <= self.step]
 
-    def _stages(self) -> list[tuple[str, Path]]:
+    def _stages(self) -> list[tuple[str, RunFolder]]:
         """The folders with logs, each with what its curves' names begin with."""
         if not self.recipe.stages:
-            return [("", self.folder)]
+            return [("", RunFolder(self.folder))]
+        names = [stage.name for stage in self.recipe.stages]
         return [
-            (f"{stage.name}: ", _stage_folder(self.folder, index, stage.name))
-            for index, stage in enumerate(self.recipe.stages)
+            (f"{name}: ", folder)
+            for name, folder in zip(names, RunFolder(self.folder).stages(names), strict=True)
         ]
 
 
@@ -173,7 +170,7 @@ def expand(folders: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
         InputError: what is no run folder: a model file, a translator's run, an unfinished one, none at all.
     """
     found: list[tuple[str, tuple[Path, ...]]] = []
-    single = [folder for folder in folders if (folder / _CONFIG).is_file() or not _seed_folders(folder)]
+    single = [folder for folder in folders if RunFolder(folder).is_run or not _seed_folders(folder)]
     names = dict(zip(single, captions(single), strict=True))
     for folder in folders:
         found += [(names[folder], (folder,))] if folder in names else _arms(folder)
@@ -190,12 +187,11 @@ def expand(folders: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
 def read_run(folder: Path, name: str) -> Run:
     """Read a folder that `expand` has let through. Raises InputError for a broken config or results file."""
     run, step = RunFolder.of(folder), step_of(folder)
-    recipe = _load(run.path)
-    final = final_recipe(recipe, run.path)
+    recipe = read_config(run)
+    final = final_recipe(recipe, run)
     if step is None:
-        return Run(name, run.path, recipe, final, _read_json(run.results))
-    results = _read_json(run.results) if run.results.is_file() else {}
-    results = {**results, "evaluation": None, "selected": f"step {step}"}
+        return Run(name, run.path, recipe, final, run.read_results() or {})
+    results = {**(run.read_results() or {}), "evaluation": None, "selected": f"step {step}"}
     return Run(name, run.path, recipe, _until(final, step), results, step)
 
 
@@ -207,7 +203,7 @@ def _until(recipe: Recipe, step: int | None) -> Recipe:
     return recipe.model_copy(update={"training": training})
 
 
-def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
+def final_recipe(recipe: Recipe, run: RunFolder) -> Recipe:
     """The recipe of the stage whose model a run folder holds: the last that trains a segmenter."""
     trained = [
         index
@@ -216,27 +212,17 @@ def final_recipe(recipe: Recipe, folder: Path) -> Recipe:
     ]
     if not trained:
         return recipe
-    stage = _stage_folder(folder, trained[-1], recipe.stages[trained[-1]].name)
+    stage = run.stage(trained[-1], recipe.stages[trained[-1]].name)
     # Only the stage's own file knows what it started from; without it the rest is still known.
-    return _load(stage) if (stage / _CONFIG).is_file() else stage_recipe(recipe, trained[-1])
+    return read_config(stage) if stage.is_run else stage_recipe(recipe, trained[-1])
 
 
 def recipe_of_model(model: str) -> Recipe | None:
     """The final recipe of the run that a model file or run folder comes from; None where none lies by it."""
-    folder, step = RunFolder.of(model).path, step_of(model)
-    if not (folder / _CONFIG).is_file() or (step is None and not (folder / MODEL_FILE).is_file()):
+    run, step = RunFolder.of(model), step_of(model)
+    if not run.is_run or (step is None and not run.model.is_file()):
         return None
-    return _until(final_recipe(_load(folder), folder), step)
-
-
-def _load(folder: Path) -> Recipe:
-    """A folder's recipe. A start that has been moved together with the folder is found beside it."""
-    recipe = load_recipe(folder / _CONFIG)
-    if recipe.init_from is None or expanded(recipe.init_from).exists():
-        return recipe
-    beside = folder.parent / Path(recipe.init_from).name
-    moved = beside.name != folder.name and (beside / MODEL_FILE).is_file()
-    return recipe.model_copy(update={"init_from": str(beside)}) if moved else recipe
+    return _until(final_recipe(read_config(run), run), step)
 
 
 def log_curves(records: Sequence[Mapping[str, Any]], prefix: str = "") -> list[Curve]:
@@ -256,17 +242,13 @@ def log_curves(records: Sequence[Mapping[str, Any]], prefix: str = "") -> list[C
     ]
 
 
-def _stage_folder(folder: Path, index: int, name: str) -> Path:
-    return folder / f"{index + 1}_{name}"
-
-
 def _seed_folders(folder: Path) -> dict[int, Path]:
     """The folders of a comparison's seeds; none if the folder is no comparison."""
     numbers = {path.name.removeprefix("seed_"): path for path in folder.glob("seed_*")}
     return {
         int(number): path
         for number, path in sorted(numbers.items(), key=lambda item: (len(item[0]), item[0]))
-        if number.isdecimal() and (path / CONTROL / _CONFIG).is_file()
+        if number.isdecimal() and RunFolder(path / CONTROL).is_run
     }
 
 
@@ -279,8 +261,8 @@ def _arms(folder: Path) -> list[tuple[str, tuple[Path, ...]]]:
         # What an earlier comparison left here is no part of this one.
         seeds = {seed: seeds[seed] for seed in listed if seed in seeds} or seeds
     first, *others = seeds.values()
-    known = labels or sorted(path.parent.name for path in first.glob(f"*/{_CONFIG}"))
-    arms = [arm for arm in dict.fromkeys([CONTROL, START, *known]) if (first / arm / _CONFIG).is_file()]
+    known = labels or sorted(path.parent.name for path in first.glob(f"*/{RunFolder(first).config.name}"))
+    arms = [arm for arm in dict.fromkeys([CONTROL, START, *known]) if RunFolder(first / arm).is_run]
     whole = [first, *(seed for seed in others if all(_finished(seed / arm) for arm in arms))]
     return [(labels.get(arm, arm), tuple(seed / arm for seed in whole)) for arm in arms]
 
@@ -300,15 +282,17 @@ def _listed(table: Path) -> tuple[dict[str, str], list[int]]:
 
 
 def _finished(folder: Path) -> bool:
-    return (folder / _RESULTS).is_file() and (folder / MODEL_FILE).is_file()
+    return RunFolder(folder).is_finished and RunFolder(folder).model.is_file()
 
 
 def _check_run(folder: Path) -> None:
+    run = RunFolder.of(folder) if step_of(folder) is not None else RunFolder(folder)
     if step_of(folder) is not None:
         model_path(folder)  # says which steps there are instead
-        folder = RunFolder.of(folder).path
-        if not (folder / _CONFIG).is_file():
-            raise InputError(f"{folder}: holds no {_CONFIG}, so it is no run folder; give RUN@STEP of one")
+        if not run.is_run:
+            raise InputError(
+                f"{run.path}: holds no {run.config.name}, so it is no run folder; give RUN@STEP of one"
+            )
         return
     if folder.is_file():
         raise InputError(
@@ -317,20 +301,19 @@ def _check_run(folder: Path) -> None:
         )
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a finished run")
-    if not (folder / _CONFIG).is_file():
-        below = sorted({path.parent for path in folder.glob(f"**/{_CONFIG}")})
+    if not run.is_run:
+        below = sorted({path.parent for path in folder.glob(f"**/{run.config.name}")})
         hint = f", for example {below[0]}" if below else ""
-        raise InputError(f"{folder}: holds no {_CONFIG}, so it is no run folder; give one{hint}")
-    if not (folder / MODEL_FILE).is_file() and (folder / "translator.safetensors").is_file():
+        raise InputError(f"{folder}: holds no {run.config.name}, so it is no run folder; give one{hint}")
+    if not run.model.is_file() and run.translator.is_file():
         raise InputError(
             f"{folder}: trained a translator and no segmenter, so there is nothing to score; report on the "
             "run that trains with the translated images"
         )
-    for name in (_RESULTS, MODEL_FILE):
-        if not (folder / name).is_file():
-            command = ["segshift", "train", str(folder / _CONFIG), "--out", str(folder), "--resume"]
+    for file in (run.results, run.model):
+        if not file.is_file():
             raise InputError(
-                f"{folder}: has no {name}, the run is not finished; to go on: {shlex.join(command)}"
+                f"{folder}: has no {file.name}, the run is not finished; to go on: {run.continue_command()}"
             )
 
 
