@@ -7,13 +7,15 @@ networks need not know how many there are.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from segshift.errors import InputError, ProcessLostError
+
+Whole = TypeVar("Whole", Tensor, range, list[Any])
 
 _shared = False
 
@@ -64,12 +66,13 @@ def whole_batch(part: Tensor) -> Tensor:
     return torch.cat(_gathered(part))
 
 
-def own_part(whole: Tensor) -> Tensor:
+def own_part(whole: Whole) -> Whole:
     """This process's share of what `whole_batch` put together, or of what was drawn for all of it."""
     if not _shared:
         return whole
     share = len(whole) // dist.get_world_size()
-    return whole[dist.get_rank() * share : (dist.get_rank() + 1) * share]
+    part: Any = whole[dist.get_rank() * share : (dist.get_rank() + 1) * share]
+    return cast(Whole, part)
 
 
 def _gathered(tensor: Tensor) -> list[Tensor]:

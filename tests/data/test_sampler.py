@@ -57,6 +57,15 @@ def test_a_resumed_run_is_the_tail_of_a_straight_one(length: int, batch: int, se
     assert len(resumed) == 9 - start
 
 
+def test_every_process_has_its_part_of_every_micro_batch() -> None:
+    whole = list(uniform(50, 12, seed=3, steps=2))
+    ranks = [list(uniform(50, 12, seed=3, steps=2, rank=r, world_size=2, micro_batches=3)) for r in (0, 1)]
+    for step in range(2):
+        for part in range(3):
+            together = [draw for rank in ranks for draw in rank[step][part * 2 : part * 2 + 2]]
+            assert together == whole[step][part * 4 : part * 4 + 4]
+
+
 def test_iterating_twice_gives_the_same() -> None:
     sampler = uniform(7, 3, seed=1, steps=6)
     assert list(sampler) == list(sampler)

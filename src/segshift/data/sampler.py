@@ -53,8 +53,8 @@ class StepSampler(Sampler[list[Draw]]):
     """A batch sampler without state: the batch of a step depends on nothing but the arguments.
 
     Sample number p = step * batch_size + k of the run is the one that the order gives for draw p, and
-    carries its own augmentation seed. Rank r of W takes the r-th of W equal parts of each batch, so that all
-    processes together see what one process would. Batches may span epochs.
+    carries its own augmentation seed. Rank r of W takes the r-th of W equal parts of each micro-batch, so
+    that all processes together see what one process would. Batches may span epochs.
 
     Args:
         order: which sample each draw takes, see `segshift.data.orders`.
@@ -64,6 +64,7 @@ class StepSampler(Sampler[list[Draw]]):
         world_size: the number of processes.
         start_step: the first step (a resumed run starts where the checkpoint was).
         steps: the step after the last one; `len` is `steps - start_step`.
+        micro_batches: equal parts in which each process walks its share.
 
     Raises:
         InputError: a batch size that the processes cannot share equally, or a rank outside them.
@@ -78,6 +79,7 @@ class StepSampler(Sampler[list[Draw]]):
         world_size: int = 1,
         start_step: int = 0,
         steps: int = 1,
+        micro_batches: int = 1,
     ) -> None:
         if batch_size < 1 or batch_size % world_size:
             raise InputError(
@@ -88,19 +90,21 @@ class StepSampler(Sampler[list[Draw]]):
             raise InputError(f"rank = {rank} of {world_size} process(es); ranks count from 0")
         self.order, self.batch_size, self.seed = order, batch_size, seed
         self.rank, self.world_size = rank, world_size
-        self.start_step, self.steps = start_step, steps
+        self.start_step, self.steps, self.micro_batches = start_step, steps, micro_batches
 
     def __len__(self) -> int:
         return max(0, self.steps - self.start_step)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        share = self.batch_size // self.world_size
+        share = self.batch_size // (self.world_size * self.micro_batches)
+        own = [
+            (part * self.world_size + self.rank) * share + k
+            for part in range(self.micro_batches)
+            for k in range(share)
+        ]
         for step in range(self.start_step, self.steps):
-            first = step * self.batch_size + self.rank * share
-            yield [
-                Draw(self.order.index(position), draw_seed(self.seed, position))
-                for position in range(first, first + share)
-            ]
+            positions = [step * self.batch_size + place for place in own]
+            yield [Draw(self.order.index(place), draw_seed(self.seed, place)) for place in positions]
 
 
 def make_room(blocks: dict[int, NDArray[np.int64]]) -> None:

@@ -140,6 +140,7 @@ class TrainingData:
             world_size=processes.count,
             start_step=start_step,
             steps=training.steps,
+            micro_batches=training.micro_batches,
         )
         return load(
             dataset,

@@ -10,6 +10,6 @@ def derive_seed(*parts: int) -> int:
     return (int(words[0]) << 31) ^ int(words[1])
 
 
-def seed_step(seed: int, step: int, rank: int) -> None:
-    """Set PyTorch's generators for one training step of one process."""
-    torch.manual_seed(derive_seed(seed, step, rank))
+def seed_step(seed: int, step: int) -> None:
+    """Set PyTorch's generators for one training step, alike in all processes: see `shared_batch`."""
+    torch.manual_seed(derive_seed(seed, step, 0))

@@ -186,7 +186,7 @@ def _average_gradients(parameters: list[nn.Parameter]) -> None:
     keeps None, so that its optimizer skips it (momentum, weight decay) as it does in a single process.
     """
     present = torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device)
-    pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten().float() for p in parameters]
+    pieces = [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
     flat = mean_over_processes(torch.cat([present, *pieces]))
     reached, offset = flat[: len(parameters)].tolist(), len(parameters)
     for parameter, share in zip(parameters, reached, strict=True):

@@ -127,7 +127,7 @@ class Trainer:
         )
         for micro_batches in steps:
             self.method.train()
-            seed_step(self.recipe.seed, done, self.processes.rank)
+            seed_step(self.recipe.seed, done)
             rates = set_learning_rates(self.optimizers, self.recipe, done)
             try:
                 log = train_step(self.method, micro_batches, self.optimizers, self.settings)

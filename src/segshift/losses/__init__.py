@@ -13,7 +13,12 @@ from segshift.losses.entropy import entropy_loss, self_information
 from segshift.losses.generative import GAN_CLASSES, GanClass, gan_class_loss
 from segshift.losses.histograms import label_histograms
 from segshift.losses.image_translation import least_squares_loss
-from segshift.losses.segmentation import cross_entropy, focal_cross_entropy, weighted_cross_entropy
+from segshift.losses.segmentation import (
+    cross_entropy,
+    focal_cross_entropy,
+    valid_pixels,
+    weighted_cross_entropy,
+)
 
 __all__ = [
     "GAN_CLASSES",
@@ -35,6 +40,7 @@ __all__ = [
     "least_squares_loss",
     "self_information",
     "soft_cross_entropy",
+    "valid_pixels",
     "weight_similarity",
     "weighted_cross_entropy",
     "weighted_domain_loss",

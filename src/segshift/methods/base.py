@@ -119,7 +119,7 @@ class Method(nn.Module):
     uses_target: bool = True
     """False promises that `step` never reads the target images; the engine then loads none."""
     why_splits_differ: str = ""
-    """Why two micro-batches or processes cannot equal one batch, if they cannot: a random crop, say."""
+    """Why two micro-batches cannot equal one batch, if they cannot: a random crop, say."""
 
     @classmethod
     def needs_segmenter(cls, config: Any) -> bool:

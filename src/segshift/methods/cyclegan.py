@@ -27,6 +27,7 @@ from segshift.models.translators import (
     to_unit,
 )
 from segshift.ranges import Channels
+from segshift.shared_batch import own_part, whole_batch
 
 
 class CycleGANConfig(Strict):
@@ -128,8 +129,8 @@ class CycleGAN(Method):
         source, target = to_signed(batch.source_images), to_signed(batch.target_images)
         as_target, as_source = self.to_target(source), self.to_source(target)
         yield Update("generators", self._generator_losses(source, target, as_target, as_source))
-        as_target = self.target_history.exchange(as_target.detach())
-        as_source = self.source_history.exchange(as_source.detach())
+        as_target = own_part(self.target_history.exchange(whole_batch(as_target.detach())))
+        as_source = own_part(self.source_history.exchange(whole_batch(as_source.detach())))
         yield Update(
             "discriminators",
             {

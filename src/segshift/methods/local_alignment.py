@@ -13,6 +13,7 @@ from segshift.methods.term import Level, Prediction
 from segshift.models.discriminators import FullyConvolutionalDiscriminator, WholeMapDiscriminator
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Pixels, WidthHeight
+from segshift.shared_batch import own_part, processes
 
 # The discriminator halves its map five times.
 _SMALLEST_PX = 32
@@ -122,8 +123,9 @@ def random_patches(maps: Tensor, patch_px: int | tuple[int, int], patches: int, 
             f"method.terms, {name}: patch_px = {width}x{height} does not fit into a prediction of "
             f"{maps.shape[-1]}x{maps.shape[-2]}; set a smaller patch_px or train on larger images"
         )
-    count = len(maps) * patches
-    tops, lefts = torch.randint(rows, (count,)).tolist(), torch.randint(columns, (count,)).tolist()
+    # Drawn for the maps of all processes that share the batch, as a single one would.
+    count = (processes() * len(maps) * patches,)
+    tops, lefts = (own_part(torch.randint(sides, count)).tolist() for sides in (rows, columns))
     return torch.stack(
         [
             maps[index // patches, :, top : top + height, left : left + width]

@@ -9,8 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from segshift.config import Strict
-from segshift.losses import GanClass, cross_entropy, domain_loss, gan_class_loss
-from segshift.losses.segmentation import IGNORE
+from segshift.losses import GanClass, cross_entropy, domain_loss, gan_class_loss, valid_pixels
 from segshift.methods.base import Batch, Method, Update
 from segshift.methods.roles import Network
 from segshift.methods.term import Prediction
@@ -270,7 +269,7 @@ class LSD(Method):
         loss = cross_entropy(logits, labels)
         if self.config.reduction == "mean":
             return loss
-        return loss * (labels != IGNORE).sum() / len(labels)
+        return loss * valid_pixels(labels) / len(labels)
 
     def _gan(self, judgement: Judgement, gan_class: GanClass) -> Tensor:
         loss = gan_class_loss(judgement.domain, gan_class)

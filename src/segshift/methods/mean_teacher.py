@@ -12,6 +12,9 @@ from segshift.data.labels import IGNORE
 from segshift.losses import weighted_cross_entropy
 from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
 from segshift.models.segmenter import Segmenter
+from segshift.shared_batch import own_part, processes, whole_batch
+
+Window = tuple[slice, slice]
 
 
 class MeanTeacherConfig(TermConfig):
@@ -100,7 +103,12 @@ class MeanTeacher(Term):
         strength = self.config.color_jitter
         if strength > 0:
             jitter = v2.ColorJitter(strength, strength, strength, strength / 4)
-            images = torch.stack([jitter(image) if torch.rand(()) < 0.8 else image for image in images])
+            # Draws are those for the images of all processes that share the batch; others' are stood in for.
+            every = range(processes() * len(images))
+            own, stand_in = own_part(every), images[0, :, :1, :1]
+            shown = [images[i - own.start] if i in own else stand_in for i in every]
+            shown = [jitter(image) if torch.rand(()) < 0.8 else image for image in shown]
+            images = torch.stack(own_part(shown))
         if self.config.blur > 0 and torch.rand(()) < 0.5:
             kernel_px = 2 * max(1, round(2 * self.config.blur)) + 1
             images = v2.GaussianBlur(kernel_px, (0.15, max(0.15, self.config.blur)))(images)
@@ -134,15 +142,12 @@ def class_mix(
     images, labels, weights = target_images.clone(), pseudo_labels.clone(), pseudo_weights.clone()
     height = min(source_images.shape[-2], target_images.shape[-2])
     width = min(source_images.shape[-1], target_images.shape[-1])
-    for i in range(len(images)):
+    # Drawn for all processes that share the batch, as a single one would: it depends on all of its labels.
+    partners = whole_batch(source_labels[torch.arange(len(images)) % len(source_images)])
+    drawn = [_draw(truth, source_images, target_images, (height, width)) for truth in partners]
+    for i, (source, target, chosen) in enumerate(own_part(drawn)):
         j = i % len(source_images)
-        top, left = _place(source_images, height, width)
-        below, beside = _place(target_images, height, width)
-        source = (slice(top, top + height), slice(left, left + width))
-        target = (slice(below, below + height), slice(beside, beside + width))
         truth = source_labels[j][source]
-        present = torch.unique(truth[truth != IGNORE])
-        chosen = present[torch.randperm(len(present))[: (len(present) + 1) // 2].to(present.device)]
         mask = torch.isin(truth, chosen)
         images[i][:, target[0], target[1]] = torch.where(
             mask, source_images[j][:, source[0], source[1]], images[i][:, target[0], target[1]]
@@ -152,8 +157,18 @@ def class_mix(
     return images, labels, weights
 
 
-def _place(images: Tensor, height: int, width: int) -> tuple[int, int]:
-    """A random top left corner of a window of this size."""
-    top = torch.randint(images.shape[-2] - height + 1, ()).item()
-    left = torch.randint(images.shape[-1] - width + 1, ()).item()
-    return int(top), int(left)
+def _draw(
+    truth: Tensor, source_images: Tensor, target_images: Tensor, size: tuple[int, int]
+) -> tuple[Window, Window, Tensor]:
+    """The window (rows, columns) to cut out of the source, that to paste into, and the classes to paste."""
+    source, target = _place(source_images, size), _place(target_images, size)
+    present = torch.unique(truth[source][truth[source] != IGNORE])
+    chosen = present[torch.randperm(len(present))[: (len(present) + 1) // 2].to(present.device)]
+    return source, target, chosen
+
+
+def _place(images: Tensor, size: tuple[int, int]) -> Window:
+    """A window of this (height, width) at a random place."""
+    top = int(torch.randint(images.shape[-2] - size[0] + 1, ()).item())
+    left = int(torch.randint(images.shape[-1] - size[1] + 1, ()).item())
+    return slice(top, top + size[0]), slice(left, left + size[1])

@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from segshift.data.labels import IGNORE
-from segshift.losses import Domain, cross_entropy, domain_loss, weighted_domain_loss
+from segshift.losses import Domain, cross_entropy, domain_loss, valid_pixels, weighted_domain_loss
 from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
 from segshift.models.discriminators import FullyConvolutionalDiscriminator
 from segshift.models.resize import upsample
@@ -104,4 +104,4 @@ class ScreenedSelfTraining(Term):
         valid = (labels != IGNORE)[:, None].float()
         summed = weighted_domain_loss(self._judge(maps), domain, valid, 1.0, 0.0)
         # The loss is a mean over all pixels.
-        return summed * (valid.numel() / valid.sum().clamp_min(1))
+        return summed * (valid.numel() / valid_pixels(labels))

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segshift.errors import InputError
+from segshift.models.shared_batch_norm import SharedBatchNorm, check_several_values, unbiased_statistics
+from segshift.shared_batch import processes
 
 if TYPE_CHECKING:
     from segshift.models.segmenter import Segmenter
@@ -19,6 +21,7 @@ BatchNormMode = Literal["frozen", "running", "batch"]
 # functions survive `copy.deepcopy`: the copy's hooks get the copy and read the copy's attribute.
 _MODE = "segshift_batch_norm_mode"
 _PAUSED = "segshift_batch_norm_paused"
+_SHARED = "segshift_batch_norm_shared"
 
 
 def batch_norms(module: nn.Module) -> list[_BatchNorm]:
@@ -50,13 +53,25 @@ def set_batch_norm_mode(module: nn.Module, mode: BatchNormMode, *, affine_traine
 
 
 def _before(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-    if module.training and getattr(module, _MODE) != "batch":
+    if not module.training:
+        return
+    if getattr(module, _MODE) != "batch":
         # Normalises with the averages; `_after` puts the module back.
         module.training = False
         setattr(module, _PAUSED, True)
+    elif processes() > 1:
+        # Inside the module alone, whatever kind of batch norm it is, until `_after`.
+        shared = SharedBatchNorm()
+        shared.__enter__()  # type: ignore[no-untyped-call]
+        setattr(module, _SHARED, shared)
+    else:
+        check_several_values(inputs[0])
 
 
 def _after(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+    shared = module.__dict__.pop(_SHARED, None)
+    if shared is not None:
+        shared.__exit__(None, None, None)
     if getattr(module, _PAUSED):
         module.training = True
         setattr(module, _PAUSED, False)
@@ -70,10 +85,7 @@ def _update_averages(norm: _BatchNorm, x: Tensor) -> None:
     """PyTorch's update of the running averages: momentum (None: cumulative) and the unbiased variance."""
     if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
         raise InputError("batch_norm = running: this network keeps no averages; set batch_norm: batch")
-    dimensions = [0, *range(2, x.ndim)]
-    if x.numel() // x.shape[1] < 2:
-        raise InputError("batch_norm = running: one value per channel has no variance; use larger crops")
-    variance, mean = torch.var_mean(x.to(norm.running_mean.dtype), dim=dimensions, correction=1)
+    mean, variance = unbiased_statistics(x.to(norm.running_mean.dtype))
     count = norm.num_batches_tracked + 1
     share = 1.0 / float(count) if norm.momentum is None else norm.momentum
     # New tensors instead of new values: the graph, which still waits for its backward pass, holds the

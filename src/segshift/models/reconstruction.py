@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from segshift.errors import InputError
 from segshift.models.batch_norm import evaluating
 from segshift.models.discriminators import NEGATIVE_SLOPE
+from segshift.models.dropout import Dropout
 from segshift.models.resize import check_least_px, upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.translators import initialize, to_signed
@@ -188,7 +189,7 @@ class _Block(nn.Module):
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False),
             _norm(channels, normalization),
             nn.LeakyReLU(slope) if slope > 0 else nn.ReLU(),
-            nn.Dropout(_DROPOUT),
+            Dropout(_DROPOUT),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segshift.models.dropout import Dropout2d
+
 _WIDTHS = (
     64,
     64,
@@ -91,7 +93,7 @@ class FullyConvolutionalVGG16(nn.Module):
         self.features = _features(ceil_mode=True)
         self.fc6 = nn.Conv2d(512, width, 7, padding=3)
         self.fc7 = nn.Conv2d(width, width, 1)
-        self.dropout = nn.Dropout2d(0.5)
+        self.dropout = Dropout2d(0.5)
         self.channels = (256, 512, width)
         _initialize(self)
 

@@ -40,7 +40,7 @@ def _worker(rank: int, recipe_json: str, steps: int, folder: str) -> None:
     method.prepare(ToyData())
     optimizers = plain_optimizers(method)
     for step in range(steps):
-        seed_step(recipe.seed, step, rank)
+        seed_step(recipe.seed, step)
         # Each process has a single micro-batch, which is its last.
         part = replace(toy_batch(recipe, step).part(rank, PROCESSES), last_micro_batch=True)
         train_step(method, [part], optimizers)

@@ -176,7 +176,7 @@ def _watch(recipe: Recipe, schedules: list[tuple[str, ...]]) -> Iterator[Finding
     optimizers = plain_optimizers(method)
     try:
         for step in range(STEPS):
-            seed_step(recipe.seed, step, 0)
+            seed_step(recipe.seed, step)
             log = train_step(watched, [toy_batch(recipe, step)], optimizers)
             schedules.append(tuple(log.schedule))
     except (ContractError, NonFiniteError, InputError) as error:
@@ -211,7 +211,7 @@ def _micro_batches(recipe: Recipe) -> Finding:
         method.prepare(ToyData())
         optimizers = plain_optimizers(method)
         for step in range(2):
-            seed_step(recipe.seed, step, 0)
+            seed_step(recipe.seed, step)
             batch = toy_batch(recipe, step)
             train_step(method, [batch.part(k, parts) for k in range(parts)], optimizers)
     return _compared("micro-batches", whole, largest_difference(whole, halves), "2 micro-batches = 1 batch")
@@ -245,7 +245,7 @@ def _trained(
     else:
         start.load_latest(method, optimizers, "doctor")
     for step in range(first, last):
-        seed_step(recipe.seed, step, 0)
+        seed_step(recipe.seed, step)
         train_step(method, [toy_batch(recipe, step)], optimizers)
     return method, optimizers
 
@@ -256,7 +256,7 @@ def _processes(recipe: Recipe, scratch: Path) -> Finding:
     single.prepare(ToyData())
     optimizers = plain_optimizers(single)
     for step in range(2):
-        seed_step(recipe.seed, step, 0)
+        seed_step(recipe.seed, step)
         train_step(single, [toy_batch(recipe, step)], optimizers)
     other = toy_method(recipe)
     folder = scratch / "processes"

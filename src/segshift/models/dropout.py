@@ -1,0 +1,38 @@
+"""Dropout that draws for the whole batch, so that processes that share it drop what a single one would."""
+
+import torch
+from torch import Tensor, nn
+
+from segshift.shared_batch import own_part, processes
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout`; of several processes each takes its part of one mask."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...) to the same shape."""
+        if processes() == 1 or not self.training:
+            return super().forward(x)
+        return x * own_part(super().forward(_ones(x, x.shape[1:])))
+
+
+class Dropout2d(nn.Dropout2d):
+    """`nn.Dropout2d`, whole channels at once, in the same way."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to the same shape."""
+        if processes() == 1 or not self.training:
+            return super().forward(x)
+        return x * own_part(super().forward(_ones(x, (x.shape[1], 1, 1))))
+
+
+def _ones(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """(processes * N, *shape), in the memory order of x, in which the mask is drawn."""
+    order = torch.channels_last if x.ndim == 4 and _is_channels_last(x) else torch.contiguous_format
+    return torch.ones((processes() * len(x), *shape), dtype=x.dtype, device=x.device).contiguous(
+        memory_format=order
+    )
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
