@@ -13,7 +13,7 @@ from torch.optim import SGD
 
 from segshift.engine.doctor.toy import ToyData, toy_batch, toy_method, toy_recipe
 from segshift.engine.doctor.toy import write_toy_dataset as write_blocks
-from segshift.engine.presets import load_recipe, stage_recipe
+from segshift.engine.presets import load_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
 from segshift.engine.step import train_step
@@ -41,8 +41,7 @@ def recipes(folder: Path) -> dict[str, Recipe]:
     """The methods on tiny networks with the default batch norm."""
     found = {}
     for name in [*METHODS, "cyclegan"]:
-        recipe = load_recipe(name, [])
-        recipe = toy_recipe(stage_recipe(recipe, 0) if recipe.stages else recipe, folder)
+        recipe = toy_recipe(load_recipe(name, []), folder)
         model = recipe.model.model_copy(update={"batch_norm": "batch"})
         found[name] = recipe.model_copy(update={"model": model})
     return found
@@ -120,9 +119,8 @@ def test_two_processes_share_the_memory_of_images(shared: tuple[Path, list[dict[
         assert their_log == pytest.approx(log, rel=1e-3)
         for key, value in state.items():
             # Images are kept in 8 bits, where rounding may tip over.
-            torch.testing.assert_close(
-                theirs[key].float(), value.float(), rtol=1e-4, atol=1.0 if "history" in key else 1e-4
-            )
+            atol = 1.0 if "history" in key else 1e-4
+            torch.testing.assert_close(theirs[key].float(), value.float(), rtol=1e-4, atol=atol)
 
 
 def test_what_is_exchanged(shared: tuple[Path, list[dict[str, Any]]]) -> None:
