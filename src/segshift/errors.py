@@ -64,10 +64,12 @@ class NonFiniteError(RuntimeError):
     """Something that is trained became NaN or infinite. The checkpoints hold none of it.
 
     Attributes:
-        step: number of the step, from 0.
+        step: the steps done before.
+        losses: every named loss of that update, if a loss was the first to be seen.
     """
 
     step: int
+    losses: Mapping[str, float]
 
 
 class NonFiniteLossError(NonFiniteError):
@@ -83,3 +85,11 @@ class NonFiniteLossError(NonFiniteError):
         self.step, self.nets, self.losses = step, nets, dict(losses)
         values = ", ".join(f"{name} = {value:.6g}" for name, value in losses.items())
         super().__init__(f"non-finite loss at step {step} in the update of {'+'.join(nets)}: {values}")
+
+
+class NonFiniteStateError(NonFiniteError):
+    """A weight, a buffer or an optimizer's state became NaN or infinite. It is saved nowhere."""
+
+    def __init__(self, step: int, what: str) -> None:
+        self.step, self.losses = step, {}
+        super().__init__(f"non-finite state after step {step}: {what}")

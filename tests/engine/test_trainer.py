@@ -5,11 +5,15 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from segshift.data.images import read_image
-from segshift.errors import NonFiniteLossError, StoppedError
+from segshift.engine.health import read_records, replay
+from segshift.errors import InputError, NonFiniteError, NonFiniteLossError, StoppedError
+from tests.conftest import write_toy_dataset
 from tests.engine.recipes import ADVERSARIAL, EVERY_TERM, MEAN_TEACHER, toy_recipe
 from tests.engine.runs import assert_same_bits, run, weights
 
@@ -160,6 +164,81 @@ def test_a_sick_loss_stops_with_everything_named_and_the_last_good_checkpoint(
     assert states and max(state["step"] for state in states) <= sick.value.step
     record = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
     assert record["error"] == str(sick.value)
+
+
+@pytest.mark.parametrize(
+    ("sick", "steps"),
+    [
+        ({"weight_decay": float("inf")}, 1),
+        ({"weight_decay": float("inf")}, 6),
+        ({"lr": 1e38}, 6),
+        ({"kind": "adam", "lr": 3e38}, 1),
+    ],
+)
+def test_weights_that_are_no_numbers_are_never_saved(
+    tmp_path: Path, toy_source: Path, sick: dict[str, Any], steps: int
+) -> None:
+    recipe = toy_recipe(toy_source, None, training={"steps": steps})
+    settings = recipe.optimizers["segmenter"].model_copy(update={**sick, "lr_multipliers": {}})
+    recipe = recipe.model_copy(update={"optimizers": {"segmenter": settings}})
+    with pytest.raises(NonFiniteError) as stopped:
+        run(recipe, tmp_path / "run")
+    assert isinstance(stopped.value, NonFiniteLossError) or "segmenter" in str(stopped.value)
+    assert not (tmp_path / "run" / "results.json").exists()
+    for path in (tmp_path / "run" / "checkpoints").glob("step_*.pt"):
+        state = torch.load(path, weights_only=True)["method"]
+        assert all(value.isfinite().all() for value in state.values()), path
+    record = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert record["error"] == str(stopped.value)
+
+
+def write_labels(folder: Path, values: list[int]) -> Path:
+    """A data set whose label maps are stripes of these values."""
+    path = write_toy_dataset(folder)
+    for file in (folder / "labels").rglob("*.png"):
+        label = np.resize(np.array(values, np.uint8), (32, 1))
+        Image.fromarray(np.broadcast_to(label, (32, 48)).copy()).save(file)
+    return path
+
+
+def test_a_source_without_labels_is_an_error_before_the_first_step(tmp_path: Path) -> None:
+    source = write_labels(tmp_path / "source", [255])
+    with pytest.raises(InputError, match=r"not one pixel of 6 label maps has a class.*`labels`"):
+        run(toy_recipe(source, None), tmp_path / "run")
+
+
+def test_a_source_of_one_class_is_said_and_found_again_by_health(tmp_path: Path) -> None:
+    # Masks of 0 and 255 read as train ids: one class, and everything else ignored.
+    source = write_labels(tmp_path / "source", [0, 255])
+    run(toy_recipe(source, None, training={"steps": 1}), tmp_path / "run")
+    advice = replay(read_records(tmp_path / "run" / "metrics.jsonl"))
+    assert [one.symptom for _, one in advice] == ["labels"]
+    assert advice[0][1].seen.startswith(
+        "50.0% of the pixels of 6 source label maps have a class, and ground, box"
+    )
+
+
+def test_a_crop_too_small_for_batch_norm_is_one_line(tmp_path: Path, toy_source: Path) -> None:
+    tiny = {"augmentation": {"crop": [8, 8], "scale": None}}
+    recipe = toy_recipe(toy_source, None, source=tiny, training={"batch_size": 1})
+    with pytest.raises(InputError, match=r"one value per channel.*augmentation\.crop.*batch_norm: frozen"):
+        run(recipe, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "damage", [b"\xff\xfe{\n", b"[1]\n", b'{"step": 1, "losses": 3}\n', b"{}\n", b"\x00\n"]
+)
+def test_a_damaged_log_is_one_line_on_resume(
+    tmp_path: Path, toy_source: Path, stop_after: Any, monkeypatch: pytest.MonkeyPatch, damage: bytes
+) -> None:
+    stop_after(1)
+    with pytest.raises(StoppedError):
+        run(toy_recipe(toy_source, None), tmp_path / "run")
+    monkeypatch.undo()
+    log = tmp_path / "run" / "metrics.jsonl"
+    log.write_bytes(damage + log.read_bytes())
+    with pytest.raises(InputError, match=r"metrics\.jsonl, line 1: .*take .* out to go on"):
+        run(toy_recipe(toy_source, None), tmp_path / "run", resume=True)
 
 
 def test_training_learns(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:

@@ -70,6 +70,7 @@ def advise(records: Iterable[Record]) -> list[Advice]:
     found = _not_finite(newest)
     if not found:
         found = _exploding(logged)
+    found += _unlabelled(newest)
     pinned = _pinned_window(logged)
     if pinned:
         found += _discriminators(pinned)
@@ -82,7 +83,7 @@ def replay(records: Sequence[Record]) -> list[tuple[int, Advice]]:
     """What training would have said, with the step after which: each symptom at its first appearance."""
     found: dict[str, tuple[int, Advice]] = {}
     for last, record in enumerate(records):
-        if "losses" in record or "unsupervised" in record or "error" in record:
+        if record.keys() & {"losses", "unsupervised", "error", "source_labels"}:
             for advice in advise(records[max(0, last + 1 - WINDOW) : last + 1]):
                 found.setdefault(advice.symptom, (int(record["step"]), advice))
     return list(found.values())
@@ -124,20 +125,45 @@ def read_records(path: Path) -> list[Record]:
     """The lines of a metrics.jsonl; the unfinished last line of a killed run is left out.
 
     Raises:
-        InputError: no such file, or lines without a step.
+        InputError: no such file, or lines that are none of a run.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the folder of a run that has trained")
     records: list[Record] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        where = f"{path}, line {number}"
         try:
-            record = parse_json(line, str(path))
+            record = parse_json(line, where)
         except InputError:
-            continue
-        if not isinstance(record, dict) or not isinstance(record.get("step"), int):
-            raise InputError(f"{path}, line {number}: has no `step`; this is no metrics.jsonl of segshift")
+            if number == len(lines):
+                break  # of a killed run
+            raise InputError(f"{where}: is damaged; take this line out to go on") from None
+        if not _is_record(record):
+            raise InputError(f"{where}: has no `step`, or a part of another type; take it out to go on")
         records.append(record)
     return records
+
+
+def _is_record(record: Any) -> bool:
+    """Whether everything that is read of a line has the type that a run writes."""
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
+        return False
+    groups = [record.get(key) or {} for key in ("losses", "observed", "unsupervised", "lr")]
+    for group in groups:
+        if not isinstance(group, dict) or not all(_number_or_null(value) for value in group.values()):
+            return False
+    for key, part in (("advice", "symptom"), ("source_labels", "line")):
+        if key in record and not (isinstance(record[key], dict) and isinstance(record[key].get(part), str)):
+            return False
+    evaluation = record.get("evaluation")
+    return evaluation is None or (
+        isinstance(evaluation, dict) and _number_or_null(evaluation.get("miou", ""))
+    )
+
+
+def _number_or_null(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)
 
 
 def final_adversary_loss(records: Sequence[Record]) -> float | None:
@@ -160,11 +186,30 @@ def _not_finite(newest: Sequence[Record]) -> list[Advice]:
     for record in newest:
         bad = [name for name, value in (record.get("losses") or {}).items() if not _finite(value)]
         if bad or "error" in record:
-            seen = f"step {record['step']}: {bad[0] if bad else 'a loss'} is not finite"
+            # A run's own words on what it stopped at, or what its line shows.
+            seen = f"step {record['step']}: {bad[0]} is not finite" if bad else str(record["error"])
             remedy = (
                 "go on from the last checkpoint with a lower learning rate, training.clip_norm: 1.0 or fp32"
             )
             return [Advice("not finite", seen, remedy)]
+    return []
+
+
+def _unlabelled(newest: Sequence[Record]) -> list[Advice]:
+    """What a run found in the source's labels when it began, or a supervised loss that has nothing to say."""
+    for record in newest:
+        if "source_labels" in record:
+            return [Advice("labels", record["source_labels"]["line"], "a run learns only what is labelled")]
+    pinned = _pinned_window([record for record in newest if record.get("losses")])
+    names = [name for name in (pinned[-1]["losses"] if pinned else ()) if name.endswith("/supervised")]
+    if names and all(record["losses"].get(name) == 0 for record in pinned for name in names):
+        return [
+            Advice(
+                "labels",
+                f"{names[0]} stays 0: not one pixel of the source has a class",
+                "mend `labels` in its YAML",
+            )
+        ]
     return []
 
 

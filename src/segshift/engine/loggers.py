@@ -11,9 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from segshift.documents import parse_json
-from segshift.engine.health import WINDOW, advise
-from segshift.errors import InputError
+from segshift.engine.health import WINDOW, advise, read_records
 from segshift.files import json_ready, write_text
 from segshift.plain import say, visible
 
@@ -35,23 +33,16 @@ class MetricsFile:
         self.scores: dict[int, dict[str, Any]] = {}
         self._newest: deque[Mapping[str, Any]] = deque(maxlen=WINDOW)
         self._advised: set[str] = set()
-        kept = []
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    record = parse_json(line, str(path))
-                    step = record["step"]
-                except (InputError, KeyError, TypeError):
-                    continue  # the last line of a killed run
-                if isinstance(step, int) and step <= done_steps:
-                    kept.append(line)
-                    self._notice(record)
-        write_text(path, "".join(line + "\n" for line in kept))
+        before = read_records(path) if path.is_file() else []
+        kept = [record for record in before if record["step"] <= done_steps]
+        for record in kept:
+            self._notice(record)
+        write_text(path, "".join(_line(record) for record in kept))
         self._stream = path.open("a", encoding="utf-8")
 
     def write(self, step: int, **values: Any) -> None:
         """Append one line; `step` counts the steps done."""
-        self._stream.write(json.dumps(json_ready({"step": step, **values}), allow_nan=False) + "\n")
+        self._stream.write(_line({"step": step, **values}))
         self._stream.flush()
         self._notice({"step": step, **values})
 
@@ -67,13 +58,17 @@ class MetricsFile:
         self._stream.close()
 
     def _notice(self, record: Mapping[str, Any]) -> None:
-        if "losses" in record or "unsupervised" in record:
+        if record.keys() & {"losses", "unsupervised", "source_labels"}:
             self._newest.append(record)
         if "advice" in record:
             self._advised.add(record["advice"]["symptom"])
         if "evaluation" in record or "unsupervised" in record:
             labelled = {"target_miou": record["evaluation"]["miou"]} if record.get("evaluation") else {}
             self.scores[record["step"]] = {**labelled, **record.get("unsupervised", {})}
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(json_ready(dict(record)), allow_nan=False) + "\n"
 
 
 class ProgressLine:

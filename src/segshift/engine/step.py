@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from segshift.config import did_you_mean
-from segshift.errors import NonFiniteLossError
+from segshift.errors import NonFiniteLossError, NonFiniteStateError
 from segshift.methods.base import Batch, Method, Update
 from segshift.methods.roles import Role, roles_of
 from segshift.shared_batch import mean_over_processes, processes, sharing
@@ -121,7 +121,7 @@ def _step(
         accumulated.update(turn.names)
         if turn.step:
             for name in turn.names:
-                _move(networks[name], optimizers[name], settings)
+                _move(name, networks[name], optimizers[name], settings, micro_batches[0].step)
             accumulated.difference_update(turn.names)
     if accumulated:
         raise ContractError(
@@ -169,13 +169,21 @@ def _accumulate(
         torch.autograd.backward(total / micro_batches, inputs=inputs)
 
 
-def _move(parameters: list[nn.Parameter], optimizer: Optimizer, settings: StepSettings) -> None:
+def _move(
+    name: str, parameters: list[nn.Parameter], optimizer: Optimizer, settings: StepSettings, step: int
+) -> None:
     """Average over processes, clip, step, and forget the gradients."""
     if processes() > 1:
         _average_gradients(parameters)
     if settings.clip_norm is not None:
         nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
-    optimizer.step()
+    try:
+        optimizer.step()
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        # What torch says of a learning rate beyond all numbers.
+        raise NonFiniteStateError(step, f"the step of {name} is too large for its weights") from None
     optimizer.zero_grad(set_to_none=True)
 
 

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,41 @@ from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
 from segshift.engine.feed import TrainingData
+from segshift.engine.finite import check_finite
 from segshift.engine.kept_networks import STATES, KeptNetworks
 from segshift.engine.loader import loader_faults
-from segshift.engine.loggers import MetricsFile, ProgressLine
 from segshift.engine.pictures import write_pictures
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
+from segshift.engine.recorder import MainRecorder, Recorder
 from segshift.engine.seeds import seed_step
 from segshift.engine.selection import Scores, Selection, target_miou
 from segshift.engine.signals import StopRequest, stop_on_signal
+from segshift.engine.source_labels import source_labels
 from segshift.engine.step import StepSettings, train_step
 from segshift.engine.target_labels import inherits_target_labels
-from segshift.errors import InputError, NonFiniteLossError, StoppedError
+from segshift.errors import InputError, NonFiniteError, StoppedError
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
 from segshift.folders import RunFolder
-from segshift.methods import Method
+from segshift.methods import Batch, Method
 from segshift.models import Segmenter
 from segshift.plain import say
+
+
+@dataclass(frozen=True)
+class _Session:
+    """One call of `Trainer.run`, which may be the continuation of an earlier one.
+
+    Attributes:
+        stop: whether a signal asks to end.
+        recorder: where the run tells how it goes.
+        started: by the monotonic clock.
+    """
+
+    stop: StopRequest
+    recorder: Recorder
+    started: float
 
 
 class Trainer:
@@ -73,34 +91,38 @@ class Trainer:
         """Train from the newest checkpoint (or from the start) to the last step, and write the results.
 
         Raises:
-            StoppedError: after SIGINT or SIGTERM, once the step in progress is saved.
-            NonFiniteLossError: the last good checkpoint stays.
+            StoppedError: after SIGINT, SIGTERM or SIGHUP, once the step in progress is saved.
+            NonFiniteError: the last good checkpoint stays.
+            ProcessLostError: another process is gone.
             InputError: bad data or settings.
         """
         started = time.monotonic()
-        fingerprint = self.fingerprint
-        done = self._load(fingerprint)
-        main = self.processes.main
+        done = self._load()
         if done == 0:
             self.method.train()
             self.method.prepare(self.data)
-        metrics = MetricsFile(self.folder / "metrics.jsonl", done) if main else None
-        if metrics:
-            self.selection.check_kept(metrics.scores)
         with (
+            self._recorder(done) as recorder,
             stop_on_signal() as stop,
             loader_faults("training.workers, training.batch_size or augmentation.crop"),
-            ProgressLine(self.console, self.title, self.recipe.training.steps, done) as line,
         ):
-            if done:
-                line.note(f"{self.title}: continues after step {done}")
-            self._loop(done, fingerprint, stop, metrics, line)
-            result = self._finish(fingerprint, metrics, line, time.monotonic() - started)
-        if metrics:
-            metrics.close()
-        return result
+            session = _Session(stop, recorder, started)
+            try:
+                self._loop(session, done)
+                return self._finish(session)
+            except NonFiniteError as error:
+                recorder.write(error.step, error=str(error), losses=error.losses)
+                raise
 
-    def _load(self, fingerprint: str) -> int:
+    def _recorder(self, done: int) -> Recorder:
+        if not self.processes.main:
+            return Recorder()
+        path = self.folder / "metrics.jsonl"
+        recorder = MainRecorder(path, self.console, self.title, self.recipe.training.steps, done)
+        self.selection.check_kept(recorder.scores)
+        return recorder
+
+    def _load(self) -> int:
         """Put the newest whole checkpoint into the method and its optimizers; the steps it has behind it."""
         step: int | None = None
         if self.processes.main:
@@ -110,65 +132,66 @@ class Trainer:
         step = self.processes.agree(-1 if step is None else step)
         if step < 0:
             return 0
-        self.checkpoints.load(step, self.method, self.optimizers, fingerprint)
+        self.checkpoints.load(step, self.method, self.optimizers, self.fingerprint)
         return step
 
-    def _loop(
-        self, done: int, fingerprint: str, stop: StopRequest, metrics: MetricsFile | None, line: ProgressLine
-    ) -> None:
-        training = self.recipe.training
+    def _loop(self, session: _Session, done: int) -> None:
+        training, recorder = self.recipe.training, session.recorder
         if done == 0:
-            self._save(0, fingerprint)
+            self._look_at_labels(recorder)
+            self._save(0)
         else:
+            recorder.note(f": continues after step {done}")
             # A run that was stopped between a save and its evaluation catches up.
-            self._evaluate_if_due(done, fingerprint, metrics, line)
-        steps = (
-            self.data.steps(self.processes, done, self.method.uses_target) if done < training.steps else []
-        )
-        for micro_batches in steps:
+            self._evaluate_if_due(session, done)
+        if done == training.steps:
+            return
+        for micro_batches in self.data.steps(self.processes, done, self.method.uses_target):
             self.method.train()
             seed_step(self.recipe.seed, done)
             rates = set_learning_rates(self.optimizers, self.recipe, done)
-            try:
-                log = train_step(self.method, micro_batches, self.optimizers, self.settings)
-            except NonFiniteLossError as error:
-                if metrics:
-                    metrics.write(done, error=str(error), losses=error.losses)
-                raise
+            log = train_step(self.method, micro_batches, self.optimizers, self.settings)
             done += 1
             last = done == training.steps
-            if metrics and (last or done % training.log_every == 0):
+            if last or done % training.log_every == 0:
                 losses, observed = log.values(), log.observations()
                 more = {"observed": observed} if observed else {}
-                metrics.write(done, losses=losses, **more, lr=rates, roles=log.roles)
-                line.show(done, losses | observed, rates)
-                self._advise(done, metrics, line)
-            stopping = self._agree_to_stop(stop)
+                recorder.write(done, losses=losses, **more, lr=rates, roles=log.roles)
+                recorder.show(done, losses | observed, rates)
+                recorder.advise(done)
+            stopping = self._agree_to_stop(session.stop)
             if last or stopping or done % training.checkpoint_every == 0:
-                self._save(done, fingerprint)
+                self._save(done)
             if stopping and not last:
-                if metrics:
-                    metrics.close()
-                raise StoppedError(stop.signal_number, done)
-            if metrics and training.pictures_every and (last or done % training.pictures_every == 0):
-                write_pictures(self.method, micro_batches[0], self.folder / "pictures", done)
-            self._evaluate_if_due(done, fingerprint, metrics, line)
+                raise StoppedError(session.stop.signal_number, done)
+            if training.pictures_every and (last or done % training.pictures_every == 0):
+                self._draw(micro_batches[0], done)
+            self._evaluate_if_due(session, done)
 
-    def _evaluate_if_due(
-        self, done: int, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine
-    ) -> None:
+    def _draw(self, batch: Batch, done: int) -> None:
+        if self.processes.main:
+            write_pictures(self.method, batch, self.folder / "pictures", done)
+
+    def _look_at_labels(self, recorder: Recorder) -> None:
+        """Say so when the source's labels look misread. Raises InputError when there is nothing in them."""
+        if self.recipe.training.steps == 0 or self.method.deployed() is None:
+            return
+        labels = source_labels(self.data)
+        if labels.suspicious:
+            recorder.note(f": {labels.line}")
+            recorder.write(0, source_labels=labels.to_dict())
+
+    def _evaluate_if_due(self, session: _Session, done: int) -> None:
         every = self.recipe.training.evaluate_every
         if not every or done % every or done == self.recipe.training.steps:
             return
-        if self.processes.any(metrics is not None and done in metrics.scores):
+        if self.processes.any(done in session.recorder.scores):
             return
-        result = self._evaluate_and_record(done, fingerprint, metrics, line)
+        result = self._evaluate_and_record(session, done)
         if result is not None:
-            line.note(f"{self.title}  step {done}  mIoU {100 * result.miou:.1f}")
+            session.recorder.note(f"  step {done}  mIoU {100 * result.miou:.1f}")
 
-    def _evaluate_and_record(
-        self, done: int, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine
-    ) -> EvaluationResult | None:
+    def _evaluate_and_record(self, session: _Session, done: int) -> EvaluationResult | None:
         """Evaluate, keep the model if it is the best so far, and write metrics.jsonl, in an order in which a
         kill between any two loses nothing: the model, its checkpoint, the line, then the old model goes.
         """
@@ -176,27 +199,22 @@ class Trainer:
         scores: Scores = {}
         history: dict[int, dict[str, Any]] = {}
         segmenter = self.method.deployed()
-        if metrics and segmenter is not None:
+        if self.processes.main and segmenter is not None:
             scores = self.selection.scores(segmenter)
-            history = {**metrics.scores, done: {**target_miou(result), **scores}}
+            history = {**session.recorder.scores, done: {**target_miou(result), **scores}}
         best = self.selection.by_score and self.selection.best_step(history) == done
         if best and segmenter is not None:
             self.selection.keep(done, segmenter)
         # A resumed run must never start before its best model: others are gone.
         if self.processes.any(best and done not in self.checkpoints.steps()):
-            self._save(done, fingerprint)
-        if metrics:
-            entry = {} if result is None else {"evaluation": result.to_dict()}
-            if entry or scores:
-                metrics.write(done, **entry, **({"unsupervised": scores} if scores else {}))
-            if best:
-                self.selection.tidy(done)
-            self._advise(done, metrics, line)
+            self._save(done)
+        entry = {} if result is None else {"evaluation": result.to_dict()}
+        if entry or scores:
+            session.recorder.write(done, **entry, **({"unsupervised": scores} if scores else {}))
+        if best:
+            self.selection.tidy(done)
+        session.recorder.advise(done)
         return result
-
-    def _advise(self, done: int, metrics: MetricsFile, line: ProgressLine) -> None:
-        for text in metrics.advise(done):
-            line.note(f"{self.title}  step {done}  advice: {text}")
 
     def evaluate(self, segmenter: Segmenter | None) -> EvaluationResult | None:
         """Evaluate a network; None without one, or without a labelled evaluation set.
@@ -221,17 +239,15 @@ class Trainer:
             device=self.processes.device,
         )
 
-    def _finish(
-        self, fingerprint: str, metrics: MetricsFile | None, line: ProgressLine, seconds: float
-    ) -> EvaluationResult | None:
-        steps = self.recipe.training.steps
-        if self.processes.any(metrics is not None and steps in metrics.scores):
+    def _finish(self, session: _Session) -> EvaluationResult | None:
+        steps, scores = self.recipe.training.steps, session.recorder.scores
+        if self.processes.any(steps in scores):
             after = self.evaluate(self.method.deployed())
         else:
-            after = self._evaluate_and_record(steps, fingerprint, metrics, line)
-        if metrics:
+            after = self._evaluate_and_record(session, steps)
+        if self.processes.main:
             self.method.save(self.folder)
-            best = self.selection.best_step(metrics.scores) if self.selection.by_score else None
+            best = self.selection.best_step(scores) if self.selection.by_score else None
             if best is not None:
                 segmenter = self.selection.deploy(best).to(self.processes.device)
                 self.selection.tidy(best)
@@ -243,8 +259,9 @@ class Trainer:
             )
             chosen = {
                 "selected": self.selection.describe(best),
-                "selection": self.selection.to_dict(best, metrics.scores),
+                "selection": self.selection.to_dict(best, scores),
             }
+            seconds = time.monotonic() - session.started
             write_json(self.folder / "results.json", self._results(after, seconds, chosen))
         self.processes.wait()
         return after
@@ -273,12 +290,13 @@ class Trainer:
             "evaluation_settings": self.recipe.evaluation.model_dump(mode="json"),
         }
 
-    def _save(self, step: int, fingerprint: str) -> None:
+    def _save(self, step: int) -> None:
         self.processes.average_buffers(self.method)
+        check_finite(self.method, self.optimizers, step)
         if self.processes.main:
             # First the network, so that a checkpoint to go on from never lacks it.
             self.networks.save(step, self.method)
-            self.checkpoints.save(step, self.method, self.optimizers, fingerprint)
+            self.checkpoints.save(step, self.method, self.optimizers, self.fingerprint)
         self.processes.wait()
 
     def _autocast(self) -> AbstractContextManager[object]:
