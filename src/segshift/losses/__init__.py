@@ -16,9 +16,9 @@ from segshift.losses.image_translation import least_squares_loss
 from segshift.losses.segmentation import (
     cross_entropy,
     focal_cross_entropy,
-    valid_pixels,
     weighted_cross_entropy,
 )
+from segshift.losses.valid import valid_pixels
 
 __all__ = [
     "GAN_CLASSES",

@@ -5,26 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segshift.losses.precision import at_least_float32
-from segshift.shared_batch import mean_over_processes
 
 # Losses are pure functions that need no data layer; a test holds this equal to the label files' 255.
 IGNORE = 255
 _TINY = 1e-9
-
-
-def valid_pixels(labels: Tensor, ignore: int = IGNORE) -> Tensor:
-    """By what a sum over valid pixels is divided to become their mean.
-
-    Args:
-        labels: of any shape.
-        ignore: the id that does not count.
-
-    Returns:
-        Scalar: the number of pixels that are not ignored, 1 if there are none. Where processes share a batch
-        it is the mean over them, so that the mean of their losses is that over all valid pixels.
-    """
-    count = mean_over_processes((labels != ignore).sum())
-    return count.where(count > 0, 1)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, ignore: int = IGNORE) -> Tensor:
@@ -63,7 +47,7 @@ def weighted_cross_entropy(
     losses = F.cross_entropy(at_least_float32(logits), labels, ignore_index=ignore, reduction="none")
     if pixel_weights is not None:
         losses = losses * pixel_weights
-    return losses.sum() / valid_pixels(labels, ignore)
+    return losses.sum() / (labels != ignore).sum().clamp_min(1)
 
 
 def focal_cross_entropy(logits: Tensor, labels: Tensor, gamma: float, ignore: int = IGNORE) -> Tensor:
@@ -91,4 +75,4 @@ def focal_cross_entropy(logits: Tensor, labels: Tensor, gamma: float, ignore: in
     if gamma > 0:
         # 1 - p without cancellation, kept off 0, where a power below 1 has an infinite slope.
         losses = (-torch.expm1(-losses)).clamp_min(_TINY) ** gamma * losses
-    return losses.sum() / valid_pixels(labels, ignore)
+    return losses.sum() / (labels != ignore).sum().clamp_min(1)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from segshift.config import Strict
 from segshift.losses import GanClass, cross_entropy, domain_loss, gan_class_loss, valid_pixels
+from segshift.losses.segmentation import IGNORE
 from segshift.methods.base import Batch, Method, Update
 from segshift.methods.roles import Network
 from segshift.methods.term import Prediction
@@ -269,7 +270,7 @@ class LSD(Method):
         loss = cross_entropy(logits, labels)
         if self.config.reduction == "mean":
             return loss
-        return loss * valid_pixels(labels) / len(labels)
+        return loss * valid_pixels(labels, IGNORE) / len(labels)
 
     def _gan(self, judgement: Judgement, gan_class: GanClass) -> Tensor:
         loss = gan_class_loss(judgement.domain, gan_class)

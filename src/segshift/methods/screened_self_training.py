@@ -104,4 +104,4 @@ class ScreenedSelfTraining(Term):
         valid = (labels != IGNORE)[:, None].float()
         summed = weighted_domain_loss(self._judge(maps), domain, valid, 1.0, 0.0)
         # The loss is a mean over all pixels.
-        return summed * (valid.numel() / valid_pixels(labels))
+        return summed * (valid.numel() / valid_pixels(labels, IGNORE))
