@@ -10,6 +10,7 @@ from segshift.losses.confidence import (
     soft_cross_entropy,
 )
 from segshift.losses.entropy import entropy_loss, self_information
+from segshift.losses.entropy_ranking import ranked_entropy_loss
 from segshift.losses.generative import GAN_CLASSES, GanClass, gan_class_loss
 from segshift.losses.histograms import label_histograms
 from segshift.losses.image_translation import least_squares_loss
@@ -38,6 +39,7 @@ __all__ = [
     "gan_class_loss",
     "label_histograms",
     "least_squares_loss",
+    "ranked_entropy_loss",
     "self_information",
     "soft_cross_entropy",
     "valid_pixels",
