@@ -22,6 +22,8 @@ class Strict(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+# Longer lists of what is known bury the message.
+_LISTED_AT_MOST = 40
 
 
 def parse(model: type[Model], data: Any, where: str) -> Model:
@@ -77,7 +79,7 @@ def _suggest(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean `{close[0]}`?"
-    return f"; known: {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known)}" if 0 < len(known) <= _LISTED_AT_MOST else ""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -1,8 +1,24 @@
 """The procedural city: seeded, labelled street scenes in styles that differ as real domains do."""
 
-from segshift.city.scene import Scene, find_style, render
-from segshift.city.styles import STYLES, Style
-from segshift.city.synthesize import RENDERER_VERSION, cached_dataset, synthesize
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segshift.city.dataset import RENDERER_VERSION, cached_dataset, synthesize
+    from segshift.city.scene import Scene, find_style, render
+    from segshift.city.styles import STYLES, Style
+
+# The names of the styles are listed without loading OpenCV, which paints them.
+_HOMES = {
+    "RENDERER_VERSION": "dataset",
+    "STYLES": "styles",
+    "Scene": "scene",
+    "Style": "styles",
+    "cached_dataset": "dataset",
+    "find_style": "scene",
+    "render": "scene",
+    "synthesize": "dataset",
+}
 
 __all__ = [
     "RENDERER_VERSION",
@@ -14,3 +30,9 @@ __all__ = [
     "render",
     "synthesize",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'segshift.city' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"segshift.city.{_HOMES[name]}"), name)

@@ -25,7 +25,8 @@ from segshift.cli import (
     train,
     use,
 )
-from segshift.cli.output import complain
+from segshift.cli.output import SILENT, complain, console
+from segshift.cli.quiet import with_quiet
 from segshift.errors import InputError, NonFiniteError, ProcessLostError, StoppedError
 from segshift.making import stop_signals
 
@@ -35,6 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(compare.demo)
 app.command("train")(train.train)
@@ -84,8 +86,9 @@ def main() -> None:
     for number in set(stop_signals()) - {signal.SIGINT}:
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)
+    console.quiet = SILENT
     try:
-        app()
+        with_quiet(app)()
     except _Ended as ended:
         complain("stopped", f"by {signal.Signals(ended.args[0]).name}; what is written is whole")
         sys.exit(128 + ended.args[0])

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segshift.cli.arguments import parse_seeds, split_names
+from segshift.cli.inference import Device, train_on, usable_device
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
+from segshift.config import apply_overrides, assignment
+from segshift.documents import read_yaml
 from segshift.errors import InputError
 from segshift.plain import say
 
@@ -56,6 +59,7 @@ def compare(
     seeds: Seeds = None,
     assignments: Assignments = None,
     out: Annotated[Path | None, folder_option("--out", "Folder for runs and page.")] = None,
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Train several methods from one start, with equal steps, beside a control and an oracle.
@@ -66,13 +70,17 @@ def compare(
 
     Example: segshift compare benchmarks/camvid_day_dusk.yaml --seeds 0,1
     """
-    from segshift.engine.comparison import load_comparison
-    from segshift.folders import check_name
-
     arms = split_names(methods) or ()
     if file is None and not (arms and source and target):
         raise InputError("compare: give a YAML, or --methods PRESET,PRESET with --source and --target")
-    changes = [f"{key}={value}" for key, value in _data(source, target).items()]
+    changes = [assignment(key, value) for key, value in _data(source, target).items()]
+    if file is not None:  # what cannot be read is said before PyTorch is loaded
+        apply_overrides(read_yaml(file), [*changes, *(assignments or [])])
+
+    from segshift.engine.comparison import load_comparison
+    from segshift.folders import check_name
+
+    train_on(device)
     if file is None:
         with _packaged("methods.yaml") as path:
             comparison = load_comparison(path, [*changes, *(assignments or [])], arms)
@@ -89,7 +97,7 @@ def compare(
         "--set": assignments,
         "--out": out,
     }
-    _run(comparison, folder, seeds, as_json, _command("compare", [file] if file else [], given))
+    _run(comparison, folder, seeds, as_json, _command("compare", [file] if file else [], given), device)
 
 
 def _packaged(name: str) -> AbstractContextManager[Path]:
@@ -123,7 +131,14 @@ def _command(name: str, arguments: Sequence[Path], options: Mapping[str, object]
     return shlex.join(words)
 
 
-def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: bool, command: str) -> None:
+def _run(
+    comparison: "Comparison",
+    folder: Path,
+    seeds: str | None,
+    as_json: bool,
+    command: str,
+    device: str | None = None,
+) -> None:
     from segshift.engine.comparison import run_comparison
     from segshift.errors import StoppedError
     from segshift.files import write_json
@@ -139,7 +154,7 @@ def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: boo
         raise
     write_json(folder / "comparison.json", result.to_dict())
     page = folder / "report.html"
-    report = _write_page(folder, page, comparison.name, command)
+    report = _write_page(folder, page, comparison.name, command, device)
     if as_json:
         print_json({**result.to_dict(), "report": to_dict(report), "page": str(page)})
         return
@@ -150,9 +165,8 @@ def _run(comparison: "Comparison", folder: Path, seeds: str | None, as_json: boo
     say(results, f"page  {page}")
 
 
-def _write_page(folder: Path, page: Path, title: str, command: str) -> "Report":
+def _write_page(folder: Path, page: Path, title: str, command: str, device: str | None) -> "Report":
     """Measure a finished comparison, and write its page and before_after.png."""
-    from segshift.cli.inference import usable_device
     from segshift.report.build import build_report
     from segshift.report.drawings.strips import draw_before_after
     from segshift.report.evidence import ReportSettings
@@ -160,7 +174,7 @@ def _write_page(folder: Path, page: Path, title: str, command: str) -> "Report":
     from segshift.report.runs import expand
 
     with working("measuring") as show:
-        settings = ReportSettings(device=usable_device(None))
+        settings = ReportSettings(device=usable_device(device))
         report = build_report(
             expand([folder]), settings, title=title, command=command, progress=counting(show)
         )

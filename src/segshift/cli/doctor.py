@@ -6,6 +6,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from segshift.cli.early import check_recipe
 from segshift.cli.output import print_json, results, working
 
 _COLORS = {"ok": "green", "failed": "red", "declared": "yellow", "skipped": "dim"}
@@ -20,6 +21,8 @@ def doctor(
 
     Example: segshift doctor examples/sixth_paper/mcd.yaml
     """
+    check_recipe(recipe, set_ or [])
+
     from segshift.engine.doctor import examine
     from segshift.engine.presets import load_recipe
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from segshift.cli.early import check_models
 from segshift.cli.evaluation_report import Format, print_report
 from segshift.cli.inference import (
     Device,
@@ -72,20 +73,24 @@ def evaluate(
 
     Example: segshift evaluate runs/source_only runs/advent --data camvid:CamVid:test --paired
     """
-    from segshift.data.resolve import resolve
-    from segshift.engine.target_labels import images_trained_on, saw_target_labels
-    from segshift.evaluation import BoundaryIou, Iou, open_predictions, scored_classes
-
     models, folders = checkpoints or [], predictions or []
     shown = Format.json if as_json else output_format
     _check_request(models, folders, ensemble, paired, out)
+    check_models(models)
+
+    from segshift.data.resolve import resolve
+
+    split = resolve(data, "val")
+
+    from segshift.engine.target_labels import images_trained_on, saw_target_labels
+    from segshift.evaluation import BoundaryIou, Iou, open_predictions, scored_classes
+
     if not models:
         _refuse_network_options(scales=scales, flip=flip, window=window, stride=stride, size=size)
     if prediction_ids is not None and not folders:
         raise InputError("--prediction-ids says how to read --predictions; give their folder as well")
     inference = parse_inference(size, window, stride, scales, flip)
     measures: list[Measure] = [Iou(), BoundaryIou()] if boundary else [Iou()]
-    split = resolve(data, "val")
     names = dict(zip([*models, *folders], captions([*models, *folders]), strict=True))
     for model in models:
         if saw_target_labels(model):

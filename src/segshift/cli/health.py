@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from segshift.cli.early import check_runs
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import charts_option
 from segshift.errors import InputError
@@ -27,6 +28,8 @@ def health(
 
     Example: segshift health runs/advent --chart curves
     """
+    check_runs(runs)
+
     from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
 
     metrics: dict[str, list[Record]] = {}
@@ -64,8 +67,6 @@ def _files(run: Path) -> tuple[list[Path], list[Path]]:
     from segshift.engine.pseudo_label_folder import SUMMARY
     from segshift.folders import RunFolder
 
-    if not run.is_dir():
-        raise InputError(f"{run}: no such folder; give the folder of a run")
     folders = [RunFolder(path) for path in (run, *sorted(one for one in run.iterdir() if one.is_dir()))]
     curves = [folder.metrics for folder in folders if folder.metrics.is_file()]
     labels = [path for folder in folders if (path := folder.path / SUMMARY).is_file()]

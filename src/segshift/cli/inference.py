@@ -56,12 +56,20 @@ def usable_device(device: str | None) -> str:
     return place
 
 
+def train_on(device: str | None) -> None:
+    """Let this process's runs train on `device`; None leaves the choice to Accelerate. Raises InputError."""
+    if device is not None:
+        from segshift.engine.processes import choose_device
+
+        choose_device(usable_device(device))
+
+
 def _parse_scales(text: str) -> tuple[float, ...]:
     """Positive numbers from "0.7,1,1.3". Raises InputError."""
     try:
         scales = tuple(float(part) for part in text.split(","))
     except ValueError:
         scales = ()
-    if not scales or min(scales) <= 0:
+    if not scales or not all(0 < scale < float("inf") for scale in scales):
         raise InputError(f"--scales {text}: write positive numbers with commas, for example 0.7,1,1.3")
     return scales

@@ -31,7 +31,8 @@ def counting(show: Callable[[str], None]) -> Callable[[str, int, int], None]:
 
 
 def complain(word: str, text: str) -> None:
-    """One line on stderr that begins with `word` in red."""
+    """One line on stderr that begins with `word` in red; `--quiet` does not silence it."""
+    console.quiet = SILENT
     console.print(Text.assemble((f"{word}:", "bold red"), " ", one_line(text)), soft_wrap=True)
 
 

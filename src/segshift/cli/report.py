@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segshift.cli.arguments import split_names
+from segshift.cli.early import check_runs
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
@@ -54,6 +55,8 @@ def report(
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {out}: the report is a page; name the file something.html")
+    check_runs(runs)
+
     from segshift.cli.arguments import parse_size
     from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segshift.cli.arguments import parse_seeds
+from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
+from segshift.cli.inference import Device, train_on
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.plain import markdown_cell, say
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    recipe: Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.")],
+    recipe: PresetOrYaml,
     assignments: Annotated[
         list[str],
         typer.Option("--set", help="A key and its values: a.b=1,2,3. One value: the same in every run."),
@@ -26,6 +28,7 @@ def sweep(
     source: Annotated[str | None, typer.Option("--source", help="Labelled dataset.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")] = "0",
+    device: Device = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Train every combination of some settings and plot the mIoU: sweep.md, sweep.json, sweep.png and .svg.
@@ -34,16 +37,15 @@ def sweep(
 
     Example: segshift sweep advent --set method.terms.0.weight=0.0003,0.001,0.003 --seeds 0,1 --out runs/w
     """
+    fixed = domain_changes(source, target)
+    check_recipe(recipe, fixed)
+
     from segshift.engine.sweep import parse_grid, run_sweep
     from segshift.errors import StoppedError
     from segshift.files import write_json, write_text
     from segshift.report.drawings.lines import draw_sweep
 
-    fixed: list[str] = []
-    if source is not None:
-        # The preset's own target belongs to the preset's own source.
-        fixed += [f"source.dataset={source}", "target.dataset=null"]
-    fixed += [] if target is None else [f"target.dataset={target}"]
+    train_on(device)
     grid = parse_grid(assignments)
     try:
         found = run_sweep(recipe, grid, parse_seeds(seeds), out, console, fixed)

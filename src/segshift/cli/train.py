@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
+from segshift.cli.inference import Device, train_on
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
+from segshift.config import assignment
 from segshift.errors import InputError
 from segshift.plain import say
 
-Recipe = Annotated[str, typer.Argument(metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.")]
 Source = Annotated[
     str | None, typer.Option("--source", help="Labelled dataset: camvid:ROOT, city:game, FILE.yaml.")
 ]
@@ -27,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 def train(
-    recipe: Recipe,
+    recipe: PresetOrYaml,
     source: Source = None,
     target: Target = None,
     assignments: Assignments = None,
@@ -51,28 +53,27 @@ def train(
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Two tiny steps on the built-in city: does the recipe run?")
     ] = False,
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Train a recipe (all its stages) and print how well it does on the target.
 
     Example: segshift train advent --source city:game --target my_streets.yaml --out runs/advent
     """
+    changes = [*domain_changes(source, target), *(assignments or [])]
+    changes += ["training.skip_bad=true"] if skip_bad else []
+    changes += [] if select is None else [assignment("training.select", select)]
+    if oracle_selection:
+        changes += [*([] if select else ["training.select=target_miou"]), "training.oracle_selection=true"]
+    check_recipe(recipe, changes)
+
     from segshift.engine.presets import load_recipe
     from segshift.engine.run import run_recipe
     from segshift.engine.smoke import smoke_recipe
     from segshift.errors import NonFiniteError, StoppedError
     from segshift.folders import RunFolder, check_name
 
-    changes = []
-    if source is not None:
-        # The preset's own target belongs to the preset's own source.
-        changes += [f"source.dataset={source}", "target.dataset=null"]
-    changes += [] if target is None else [f"target.dataset={target}"]
-    changes += assignments or []
-    changes += ["training.skip_bad=true"] if skip_bad else []
-    changes += [] if select is None else [f"training.select={select}"]
-    if oracle_selection:
-        changes += [*([] if select else ["training.select=target_miou"]), "training.oracle_selection=true"]
+    train_on(device)
     loaded = load_recipe(recipe, changes)
     if smoke:
         loaded = smoke_recipe(loaded)

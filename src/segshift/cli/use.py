@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segshift.cli.early import check_models
 from segshift.cli.inference import Device, Flip, Scales, Size, Stride, Window, parse_inference, usable_device
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
@@ -55,6 +56,8 @@ def predict(
 
     Example: segshift predict runs/advent camvid:CamVid:test --out predictions --size native --ids camvid
     """
+    check_models([checkpoint])
+
     from rich.progress import track
 
     from segshift import load

@@ -19,11 +19,11 @@ from segshift.config import Strict, apply_overrides, merge, parse
 from segshift.documents import read_yaml
 from segshift.engine.datasets import DomainFinder
 from segshift.engine.plan import Plan, all_or_errors, make_plan
-from segshift.engine.presets import load_recipe, recipe_data
+from segshift.engine.presets import load_recipe
 from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
+from segshift.engine.recipe_files import merge_recipe, recipe_data
 from segshift.engine.run import check_data, run_recipe
-from segshift.engine.stages import merge_recipe
 from segshift.errors import InputError
 from segshift.folders import RunFolder, check_names
 from segshift.ranges import Seed

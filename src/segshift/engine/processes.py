@@ -102,6 +102,11 @@ class Processes:
                     buffer.copy_(mean_over_processes(buffer))
 
 
+def choose_device(device: str) -> None:
+    """Where the runs of this process train, such as "cpu" or "cuda:1"; to be called before the first."""
+    os.environ["ACCELERATE_TORCH_DEVICE"] = device
+
+
 def on_main_process(work: Callable[[], None]) -> None:
     """Call `work` in the main process while the others wait."""
     processes = Processes.join()

@@ -4,26 +4,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from segshift.config import did_you_mean, merge, parse
+from segshift.config import did_you_mean, parse
 from segshift.engine.recipe import Recipe
+from segshift.engine.recipe_files import merge_recipe
 from segshift.errors import InputError, shown
 
 PLACEHOLDER = re.compile(r"\{([a-z0-9_]+)\}")
 """In the strings of a stage, `{NAME}` is the folder of the earlier stage NAME."""
-
-
-def merge_recipe(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base` key by key; a method of another name replaces the whole `method:` section.
-
-    One method's settings mean nothing to another.
-    """
-    merged = merge(base, over)
-    before, after = base.get("method"), over.get("method")
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        name = before.get("name", "align")
-        if after.get("name", name) != name:
-            merged["method"] = dict(after)
-    return merged
 
 
 def stage_recipe(recipe: Recipe, index: int, folders: Mapping[str, str] | None = None) -> Recipe:

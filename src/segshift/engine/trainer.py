@@ -21,6 +21,7 @@ from segshift.engine.feed import TrainingData
 from segshift.engine.finite import check_finite
 from segshift.engine.kept_networks import STATES, KeptNetworks
 from segshift.engine.loader import loader_faults
+from segshift.engine.opening import Estimate, opening
 from segshift.engine.pictures import write_pictures
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
@@ -107,6 +108,7 @@ class Trainer:
             loader_faults("training.workers, training.batch_size or augmentation.crop"),
         ):
             session = _Session(stop, recorder, started)
+            recorder.note(f"  {opening(self.recipe, self.domains, self.method, self.processes)}")
             try:
                 self._loop(session, done)
                 return self._finish(session)
@@ -146,6 +148,7 @@ class Trainer:
             self._evaluate_if_due(session, done)
         if done == training.steps:
             return
+        estimate = Estimate(done, training.steps)
         for micro_batches in self.data.steps(self.processes, done, self.method.uses_target):
             self.method.train()
             seed_step(self.recipe.seed, done)
@@ -153,6 +156,8 @@ class Trainer:
             log = train_step(self.method, micro_batches, self.optimizers, self.settings)
             done += 1
             last = done == training.steps
+            if pace := estimate.after(done):
+                recorder.note(f"  {pace}")
             if last or done % training.log_every == 0:
                 losses, observed = log.values(), log.observations()
                 more = {"observed": observed} if observed else {}
