@@ -272,3 +272,20 @@ def test_patterns_that_cannot_work(
         check_patterns(SplitSpec(images=images, labels=labels, list=list), "train", "own.yaml")
     key = "labels" if labels else "images"
     assert_one_line(caught.value, "own.yaml", f"`splits.train.{key}`", *parts)
+
+
+def test_a_folder_that_cannot_be_opened_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a/1.png", "b/2.png")
+
+    def scandir(path: Path) -> Any:
+        if Path(path).name == "b":
+            raise PermissionError
+        return os_scandir(path)
+
+    os_scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(InputError) as caught:
+        find(tmp_path, "*/*.png")
+    assert_one_line(caught.value, str(tmp_path / "b"), "cannot be opened")

@@ -139,9 +139,10 @@ def _head(path: Path) -> bytes:
             head = stream.read(32)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; restore it or take it out of the data set") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason}); check the file and its permissions") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from None
     if not head:
         raise InputError(f"{path}: an empty file; replace it")
     return head

@@ -96,6 +96,9 @@ def _globbed(rule: SplitSpec, root: Path) -> Iterator[Sample]:
     for pattern in rule.patterns:
         for place, stem, parent in matches(pattern, walk):
             places.setdefault(place, (stem, parent))
+    if walk.unreadable:
+        # What lies in it would be missing without a word.
+        raise InputError(f"{root / min(walk.unreadable)}: the folder cannot be opened; check its permissions")
     for place in sorted(places):
         stem, parent = places[place]
         yield _sample(rule, root, root / place, str(PurePosixPath(parent) / stem), stem, parent)

@@ -52,12 +52,9 @@ def scan(root: Path) -> Tree:
     special: list[str] = []
     for place in walk.all_files():
         suffix = PurePosixPath(place).suffix.lower()
-        if is_image_name(place):
-            (pictures if os.path.isfile(root / place) else special).append(place)
-        elif suffix in LIST_SUFFIXES:
-            texts.append(place)
-        elif suffix in _NAMED_SUFFIXES:
-            others.append(place)
+        kind = pictures if is_image_name(place) else texts if suffix in LIST_SUFFIXES else others
+        if kind is not others or suffix in _NAMED_SUFFIXES:
+            (kind if os.path.isfile(root / place) else special).append(place)
         if len(pictures) > MAX_FILES:
             raise InputError(
                 f"{root}: more than {MAX_FILES} image files; give the folder of one data set, not one above"
@@ -87,8 +84,8 @@ def _notes(walk: Walk, special: list[str], others: list[str]) -> list[str]:
         )
     if special:
         notes.append(
-            f"{len(special)} file(s) named like images are links to nothing, pipes or devices and are left "
-            f"out, first {min(special)}"
+            f"{len(special)} file(s) are links to nothing, pipes or devices and are left out, first "
+            f"{min(special)}"
         )
     pictures = [place for place in others if PurePosixPath(place).suffix.lower() in _UNREAD]
     if pictures:
