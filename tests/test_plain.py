@@ -2,7 +2,7 @@
 
 import pytest
 
-from segshift.plain import size_in_words
+from segshift.plain import counted, size_in_words
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,12 @@ from segshift.plain import size_in_words
 )
 def test_sizes_keep_a_digit_before_the_point(size_bytes: int, words: str) -> None:
     assert size_in_words(size_bytes) == words
+
+
+def test_counted_things_agree_in_number() -> None:
+    assert [counted(count, "image") for count in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
+    assert [counted(count, "class", "classes") for count in (1, 2)] == ["1 class", "2 classes"]
+    assert (
+        counted(1, "file is", "files are") == "1 file is"
+        and counted(3, "file is", "files are") == "3 files are"
+    )

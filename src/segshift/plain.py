@@ -95,6 +95,11 @@ def captions(paths: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """`1 image`, `2 images`; `several` where an s does not do: `1 file is`, `2 files are`."""
+    return f"{count} {one if count == 1 else several or f'{one}s'}"
+
+
 def size_in_words(size_bytes: int) -> str:
     """A size in the largest unit (powers of 1000) that leaves at least 1, with one decimal from kB on."""
     if size_bytes < 1000:

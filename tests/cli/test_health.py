@@ -15,7 +15,11 @@ from tests.engine.recipes import toy_recipe
 def write_run(folder: Path, level: float) -> Path:
     folder.mkdir(parents=True)
     lines = [
-        {"step": 20 * k, "losses": {"segmenter/supervised": 0.5 + 0.1 * (k % 3), "advent/source": level}}
+        {
+            "step": 20 * k,
+            "roles": {"advent": "adversary"},
+            "losses": {"segmenter/supervised": 0.5 + 0.1 * (k % 3), "advent/source": level},
+        }
         for k in range(1, 13)
     ]
     lines.append(

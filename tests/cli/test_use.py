@@ -129,7 +129,7 @@ def test_predict_looks_at_all_images_before_the_first(
     outcome = segshift("predict", trained, photos, "--out", out, "--skip-bad")
     assert outcome.status == 0 and "2 images labelled" in outcome.out
     assert "1 of 3 images are converted to 8-bit RGB (1 RGBA)" in outcome.err
-    assert "1 image(s) are turned upright" in outcome.err and "left out: " in outcome.err
+    assert "1 image is turned upright" in outcome.err and "left out: " in outcome.err
     assert Image.open(out / "turned_label.png").size == source.size[::-1]
 
 

@@ -52,8 +52,8 @@ def test_equal_images_within_and_between_splits(tmp_path: Path) -> None:
     Image.open(tmp_path / "rgb/train/001.png").save(tmp_path / "rgb/val/000.png", format="BMP")
     save(tmp_path / "rgb/train/003.png", pixels(0))
     said = messages(yaml)
-    assert "split 'train': 1 image(s) are equal to another one of the split" in said
-    assert "1 image(s) of split 'val' are in split 'train' too" in said
+    assert "split 'train': 1 image equals another one of the split" in said
+    assert "1 image of split 'val' also in split 'train'" in said
     assert f"{tmp_path}/rgb/val/000.png = {tmp_path}/rgb/train/001.png" in said
 
 

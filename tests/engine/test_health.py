@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from segshift.engine.health import Advice, advise, pseudo_label_advice, read_records, replay
+from segshift.engine.health import Advice, advise, classes_at_zero, pseudo_label_advice, read_records, replay
 from segshift.engine.loggers import MetricsFile
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
@@ -240,3 +240,10 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
         read_records(path)
     path.write_text('{"step": 1, "losses": {}}\n{"step": 2, "lo')
     assert read_records(path) == [{"step": 1, "losses": {}}]
+
+
+def test_classes_that_are_never_right_are_named() -> None:
+    evaluations = [{"iou": {"road": 0.9, "car": 0.2}}, {"iou": {"road": 0.9, "car": 0.0004, "sky": None}}]
+    records = [{"step": step, "evaluation": one} for step, one in enumerate(evaluations)]
+    assert classes_at_zero([*records, {"step": 3, "losses": {}}]) == (["car"], 2)
+    assert classes_at_zero([{"step": 1, "losses": {}}]) == ([], 0)

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 
 from segshift.errors import InputError
+from segshift.models import backbones
 from segshift.models.backbones import PixelStatistics, build_backbone
 
 FAMILIES = {
@@ -95,6 +97,27 @@ def test_bad_requests(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         build_backbone(*arguments)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_without_a_connection_the_hub_is_not_tried_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, connected: bool
+) -> None:
+    seen = []
+    monkeypatch.setattr(backbones, "_answers", lambda address: connected)
+
+    def create(name: str, pretrained: bool = False, **settings: Any) -> Any:
+        if pretrained:
+            seen.append(constants.HF_HUB_OFFLINE)
+            raise OSError("none")
+        return original(name, pretrained=False, **settings)
+
+    original = timm.create_model
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("timm.create_model", create)
+    with pytest.raises(InputError, match="model hub"):
+        build_backbone("resnet18", "imagenet", 8)
+    assert seen == [not connected] and constants.HF_HUB_OFFLINE is False
 
 
 def test_without_the_hub_the_message_names_the_alternatives(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from segshift.report.drawings import style
 from segshift.report.drawings.bars import draw_class_bars
 from segshift.report.drawings.confusion import draw_confusion
 from segshift.report.drawings.lines import draw_sweep
+from segshift.report.drawings.loss_curves import draw_loss_curves
 from segshift.report.drawings.style import MODEL_COLORS, model_colors, shorten
 
 BARS: dict[str, Any] = {"title": "Bars", "subtitle": "of a test", "unit": "points"}
@@ -125,3 +126,11 @@ def test_too_many_models_and_long_names() -> None:
     with pytest.raises(InputError, match="9 models in one picture"):
         model_colors([str(index) for index in range(9)])
     assert shorten("x" * 20 + "/seed_0", 10) == "…xx/seed_0" and shorten("short") == "short"
+
+
+def test_no_two_curves_of_a_run_have_one_color_and_dash(tmp_path: Path, figures: list[Figure]) -> None:
+    records = [{"step": step, "losses": {f"segmenter/{k}": 0.1 * k for k in range(16)}} for step in (1, 2)]
+    draw_loss_curves(tmp_path / "curves", {"run": records})
+    lines = [line for line in figures[0].axes[0].lines if line.get_alpha() is None]
+    looks = [(line.get_color(), line.get_linestyle()) for line in lines]
+    assert len(looks) == len(set(looks)) == 16

@@ -15,7 +15,7 @@ from PIL import Image
 from segshift.data.labels import class_set
 from segshift.errors import InputError
 from segshift.evaluation import PairedComparison, format_results
-from segshift.report.content import Curve, Evidence
+from segshift.report.content import Curve, Evidence, SeedRun
 from segshift.report.page import render, write_report
 from segshift.report.tables import recipe_differences
 from segshift.report.wording import points, verdict
@@ -117,6 +117,33 @@ def test_the_verdict_counts_fair_runs_only() -> None:
     ]
     assert "no labels" in verdict([make_run("control", 0), make_run("good", 1)])[0]
     assert verdict(runs[:1]) == [f"control: {100 * result.miou:.2f} % mIoU on the target."]
+
+
+def test_gains_are_no_losses_and_seeds_are_told() -> None:
+    classes = class_set("camvid11")
+    result = make_result(classes, 0.6)
+    changes = np.array([0.09, 0.05, -0.02, *[0.0] * (classes.count - 3)])
+    intervals = np.stack([changes - 0.01, changes + 0.01], 1)
+    found = replace(gain(0.03, 0.01, 0.05), class_names=classes.names, class_difference=changes,
+                    class_interval=intervals)  # fmt: skip
+    runs = [make_run("control", 0, result=result), make_run("good", 1, result=result, gain=found)]
+    text = " ".join(verdict(runs))
+    first, second, third = classes.names[:3]
+    assert f"Largest class gains of good: {first} +9.0, {second} +5.0." in text
+    assert f"Largest class losses of good: {third} −2.0." in text
+    assert "One seed: how much another training would differ is not known." in text
+    up = replace(found, class_difference=np.abs(changes))
+    assert "No class loses." in " ".join(verdict([runs[0], replace(runs[1], gain=up)]))
+    seeds = tuple(
+        SeedRun(seed, f"runs/{seed}", result, gain(0.03 + shift, 0.01, 0.05))
+        for seed, shift in ((0, -0.04), (1, 0.04))
+    )
+    several = replace(runs[1], seeds=seeds, gain=replace(found, trainings=2), gap_share=0.5)
+    text = " ".join(verdict([runs[0], several]))
+    assert "Over 2 seeds the gain is +3.0 ± 5.7 points. That is less than the seeds' spread." in text
+    assert "It closes 50 % of the gap to the oracle." in text
+    page = shown(make_report(runs=(runs[0], several)))
+    assert "means over the seeds 0, 1" in page.said("") and "Every seed" in page.said("results")
 
 
 def test_the_cards_say_gain_interval_and_every_warning() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from segshift.report.content import Curve
-from segshift.report.curve_charts import MOST_POINTS, thinned
+from segshift.report.curve_charts import MOST_POINTS, curves_by_run, thinned
 from segshift.report.drawings.style import MODEL_COLORS
 from segshift.report.figures import DARK_MODEL_COLORS
 from tests.report.make import make_report, make_run
@@ -156,3 +156,10 @@ def test_retrieval_ends_where_the_pool_does_and_shows_the_diagonal() -> None:
     )
     assert traces[-1]["y"] == [0.5, 100.0]
     assert found.rows["retrieval"][2][1] == f"{100 * retrieval.source_map:.1f}"
+
+
+def test_no_two_curves_of_a_chart_have_one_color_and_dash() -> None:
+    curves = tuple(Curve("loss", f"segmenter/{index}", (1, 2), (0.5, 0.4)) for index in range(3 * 7))
+    ((_, charts),) = curves_by_run([make_run("one", 0, curves=curves)])
+    looks = [(line.line.color, line.line.dash) for line in charts[0].views["curves"].data]
+    assert len(looks) == len(set(looks)) == 21

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from segshift.analysis.class_centres import DOMAINS
 from segshift.analysis.features import FeatureMap
 from segshift.errors import InputError
+from segshift.plain import counted
 
 Level = Literal["patch", "class", "image"]
 LEVELS: tuple[Level, ...] = ("patch", "class", "image")
@@ -186,7 +187,7 @@ def tsne(features: NDArray[np.float32], *, perplexity: float = 30.0, seed: int =
 
     if len(features) < LEAST_POINTS:
         raise InputError(
-            f"t-SNE: {len(features)} points; it takes {LEAST_POINTS} or more, so give more images"
+            f"t-SNE: {counted(len(features), 'point')}; it takes {LEAST_POINTS} or more, so give more images"
         )
     if not np.isfinite(features).all():
         raise InputError("t-SNE: features that are not finite; the network has diverged, take an earlier one")

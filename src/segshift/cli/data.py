@@ -15,7 +15,7 @@ from segshift.cli.outputs import file_option, folder_option
 from segshift.cli.patch_modes import patch_modes
 from segshift.cli.prepare import prepare_dataset
 from segshift.cli.translate import translate_dataset
-from segshift.plain import say, visible
+from segshift.plain import counted, say, visible
 
 if TYPE_CHECKING:
     from segshift.data.check import CheckReport, SplitReport
@@ -215,7 +215,10 @@ def _print_report(report: "CheckReport") -> None:
         for value, share in list(split.unmapped.items())[:_SHOWN_VALUES]:
             say(results, f"  {value} is not mapped to any class: {100 * share:.3f} % of the pixels")
         if len(split.unmapped) > _SHOWN_VALUES:
-            say(results, f"  and {len(split.unmapped) - _SHOWN_VALUES} more values; --json lists them all")
+            say(
+                results,
+                f"  and {counted(len(split.unmapped) - _SHOWN_VALUES, 'more value')}; --json lists them all",
+            )
     problems = summed_up(report.problems)
     for problem in problems[:_SHOWN_PROBLEMS]:
         color = "red" if problem.severity == "error" else "yellow"

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from segshift.cli.output import console, print_json, results, working
 from segshift.cli.outputs import file_option
-from segshift.plain import say
+from segshift.plain import counted, say
 
 if TYPE_CHECKING:
     from segshift.dataset_init.propose import Found, Proposal
@@ -81,14 +81,16 @@ def _show(proposal: "Proposal") -> None:
     path = proposal.path
     say(results, "")
     for count in proposal.counts:
-        kind = f"image{'s' * (count.images != 1)} {'with' if count.labelled else 'without'} labels"
-        missing = f", {count.without_label} labels missing" if count.without_label else ""
-        say(results, f"{count.name}: {count.images} {kind}{missing}")
+        kind = f"{counted(count.images, 'image')} {'with' if count.labelled else 'without'} labels"
+        missing = f", {counted(count.without_label, 'label')} missing" if count.without_label else ""
+        say(results, f"{count.name}: {kind}{missing}")
     for note in proposal.found.notes:
         say(results, f"look at this: {note}")
     say(results, f"\nwritten to {path}; next:")
     say(results, f"  segshift data check {path} --html check.html")
-    labelled = any(count.labelled for count in proposal.counts)
+    # A set whose training images have no labels can be adapted to, not learnt from, whatever its others have.
+    trained = [count for count in proposal.counts if count.name == "train"] or proposal.counts
+    labelled = any(count.labelled for count in trained)
     other = "--target YOUR_TARGET" if labelled else "--source YOUR_SOURCE"
     role = "--source" if labelled else "--target"
     say(results, f"  segshift train mean_teacher {role} {path} {other} --out runs/first")

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from segshift.cli.output import console, print_json, results
-from segshift.plain import say
+from segshift.plain import counted, say
 
 if TYPE_CHECKING:
     from segshift.evaluation import EvaluationResult, PairedComparison
@@ -52,11 +52,11 @@ def print_report(
         stream = console
     elif len(found) == 1:
         ((caption, result),) = found.items()
-        say(results, f"{caption} on {where} ({document['images']} images)")
+        say(results, f"{caption} on {where} ({counted(document['images'], 'image')})")
         results.print(single_table(result))
         stream = results
     else:
-        results.print(summary_table(found, f"{where} ({document['images']} images), in %"))
+        results.print(summary_table(found, f"{where} ({counted(document['images'], 'image')}), in %"))
         for table in class_tables(found, results.width):
             results.print(table)
         stream = results

@@ -9,7 +9,7 @@ from segshift.cli.early import check_runs
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import charts_option
 from segshift.errors import InputError
-from segshift.plain import captions, say
+from segshift.plain import captions, counted, say
 
 if TYPE_CHECKING:
     from segshift.engine.health import Record
@@ -30,7 +30,13 @@ def health(
     """
     check_runs(runs)
 
-    from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
+    from segshift.engine.health import (
+        classes_at_zero,
+        pseudo_label_advice,
+        read_records,
+        read_summary,
+        replay,
+    )
 
     metrics: dict[str, list[Record]] = {}
     entries: list[dict[str, Any]] = []
@@ -40,7 +46,9 @@ def health(
             metrics[str(path.parent)] = read_records(path)
             found = replay(metrics[str(path.parent)])
             advice = [{"step": step, **one.to_dict()} for step, one in found]
-            entries.append({"run": str(path.parent), "advice": advice})
+            dead, known = classes_at_zero(metrics[str(path.parent)])
+            entry: dict[str, Any] = {"run": str(path.parent), "advice": advice}
+            entries.append({**entry, "classes_at_zero": dead, "classes": known})
         for path in labels:
             advice = [{"step": None, **one.to_dict()} for one in pseudo_label_advice(read_summary(path))]
             entries.append({"run": str(path.parent), "advice": advice})
@@ -55,8 +63,17 @@ def health(
         print_json({"runs": entries})
         return
     for entry in entries:
+        zero = entry.get("classes_at_zero")
         if not entry["advice"]:
-            say(results, f"{entry['run']}: nothing looks sick")
+            say(results, f"{entry['run']}: {'no curve' if zero else 'nothing'} looks sick")
+        if zero:
+            of = counted(entry["classes"], "class", "classes")
+            say(
+                results,
+                f"{entry['run']}: {len(zero)} of {of} at an IoU of 0.0 in the newest evaluation "
+                f"({', '.join(zero)}); train longer, or look whether the source shows them "
+                "(`segshift data check`)",
+            )
         for one in entry["advice"]:
             where = "" if one["step"] is None else f" from step {one['step']} on"
             say(results, f"{entry['run']}{where}: {one['seen']}; {one['remedy']}")

@@ -8,7 +8,7 @@ import typer
 
 from segshift.cli.output import console, print_json, results
 from segshift.errors import InputError
-from segshift.plain import say, size_in_words
+from segshift.plain import counted, say, size_in_words
 
 if TYPE_CHECKING:
     from segshift.data.prepare import PreparedSplit
@@ -90,7 +90,7 @@ def _print_report(report: "PreparedSplit") -> None:
         f"{size_in_words(report.original_bytes)} became {size_in_words(report.prepared_bytes)}",
     )
     if report.skipped:
-        say(results, f"{report.name}: {len(report.skipped)} samples skipped")
+        say(results, f"{report.name}: {counted(len(report.skipped), 'sample')} skipped")
         for line in report.skipped[:_SHOWN]:
             say(results, f"  {line}")
         if len(report.skipped) > _SHOWN:
@@ -113,6 +113,6 @@ def _verify(out: Path, workers: int | None, as_json: bool) -> None:
         if len(wrong) > _SHOWN:
             say(results, f"and {len(wrong) - _SHOWN} more; --json lists them all")
         verdict = "call the same command without --verify to mend it" if wrong else "everything is as written"
-        say(results, f"{', '.join(problems)}: {len(wrong)} files damaged or missing; {verdict}")
+        say(results, f"{', '.join(problems)}: {counted(len(wrong), 'file')} damaged or missing; {verdict}")
     if wrong:
         raise typer.Exit(2)

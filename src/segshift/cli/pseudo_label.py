@@ -19,7 +19,7 @@ from segshift.cli.inference import (
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
-from segshift.plain import say
+from segshift.plain import counted, say
 
 if TYPE_CHECKING:
     from segshift.data.dataset import SegmentationDataset
@@ -107,7 +107,7 @@ def pseudo_label(
         print_json({"dataset": str(out / SPEC), **summary, "check": checked})
         return
     results.print(_table(summary, checked))
-    say(results, f"{summary['images']} images; use them as {out / SPEC}")
+    say(results, f"{counted(summary['images'], 'image')}; use them as {out / SPEC}")
     # Folders that an older version finished do not say.
     if summary.get("uses_target_labels"):
         say(results, "made by a network that USES TARGET LABELS, as what is trained on them then does")

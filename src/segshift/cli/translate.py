@@ -7,7 +7,7 @@ import typer
 
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
-from segshift.plain import say
+from segshift.plain import counted, say
 
 
 def translate_dataset(
@@ -53,5 +53,5 @@ def translate_dataset(
             }
         )
     else:
-        say(results, f"{outcome.images} images, {outcome.made} of them translated now")
+        say(results, f"{counted(outcome.images, 'image')}, {outcome.made} of them translated now")
         say(results, f"use them as {outcome.dataset}; look at {outcome.contact_strip}")

@@ -10,7 +10,7 @@ from segshift.cli.inference import Device, Flip, Scales, Size, Stride, Window, p
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
-from segshift.plain import say
+from segshift.plain import counted, say
 
 if TYPE_CHECKING:
     from segshift.data.photos import Photos
@@ -87,7 +87,7 @@ def predict(
     if as_json:
         print_json({"checkpoint": str(checkpoint), "legend": str(drawn), "predictions": written})
     else:
-        say(results, f"{len(written)} images labelled in {out}")
+        say(results, f"{counted(len(written), 'image')} labelled in {out}")
     if broken and not skip_bad:
         raise InputError(f"{len(broken)} of {len(named)} images are left out, first {broken[0]}")
 
@@ -147,14 +147,15 @@ def _usable(images: "list[Path] | Photos", skip_bad: bool) -> dict[str, Path]:
         say(console, note)
     looked = survey_images(photos.named.values())
     if looked.errors and not skip_bad:
-        more = f", and {len(looked.errors) - 1} more images" if len(looked.errors) > 1 else ""
+        more = f", and {counted(len(looked.errors) - 1, 'more image')}" if len(looked.errors) > 1 else ""
         raise InputError(f"{looked.errors[0]}{more} (or leave such images out: --skip-bad)")
     for line in looked.errors:
         say(console, f"left out: {line}")
     if looked.conversions:
         say(console, looked.conversions)
     if looked.turned and not isinstance(images, Photos):
-        say(console, f"{looked.turned} image(s) are turned upright, as their EXIF orientation says")
+        turned = counted(looked.turned, "image is", "images are")
+        say(console, f"{turned} turned upright, as the EXIF orientation says")
     return {
         name: path
         for (name, path), one in zip(photos.named.items(), looked.facts, strict=True)

@@ -21,6 +21,7 @@ from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Found, Split
 from segshift.data.survey import converted_in_words
 from segshift.errors import InputError
+from segshift.plain import counted
 
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
@@ -203,8 +204,8 @@ def _incomplete(dataset: Dataset, found: Found) -> tuple[Split, list[Problem]]:
     if without_label and not split.samples:
         # One line instead of thousands: the rule is wrong, or the labels were never unpacked.
         message = (
-            f"{dataset.where}: none of the {len(without_label)} images of split {name!r} has its label, the "
-            f"first expected at {found.without_label[0].label}; add the labels or correct "
+            f"{dataset.where}: none of the {counted(len(without_label), 'image')} of split {name!r} has its "
+            f"label, the first expected at {found.without_label[0].label}; add the labels or correct "
             f"`splits.{name}.labels` (a target needs none)"
         )
         problems.append(Problem("error", name, None, message))

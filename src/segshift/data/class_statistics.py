@@ -16,6 +16,7 @@ from segshift.errors import InputError
 from segshift.files import atomic_path, cache_root
 from segshift.folders import check_file
 from segshift.making import cores
+from segshift.plain import counted
 
 _VERSION = 1
 
@@ -117,7 +118,7 @@ def _cached(split: Split, workers: int | None, announce: Callable[[str], None] |
         pass
     check_file(path)
     if announce is not None:
-        announce(f"counting the classes of {split.title} ({len(split.samples)} labels), once")
+        announce(f"counting the classes of {split.title} ({counted(len(split.samples), 'label')}), once")
 
     def count(sample: Sample) -> NDArray[np.int64]:
         assert sample.label is not None

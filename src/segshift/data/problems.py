@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from segshift.plain import counted
+
 Severity = Literal["error", "warning"]
 
 
@@ -134,8 +136,8 @@ def equal_images(digests: Mapping[str, Mapping[str, list[str]]]) -> list[Problem
         if twice:
             count = sum(len(files) - 1 for files in twice)
             message = (
-                f"split {one!r}: {count} image(s) are equal to another one of the split, first {twice[0][0]} "
-                f"and {twice[0][1]}; remove them unless that is meant"
+                f"split {one!r}: {counted(count, 'image equals', 'images equal')} another one of the split, "
+                f"first {twice[0][0]} and {twice[0][1]}; remove them unless that is meant"
             )
             problems.append(Problem("warning", one, None, message))
         for other in names[position + 1 :]:
@@ -145,7 +147,7 @@ def equal_images(digests: Mapping[str, Mapping[str, list[str]]]) -> list[Problem
                 continue
             first = min(shared, key=lambda digest: digests[one][digest][0])
             message = (
-                f"{len(shared)} image(s) of split {other!r} are in split {one!r} too, first "
+                f"{counted(len(shared), 'image')} of split {other!r} also in split {one!r}, first "
                 f"{digests[other][first][0]} = {digests[one][first][0]}; what is trained on must not be "
                 f"scored: remove them from one of the two"
             )

@@ -13,6 +13,7 @@ from segshift.data.sampler import epoch_order
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.files import expanded
+from segshift.plain import counted
 from segshift.ranges import Count, Seed
 
 
@@ -79,7 +80,7 @@ def take_subset(split: Split, subset: SubsetConfig | None) -> Split:
     if subset.first is not None:
         if subset.first > count:
             raise InputError(
-                f"{split.title}: subset.first = {subset.first}, but there are {count} images; lower it"
+                f"{split.title}: subset.first = {subset.first} of {counted(count, 'image')}; lower it"
             )
         return _with(split, list(range(subset.first)), before="the first ")
     if subset.fraction is not None:

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from segshift.dataset_init.contents import Look, look
 from segshift.dataset_init.names import Name, Role, place, role, take_apart
 from segshift.dataset_init.scan import Tree
+from segshift.plain import counted
 
 _LOOKED_AT = 3
 Signature = tuple[tuple[str, ...], str, str, str]
@@ -74,10 +75,9 @@ def pair(tree: Tree) -> Pairing:
     others = [one for one in families if one.role not in ("image", "label", "color")]
     if others:
         count = sum(len(one.files) for one in others)
-        notes.append(
-            f"{count} files are neither images nor labels by their names or pixels and are left out, first "
-            f"{others[0].path(min(others[0].files))}"
-        )
+        strange = counted(count, "file is no image or label", "files are no images or labels")
+        first = others[0].path(min(others[0].files))
+        notes.append(f"{strange} by name or pixels, and left out, first {first}")
     candidates: dict[int, list[Family]] = defaultdict(list)
     orphans: list[Family] = []
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -104,8 +104,8 @@ def pair(tree: Tree) -> Pairing:
         labelled = ranked[0] if ranked else None
         if one.twins and labelled is not None:
             notes.append(
-                f"{len(one.twins)} images of {one.folder or 'the root'} have the name of another, first "
-                f"{min(one.twins)}; one of each is used, since both would have one label"
+                f"{counted(len(one.twins), 'image')} of {one.folder or 'the root'} with the name of another, "
+                f"first {min(one.twins)}; one of each is used, since both would have one label"
             )
         elif one.twins:
             # Without labels nothing is in doubt: both are images.
@@ -119,7 +119,8 @@ def pair(tree: Tree) -> Pairing:
         )
     if orphans:
         count = sum(len(one.files) for one in orphans)
-        notes.append(f"{count} labels belong to no image, first {orphans[0].path(min(orphans[0].files))}")
+        first = orphans[0].path(min(orphans[0].files))
+        notes.append(f"{counted(count, 'label belongs', 'labels belong')} to no image, first {first}")
     return Pairing(tuple(groups), tuple(notes))
 
 

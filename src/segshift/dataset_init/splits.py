@@ -10,6 +10,7 @@ from segshift.dataset_init.lists import ListedSplit
 from segshift.dataset_init.names import place
 from segshift.dataset_init.pair import Group
 from segshift.dataset_init.patterns import Item, Part, find_rule, items_of, list_rule
+from segshift.plain import counted
 
 _FEW = 10
 """Fewer unlabelled images than this, elsewhere than the labelled ones, are no split but a preview."""
@@ -88,8 +89,8 @@ def _worthwhile(parts: list[Part], any_listed: bool, notes: list[str]) -> list[P
         elsewhere = not part.labelled and bool(words) and _words(part) not in words
         if few and (any_listed or elsewhere):
             notes.append(
-                f"{len(part.items)} image(s) of {part.group.images.folder or 'the root'} are left out (few, "
-                f"and unlike the rest), first {part.items[0].image}"
+                f"{counted(len(part.items), 'image')} of {part.group.images.folder or 'the root'} left out "
+                f"(few, and unlike the rest), first {part.items[0].image}"
             )
         else:
             kept.append(part)

@@ -10,6 +10,7 @@ from segshift.data.sampling import take_subset
 from segshift.data.spec import LabelUse, Split
 from segshift.engine.recipe import DomainConfig, Recipe
 from segshift.errors import InputError
+from segshift.plain import counted
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Domains:
             return None
         splits = (split, *self.also.get(which, ()))
         return " + ".join(
-            f"{one.dataset} {one.name} ({one.taken or f'{len(one.samples)} images'})" for one in splits
+            f"{one.dataset} {one.name} ({one.taken or counted(len(one.samples), 'image')})" for one in splits
         )
 
 

@@ -307,6 +307,15 @@ def _collapse(newest: Sequence[Record]) -> list[Advice]:
     return [Advice("collapse to one class", seen, remedy)]
 
 
+def classes_at_zero(records: Iterable[Record]) -> tuple[list[str], int]:
+    """The classes whose IoU is printed as 0.0 in the newest evaluation, and how many have an IoU at all."""
+    newest: Mapping[str, Any] = {}
+    for record in records:
+        newest = (record.get("evaluation") or {}).get("iou") or newest
+    known = {name: iou for name, iou in newest.items() if _finite(iou)}
+    return [name for name, iou in known.items() if round(100 * iou, 1) == 0], len(known)
+
+
 def _near(value: float, level: float) -> bool:
     return abs(value / level - 1) < _PINNED_WITHIN
 

@@ -9,6 +9,7 @@ from segshift.data.transforms import Augmentation
 from segshift.engine.datasets import Domains
 from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
+from segshift.plain import counted
 
 _SHAPES_DIFFER = 0.03
 """Relative difference of two proportions (width / height) from which it is said: 16:9 and 1.75 look alike."""
@@ -75,7 +76,7 @@ def _usable(
     looked = survey(split.samples, split.decoder if with_labels else None, decode=skip_bad)
     title = f"{key} {split.title}"
     if looked.errors and not skip_bad:
-        more = f", and {len(looked.errors) - 1} more samples" if len(looked.errors) > 1 else ""
+        more = f", and {counted(len(looked.errors) - 1, 'more sample')}" if len(looked.errors) > 1 else ""
         raise InputError(
             f"{looked.errors[0]}{more}; `segshift data check` lists all (or leave such samples of {title} "
             f"out: --skip-bad)"
@@ -83,10 +84,8 @@ def _usable(
     if looked.conversions:
         say(f"{title}: {looked.conversions}")
     if looked.turned:
-        say(
-            f"{title}: {looked.turned} image(s) carry an EXIF orientation, which is not applied: pixels are "
-            f"used as stored"
-        )
+        turned = counted(looked.turned, "image carries", "images carry")
+        say(f"{title}: {turned} an EXIF orientation, which is not applied: pixels are used as stored")
     shapes = stretched(looked, augmentation)
     if shapes:
         say(f"{title}: {shapes}")
@@ -95,7 +94,8 @@ def _usable(
     kept = tuple(sample for sample, one in zip(split.samples, looked.facts, strict=True) if not one.error)
     if not kept:
         raise InputError(f"{title}: no sample can be used, first {looked.errors[0]}")
-    say(f"{title}: {len(looked.errors)} samples are left out, first {looked.errors[0]}")
+    bad = counted(len(looked.errors), "sample is", "samples are")
+    say(f"{title}: {bad} left out, first {looked.errors[0]}")
     taken = f"{len(kept)} of {len(split.samples)} images, bad ones left out"
     return replace(split, samples=kept, taken=f"{split.taken}; {taken}" if split.taken else taken)
 

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from segshift.data.finder import Sample
 from segshift.errors import InputError
+from segshift.plain import counted
 
 # Preferred in this order when two suffixes fit equally many images.
 _SUFFIXES = ("", "_label", "_labelIds", "_labelTrainIds", "_pred", "_prediction")
@@ -59,7 +60,9 @@ def find_predictions(folder: Path, samples: Sequence[Sample]) -> list[Path]:
                 f"(PNG named as the image{f' + {suffix}' if suffix else ''}): {_first(missing)}"
             )
         if surplus:
-            problems.append(f"{len(surplus)} files fit no image or fit one twice: {_first(surplus)}")
+            problems.append(
+                f"{counted(len(surplus), 'file fits', 'files fit')} no image or one twice: {_first(surplus)}"
+            )
         raise InputError(f"{folder}: {'; '.join(problems)}; complete the folder or choose the right split")
     return [chosen[index][0] for index in range(len(samples))]
 

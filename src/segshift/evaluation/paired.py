@@ -11,6 +11,7 @@ from segshift.errors import InputError
 from segshift.evaluation.confusion import ratio
 from segshift.evaluation.counts import ClassCounts, iou_of_counts
 from segshift.evaluation.result import EvaluationResult
+from segshift.plain import counted
 
 # Below this, resampling the few images that there are says too little about others.
 FEW_IMAGES = 30
@@ -64,7 +65,7 @@ class PairedComparison:
         found = f"{100 * self.level:.0f} % interval {low} to {high}"
         points = f"{100 * abs(self.difference):.2f} points of mIoU"
         if self.difference == 0 and self.interval == (0, 0):
-            return f"{a} and {b} score the same on every resample of the {self.images} images."
+            return f"{a} and {b} score the same on every resample of the {counted(self.images, 'image')}."
         better, worse = (b, a) if self.difference > 0 else (a, b)
         few = f" With fewer than {FEW_IMAGES} images the interval is too narrow." if self.few_images else ""
         if self.decided:
@@ -74,7 +75,7 @@ class PairedComparison:
             )
         return (
             f"Not decided: {better} is ahead of {worse} by {points} ({found}, {b} minus {a}), but the "
-            f"interval holds 0; with {self.images} images such a difference can be chance.{few}"
+            f"interval holds 0; with {counted(self.images, 'image')} such a difference can be chance.{few}"
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from segshift.data.labels import IGNORE, class_set, class_set_names
 from segshift.documents import parse_yaml
 from segshift.errors import InputError
 from segshift.models.inference import Inference, default_stride
+from segshift.plain import counted
 
 InputSize = tuple[int, int] | None
 
@@ -133,11 +134,11 @@ def protocol_lines(protocol: dict[str, Any]) -> list[str]:
         if several:
             first += f", mean of {protocol['networks']} networks"
     left_out = protocol["classes_without_iou"]
-    counted = len(protocol["scored_classes"]) - len(left_out)
-    second = f"mean over {counted} of {len(protocol['classes'])} classes"
+    scored = len(protocol["scored_classes"]) - len(left_out)
+    second = f"mean over {scored} of {len(protocol['classes'])} classes"
     if left_out:
         second += f" (in no label and no prediction: {', '.join(left_out)})"
-    return [first, f"{second}, {protocol['images']} images, label {protocol['ignore']} ignored"]
+    return [first, f"{second}, {counted(protocol['images'], 'image')}, label {protocol['ignore']} ignored"]
 
 
 def _size(size: Sequence[int] | None) -> str:

@@ -1,11 +1,15 @@
 """Backbones by name: timm's networks at a chosen stride, the papers' Caffe ResNets and VGG-16, a tiny one."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import timm
+from huggingface_hub import constants
 from torch import Tensor, nn
 
 from segshift.errors import InputError
@@ -29,6 +33,7 @@ VGG, VGG_FC = "vgg16", "vgg16_fc"
 OWN = {TINY: (8, 8), VGG: (8, 8), VGG_FC: (8, 16, 32), **dict.fromkeys(DEPTHS, (8, 8))}
 OutputStride = Literal[8, 16, 32, "native"] | None
 _VGG_HUB = "vgg16.tv_in1k"
+_HUB_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,8 @@ def _hub_classifier(name: str) -> nn.Module:
 
 def _downloaded(name: str, create: Callable[[], nn.Module]) -> nn.Module:
     try:
-        return create()
+        with _impatient_hub():
+            return create()
     # The hub's client raises its own and its HTTP library's errors, which change between versions. The
     # network itself was built just before, so what fails here is the download.
     except Exception as error:
@@ -203,6 +209,28 @@ def _downloaded(name: str, create: Callable[[], nn.Module]) -> nn.Module:
             f"weights = imagenet: cannot get those of {name} from the model hub ({reason[:120]}); use "
             "weights: none, the path of a file, or backbone: tf_efficientnet_lite0 with weights: package"
         ) from None
+
+
+@contextmanager
+def _impatient_hub() -> Iterator[None]:
+    """Without a connection the hub's client would try for most of a minute before it looks into its cache."""
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not _answers(constants.ENDPOINT)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _answers(address: str) -> bool:
+    """Whether anything can be had from there at all."""
+    try:
+        with urlopen(Request(address, method="HEAD"), timeout=_HUB_SECONDS):
+            return True
+    except HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def _classifier_names(name: str) -> set[str]:

@@ -15,6 +15,7 @@ from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, Inference, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
+from segshift.plain import counted
 from segshift.report import evidence
 from segshift.report.build import scored_rows
 from segshift.report.content import Evidence, Report, ReportedRun
@@ -214,7 +215,7 @@ def _too_few(evidence: Evidence) -> dict[str, str]:
 
 def title(split: Split) -> str:
     """A split and its number of images, in words."""
-    return f"{split.dataset} {split.name} ({len(split.samples)} images)"
+    return f"{split.dataset} {split.name} ({counted(len(split.samples), 'image')})"
 
 
 def described(split: Split) -> dict[str, Any]:

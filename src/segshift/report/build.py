@@ -14,6 +14,7 @@ from segshift.evaluation import EvaluationResult, PairedComparison, compare_pair
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.files import json_ready
 from segshift.models.segmenter import Segmenter, load
+from segshift.plain import counted
 from segshift.report.content import Report, ReportedRun, SeedRun
 from segshift.report.data import own_source, own_target
 from segshift.report.evidence import Network, Progress, ReportSettings, measure
@@ -138,7 +139,7 @@ def scored_rows(results: Mapping[str, EvaluationResult], seed: int = 0) -> tuple
 def _described(split: Split, analyzed: int) -> str:
     count = len(split.samples)
     some = f", {analyzed} of them in the analyses" if analyzed < count else ""
-    return f"{split.dataset} {split.name} ({count} images{some})"
+    return f"{split.dataset} {split.name} ({counted(count, 'image')}{some})"
 
 
 def _reported(

@@ -108,7 +108,7 @@ def _chart(key: str, title: str, lines: Sequence[tuple[str, int, Curve]], by_run
                 # Gray is the reference run's; colors that come again have another dash.
                 "color": run_color(place if by_run else 1 + place % (MOST_RUNS - 1)),
                 "width": 1.8,
-                "dash": DASHES[(place if by_run else place + place // (MOST_RUNS - 1)) % len(DASHES)],
+                "dash": DASHES[(place if by_run else place // (MOST_RUNS - 1)) % len(DASHES)],
             },
             marker={"size": 5},
             hovertemplate="step %{x}: %{y:.4g}",

@@ -8,6 +8,7 @@ from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
 from segshift.engine.datasets import evaluation_split
 from segshift.errors import InputError
+from segshift.plain import counted
 from segshift.report.runs import Run
 
 
@@ -41,9 +42,8 @@ def own_target(runs: Sequence[Run]) -> Split:
         if found and _images(found[0][1]) != _images(split):
             other, theirs = found[0]
             raise InputError(
-                f"{other.name} was evaluated on {theirs.title} ({len(theirs.samples)} images), {run.name} on "
-                f"{split.title} ({len(split.samples)} images); a report compares scores on the same images: "
-                "name them with --target"
+                f"{other.name} was evaluated on {_in_words(theirs)}, {run.name} on {_in_words(split)}; "
+                "a report compares scores on the same images: name them with --target"
             )
         found.append((run, split))
     return found[0][1] if found else _unlabelled(runs[0])
@@ -72,6 +72,10 @@ def _unlabelled(run: Run) -> Split:
     except InputError as error:
         raise InputError(f"{run.folder}: its target cannot be read ({error}); give --target") from None
     return replace(split, samples=tuple(replace(sample, label=None) for sample in split.samples))
+
+
+def _in_words(split: Split) -> str:
+    return f"{split.title} ({counted(len(split.samples), 'image')})"
 
 
 def _images(split: Split) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from segshift.engine.fingerprint import start_content
 from segshift.engine.recipe import Recipe
 from segshift.files import expanded
+from segshift.plain import counted
 from segshift.report.runs import Run, recipe_of_model
 
 # Where a network starts and at which size it sees images are told elsewhere; the auxiliary head is part of a
@@ -78,7 +79,7 @@ def _training(run: Run, reference: Run) -> Iterator[str]:
     since = " since their common start" if common and len(own) + len(other) > 2 else ""
     steps, others = (sum(leg.steps for leg in legs) for legs in (own, other))
     if steps != others:
-        yield f"{steps} steps{since}, {reference.name} {others}"
+        yield f"{counted(steps, 'step')}{since}, {reference.name} {others}"
     # A leg without steps (AdaBN) sees no source labels.
     images, usual = ({leg.images for leg in legs if leg.steps} for legs in (own, other))
     if images and usual and images != usual:

@@ -16,6 +16,7 @@ from segshift.documents import dump_yaml
 from segshift.errors import InputError
 from segshift.evaluation import percent
 from segshift.pictures import hex_color
+from segshift.plain import counted
 from segshift.report import charts, curve_charts, embedding_charts, layers, tables, wording
 from segshift.report.base_page import render_template, script_json
 from segshift.report.content import Report, ReportedRun
@@ -108,8 +109,8 @@ def _card(index: int, run: ReportedRun, reference: ReportedRun, reach: float) ->
         "method": run.method,
         "miou": None if run.result is None else percent(run.miou),
         "spread": "" if run.miou_spread is None else f"± {100 * run.miou_spread:.1f}",
-        "training": f"{f'{run.steps:,}'.replace(',', ' ')} steps, "
-        f"{run.source_images_per_step} source images in each",
+        "training": f"{run.steps:,} step{'' if run.steps == 1 else 's'}, ".replace(",", " ", 1)
+        + f"{counted(run.source_images_per_step, 'source image')} in each",
         "selected": run.selected,
         "folder": run.folder,
         "uses_target_labels": run.uses_target_labels is True,

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from segshift.evaluation import PairedComparison, percent
+from segshift.plain import counted
 from segshift.report.content import Report, ReportedRun
 
 NOTHING = "–"
@@ -103,7 +104,7 @@ def warnings(run: ReportedRun) -> list[str]:
     if run.gain is not None and run.unfair:
         found.append(f"The gain is not the method's alone: {'; '.join(run.unfair)}.")
     if run.gain is not None and run.gain.few_images:
-        found.append(f"Only {run.gain.images} images: the interval is too narrow.")
+        found.append(f"Only {counted(run.gain.images, 'image')}: the interval is too narrow.")
     return [*found, *run.notes]
 
 

@@ -22,6 +22,7 @@ from segshift.data.labels import ClassSet, class_mapping, class_set
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.models.segmenter import Segmenter
+from segshift.plain import counted
 
 PARTS = ("frequencies", "spatial", "colours", "labels", "images", "features")
 _OF_LABELS = ("frequencies", "spatial", "labels")
@@ -146,9 +147,10 @@ def diagnose(
     source, target = spread_evenly(source, settings.images), spread_evenly(target, settings.images)
     for split in (source, target):
         if len(split.samples) < SMALLEST:
+            few = counted(len(split.samples), "image is", "images are")
             raise InputError(
-                f"{split.title}: {len(split.samples)} images are too few, a diagnosis tests on images it has "
-                f"not trained on and needs {SMALLEST} of each domain; give more, or a larger --images"
+                f"{split.title}: {few} too few, a diagnosis tests on images it has not trained on and needs "
+                f"{SMALLEST} of each domain; give more, or a larger --images"
             )
     refuse_shared_images(source, target)
     unlabelled = [split.title for split in (source, target) if not split.labelled]

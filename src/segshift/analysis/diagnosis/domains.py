@@ -19,6 +19,7 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.pixels import network_input
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.plain import counted
 
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
@@ -111,7 +112,7 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
     classes = wanted.classes.count
     counts = ClassCounts(classes, _grid(wanted.canvas)) if wanted.labels else None
     domain = Domain(
-        title=f"{split.dataset} {split.name} ({len(items)} images)",
+        title=f"{split.dataset} {split.name} ({counted(len(items), 'image')})",
         counts=counts,
         colors=ColorCounts() if wanted.colors else None,
         labels=np.empty((0, 0, 0), np.uint8),
@@ -178,7 +179,7 @@ def refuse_shared_images(source: Split, target: Split) -> None:
     shared = [sample.image for sample in target.samples if sample.image.resolve() in files]
     if shared:
         raise InputError(
-            f"{shared[0]} and {len(shared) - 1} more images are in the source and in the target; "
+            f"{shared[0]} and {counted(len(shared) - 1, 'more image')} are in the source and in the target; "
             "give two data sets or splits without common images"
         )
 

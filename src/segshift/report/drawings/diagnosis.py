@@ -19,7 +19,15 @@ from segshift.analysis.diagnosis.separability import Separability
 from segshift.analysis.diagnosis.statistics import CHANNELS, ColorCounts, wasserstein
 from segshift.pictures import Pixels, colorize
 from segshift.report.drawings.bars import draw_class_bars
-from segshift.report.drawings.style import DOMAIN_COLORS, MODEL_COLORS, MUTED, SUFFIXES, chart, shorten
+from segshift.report.drawings.style import (
+    DASHES,
+    DOMAIN_COLORS,
+    MODEL_COLORS,
+    MUTED,
+    SUFFIXES,
+    chart,
+    shorten,
+)
 
 Values = NDArray[np.float64]
 _EXAMPLES = 3
@@ -223,14 +231,16 @@ def draw_separability(
         axes.text(0.01, 0.507, "chance", color=MUTED, fontsize=8, ha="left", va="bottom",
                   transform=axes.get_yaxis_transform())  # fmt: skip
         for number, (size, one) in enumerate(reversed(list(found.items()))):
-            color = MODEL_COLORS[1 + number % (len(MODEL_COLORS) - 1)]
+            again, place = divmod(number, len(MODEL_COLORS) - 1)
+            color = MODEL_COLORS[1 + place]
             mean, std = one.errors.mean(axis=0), one.curve_std
             low, high = one.interval
             label = (
                 f"{_caption(size, size_px)}: {100 * one.error:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
             )
             mark = "o" if len(one.iterations) == 1 else None
-            axes.plot(one.iterations, mean, color=color, label=label, marker=mark)
+            dash = DASHES[again % len(DASHES)]
+            axes.plot(one.iterations, mean, color=color, linestyle=dash, label=label, marker=mark)
             axes.fill_between(
                 one.iterations, mean - std, np.minimum(mean + std, 1), color=color, alpha=0.15, linewidth=0
             )

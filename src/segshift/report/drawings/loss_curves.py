@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from segshift.analysis.loss_curves import MIOU, Curves, Record, chance_levels, loss_curves, score_curves
 from segshift.errors import InputError
 from segshift.pictures import INK, hex_color
-from segshift.report.drawings.style import MODEL_COLORS, MUTED, chart, shorten
+from segshift.report.drawings.style import DASHES, MODEL_COLORS, MUTED, chart, shorten
 
 _MARKS = ("o", "s")
 # The running mean that is drawn over the single lines of the log.
@@ -55,13 +55,15 @@ def _draw(axes: Axes, lines: Curves, smooth: bool) -> None:
         steps, values = [step for step, _ in line], [value for _, value in line]
         round_, place = divmod(number, len(MODEL_COLORS) - 1)
         color = hex_color(INK) if name == MIOU else MODEL_COLORS[1 + place]
+        # Colors that come again have another dash.
+        dash = DASHES[round_ % len(DASHES)]
         if smooth:
             axes.plot(steps, values, color=color, alpha=0.3, linewidth=1)
             values = _running_mean(values)
         # A single evaluation is a point, not a line.
         mark = _MARKS[round_ % len(_MARKS)] if len(line) == 1 or not smooth else None
         label = shorten(name.replace("_", " "), 60)
-        axes.plot(steps, values, color=color, marker=mark, markersize=3.5, label=label)
+        axes.plot(steps, values, color=color, linestyle=dash, marker=mark, markersize=3.5, label=label)
     axes.set_xlabel("step")
     axes.grid(axis="y")
     if smooth:

@@ -18,6 +18,8 @@ from segshift.plain import one_line, visible
 MODEL_COLORS = ("#8b949e", "#1f6fd6", "#e0781e", "#1a9c77", "#b4459c", "#c9a20a", "#6a50c7", "#c93a3a")
 DOMAIN_COLORS = ("#1f6fd6", "#e0781e")
 SUFFIXES = (".png", ".svg")
+DASHES = ("-", "--", ":", "-.")
+"""What lines whose colors come again are told apart by."""
 _DPI = 160
 
 
