@@ -148,6 +148,16 @@ def test_hidden_files_are_no_predictions(tmp_path: Path) -> None:
     assert evaluate_predictions(tmp_path / "p", split).miou == 1
 
 
+@pytest.mark.parametrize("text", ["[]", "[{\"image_id\": 1}]", "{", "{\"ids\": \"train_ids\"}"])
+def test_another_programs_file_of_that_name(tmp_path: Path, text: str) -> None:
+    split = resolve(dataset(tmp_path, f"{{kind: ids, {MAP}}}"))
+    save(tmp_path / "p" / "a.png", TRUTH)
+    (tmp_path / "p" / SIDECAR).write_text(text)
+    with pytest.raises(InputError, match=rf"{SIDECAR}.*--prediction-ids\)$"):
+        open_predictions(tmp_path / "p", split)
+    assert evaluate_predictions(tmp_path / "p", split, ids="label_ids").miou == 1
+
+
 def test_a_sidecar_is_claimed_once_and_read_strictly(tmp_path: Path) -> None:
     sidecar = train_id_sidecar("runs/a", class_set(NAMES))
     assert read_sidecar(tmp_path) is None

@@ -145,7 +145,11 @@ def open_predictions(folder: str | Path, split: Split, ids: str | None = None) -
     files = find_predictions(folder, split.samples)
     if ids is not None:
         return Predictions(folder, files, split, _classes(ids, split), ids, "option")
-    sidecar = read_sidecar(folder)
+    try:
+        sidecar = read_sidecar(folder)
+    except InputError as error:
+        # Some other program's file, perhaps.
+        raise InputError(f"{error} (or say what the files hold: --prediction-ids)") from None
     if sidecar is not None:
         classes = class_set(sidecar.names, name=f"{folder.name}/{SIDECAR}", palette=sidecar.palette)
         return Predictions(folder, files, split, classes, sidecar.ids, "sidecar", sidecar)
