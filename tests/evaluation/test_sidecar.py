@@ -148,7 +148,7 @@ def test_hidden_files_are_no_predictions(tmp_path: Path) -> None:
     assert evaluate_predictions(tmp_path / "p", split).miou == 1
 
 
-@pytest.mark.parametrize("text", ["[]", "[{\"image_id\": 1}]", "{", "{\"ids\": \"train_ids\"}"])
+@pytest.mark.parametrize("text", ["[]", '[{"image_id": 1}]', "{", '{"ids": "train_ids"}'])
 def test_another_programs_file_of_that_name(tmp_path: Path, text: str) -> None:
     split = resolve(dataset(tmp_path, f"{{kind: ids, {MAP}}}"))
     save(tmp_path / "p" / "a.png", TRUTH)

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
-from segshift.models.pixels import network_input
-from segshift.models.resize import upsample
-from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.models.inference import Inference
+from segshift.models.segmenter import Segmenter
 from segshift.pictures import Pixels
 
 
@@ -41,7 +40,7 @@ def show(
     indices: Sequence[int],
     names: Sequence[str],
     *,
-    input_size: tuple[int, int] | None = None,
+    inference: Inference | None = None,
 ) -> list[Shown]:
     """Predictions and entropy maps of some images by several models, at the images' own size.
 
@@ -50,7 +49,7 @@ def show(
         items: images with or without labels in the models' train ids.
         indices: which of them.
         names: of all items' images.
-        input_size: (width, height) in px; None takes each model's own `config.input_size`.
+        inference: how the models see them.
     """
     shown = []
     for index in indices:
@@ -60,10 +59,8 @@ def show(
         for name, segmenter in models.items():
             with evaluating(segmenter), torch.inference_mode():
                 images = item.image[None].to(segmenter.device)
-                output: SegmenterOutput = segmenter(
-                    segmenter.normalize(network_input(images, input_size or segmenter.config.input_size))
-                )
-                probabilities = upsample(output.logits, (images.shape[-2], images.shape[-1])).softmax(dim=1)
+                size = (images.shape[-2], images.shape[-1])
+                probabilities = (inference or Inference()).probabilities([segmenter], images, size)
                 information = self_information(probabilities, normalized=True).sum(dim=1)[0]
                 one.predicted[name] = probabilities.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()
                 one.entropy[name] = information.clamp(0, 1).float().cpu().numpy()

@@ -15,6 +15,7 @@ from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult
 from segshift.evaluation.evaluate import LabelledItems
+from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.report.content import EmbeddedPoints, Evidence
 
@@ -179,7 +180,8 @@ def measure(
         if "strips" in chosen:
             progress(f"pictures of {name}", 0, settings.pictures)
             places = evenly(len(some.samples), settings.pictures)
-            shown = show({name: segmenter}, some_items, places, stems(some), input_size=settings.input_size)
+            inference = Inference(input_size=settings.input_size)
+            shown = show({name: segmenter}, some_items, places, stems(some), inference=inference)
             _join(found.shown, shown, with_entropy="entropy" in chosen)
     evidence = Evidence(
         fada_distance=found.fada,
