@@ -83,3 +83,10 @@ def test_images_that_no_split_takes_and_conversions_are_counted(tmp_path: Path) 
     said = messages(yaml)
     assert "1 image file(s) beside the images of the splits belong to none, first rgb/train/extra.jpg" in said
     assert "split 'train': 1 of 3 images are converted to 8-bit RGB (1 grey)" in said
+
+
+def test_an_image_that_is_missing_for_what_nobody_sees(tmp_path: Path) -> None:
+    splits = {"train": {"list": "train.txt", "images": "rgb/train/{stem}.png"}}
+    yaml = dataset(tmp_path, splits=splits)
+    (tmp_path / "train.txt").write_text("000\n001\u200b\n", encoding="utf-8")
+    assert "no such image (the name holds an invisible character, U+200B, zero width space)" in messages(yaml)

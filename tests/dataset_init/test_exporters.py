@@ -173,3 +173,34 @@ def test_the_exporters_name_of_validation(tmp_path: Path, folder: str) -> None:
             save(tmp_path / f"set/{split}/{index}_mask.png", IDS)
     counts = {one.name: one.images for one in propose(tmp_path / "set", tmp_path).counts}
     assert counts == {"train": 3, "val": 2}
+
+
+def test_a_task_of_cvat(tmp_path: Path) -> None:
+    root = tmp_path / "task"
+    for index in range(3):
+        save(root / f"JPEGImages/{index}.jpg", pixels(index, 16, 16))
+        save(root / f"SegmentationClass/{index}.png", COLORS[IDS])
+        save(root / f"SegmentationObject/{index}.png", COLORS[(IDS + index) % 3] // 2)
+    (root / "ImageSets/Segmentation").mkdir(parents=True)
+    (root / "ImageSets/Segmentation/default.txt").write_text("0\n1\n2\n")
+    (root / "labelmap.txt").write_text("background:0,0,0::\nroad:128,64,128::\ncar:0,0,142::\n")
+    proposal = propose(root, tmp_path)
+    assert [(one.name, one.images, one.labelled) for one in proposal.counts] == [("train", 3, True)]
+    assert proposal.found.meaning.classes == ("background", "road", "car")
+
+
+def test_masks_of_supervisely_and_labelme(tmp_path: Path) -> None:
+    for index in range(3):
+        save(tmp_path / f"a/ds/img/{index}.jpg", pixels(index, 16, 16))
+        save(tmp_path / f"a/ds/masks_machine/{index}.png", IDS)
+        save(tmp_path / f"a/ds/masks_human/{index}.png", COLORS[IDS])
+        save(tmp_path / f"b/JPEGImages/{index}.jpg", pixels(index, 16, 16))
+        save(tmp_path / f"b/SegmentationClassPNG/{index}.png", IDS)
+        save(tmp_path / f"b/SegmentationClassVisualization/{index}.jpg", pixels(index + 9, 16, 16))
+    (tmp_path / "b/class_names.txt").write_text("__ignore__\n_background_\nroad\ncar\n")
+    (tmp_path / "out").mkdir()
+    machine = propose(tmp_path / "a", tmp_path).found
+    assert [rule.labels for rule in machine.splits.rules.values()] == ["ds/masks_machine/{stem}.png"]
+    labelme = propose(tmp_path / "b", tmp_path / "out")
+    assert [(one.name, one.images, one.labelled) for one in labelme.counts] == [("train", 3, True)]
+    assert labelme.found.meaning.classes == ("background", "road", "car")

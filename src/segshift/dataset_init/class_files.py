@@ -29,7 +29,7 @@ class ClassFile:
 
 
 def class_files(tree: Tree) -> tuple[ClassFile, ...]:
-    """The files of a tree that name classes: CVAT's, Roboflow's, CamVid's, and CSV of names and colors."""
+    """The files of a tree that name classes: CVAT's, LabelMe's, Roboflow's, CamVid's, class_dict.csv."""
     found = []
     for place in (*tree.texts, *tree.others):
         parse = _PARSERS.get(PurePosixPath(place).name.lower())
@@ -118,8 +118,17 @@ def _class_dict(lines: list[str]) -> Parsed:
     return {_coded(*(int(cell) for cell in row[1:])): row[0] for row in named if row[0]}, True
 
 
+def _labelme(lines: list[str]) -> Parsed:
+    """One name per line in the order of the ids, behind `__ignore__` (LabelMe's class_names.txt)."""
+    names = [line.strip() for line in lines if line.strip()]
+    if names[:1] != ["__ignore__"]:
+        return {}, False
+    return dict(enumerate(name.strip("_") for name in names[1:])), False
+
+
 _PARSERS: dict[str, Callable[[list[str]], Parsed]] = {
     "labelmap.txt": _cvat,
+    "class_names.txt": _labelme,
     "label_colors.txt": _camvid,
     "_classes.csv": _roboflow,
     "class_dict.csv": _class_dict,

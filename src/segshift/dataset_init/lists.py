@@ -56,6 +56,9 @@ def listed_splits(tree: Tree, groups: Sequence[Group]) -> tuple[tuple[ListedSpli
             if missing:
                 notes.append(f"{text} names {missing} images that are not there or have no label")
             suffix = PurePosixPath(text).suffix
+            if found.name == "default":
+                # CVAT's name of a task without splits.
+                found = replace(found, name="train")
             name = found.name if found.name not in splits else text.removesuffix(suffix).replace("/", "_")
             splits[name] = replace(found, name=name)
     if len(tree.texts) > _MOST_LISTS:

@@ -14,11 +14,12 @@ _WORDS: dict[Role, str] = {
     "stillsraw stills raw input inputs frames",
     "label": "label labels labelids labeltrainids labelcstrainids labellevel1ids labellevel3ids labelmap gt "
     "gts gtfine gtcoarse groundtruth truth mask masks annotation annotations annot annots ann anns anno "
-    "annos seg segs segmentation segmentations segmentationclass semantic semantics sem id ids trainid "
-    "trainids target targets eval labeled labelled labeledapproved l",
+    "annos seg segs segmentation segmentations segmentationclass segmentationclasspng semantic semantics sem "
+    "id ids trainid trainids target targets eval labeled labelled labeledapproved l",
     "color": "color colors colour colours colored coloured colormap labelcolor labelcolors",
     "other": "instance instances instanceids instancetrainids depth depths disparity disp flow normal "
     "normals panoptic confidence watershed invgray invids overlay overlays visualization vis preview "
+    "segmentationobject segmentationobjectpng segmentationclassvisualization segmentationobjectvisualization "
     "previews prediction predictions contact sheet thumbnail thumbnails",
 }
 _ROLES: dict[str, Role] = {word: role for role, words in _WORDS.items() for word in words.split()}
@@ -32,6 +33,8 @@ _SPLITS = {
     for word in words.split()
 }
 _SEPARATORS = re.compile(r"([_\-. ]+)")
+# Supervisely renders its masks for people, too.
+_RENDERED_MASKS = "masks_human"
 # KITTI's image_2 is the left camera's folder.
 _NUMBERED_IMAGES = re.compile(r"image_\d+", re.IGNORECASE)
 _GLUED = re.compile(rf"({'|'.join(_SPLITS)})({'|'.join(_ROLES)})", re.IGNORECASE)
@@ -83,6 +86,9 @@ def place(folder: str) -> Place:
     for component in PurePosixPath(folder).parts:
         if _NUMBERED_IMAGES.fullmatch(component):
             words.append("image")
+            continue
+        if component.lower() == _RENDERED_MASKS:
+            words.append("color")
             continue
         kept = []
         for token in _SEPARATORS.split(component)[::2]:
