@@ -18,7 +18,7 @@ _LEVELS = [
     {"models", "losses"},
     {"data"},
     {"city"},
-    {"pictures", "making"},
+    {"pictures", "making", "external"},
     {"folders"},
     {"config", "ranges"},
     {"documents"},

@@ -46,7 +46,7 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
     unequal = [key for key in weights if key in wanted and weights[key].shape != wanted[key].shape]
     if missing or surplus or unequal:
         raise InputError(
-            f"init_from = {recipe.init_from}: does not fit model.backbone = {recipe.model.backbone} "
+            f"init_from = {recipe.init_from}: does not fit model = {recipe.model.title()} "
             f"({len(missing)} parameters missing, {len(surplus)} too many, {len(unequal)} of another shape); "
             "use the model section it was trained with (its run folder's config.yaml)"
         )

@@ -156,6 +156,8 @@ def _is_file(reference: str) -> bool:
 
 def _with_paths(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A file's data with the classes of its author's own (`own.py:Own`) found beside the file."""
+    if isinstance(data.get("model"), dict):
+        data = {**data, "model": _beside(data["model"], "module", folder)}
     method = data.get("method")
     if not isinstance(method, dict):
         return data

@@ -8,6 +8,7 @@ from torch import nn
 
 from segshift.config import did_you_mean, parse
 from segshift.errors import InputError
+from segshift.external import external_class
 from segshift.methods.adabn import AdaBN, AdaBNTerm
 from segshift.methods.adversarial import AdvEnt, FeatureAlignment, OutputAlignment
 from segshift.methods.align import Align
@@ -15,7 +16,6 @@ from segshift.methods.base import Batch, LabelledImages, Method, Update
 from segshift.methods.clan import Clan
 from segshift.methods.confidence_regularization import ConfidenceRegularization, LabelRegularization
 from segshift.methods.cyclegan import CycleGAN
-from segshift.methods.external import external_class
 from segshift.methods.fada import FADA
 from segshift.methods.local_alignment import LocalAlignment
 from segshift.methods.lsd import LSD
@@ -103,9 +103,13 @@ class MethodSettings:
                     f"{self.where}.terms.{i}.level = 'auxiliary': the network has no auxiliary head; set "
                     "model.auxiliary_head: true"
                 )
-        aligned: Method = build(
-            self.settings, segmenter, [term(settings, segmenter) for term, settings in self.terms]
-        )
+        terms = []
+        for i, (term, settings) in enumerate(self.terms):
+            try:
+                terms.append(term(settings, segmenter))
+            except InputError as error:  # a network that lacks what the term works on
+                raise InputError(f"{self.where}.terms.{i}, {settings.term}: {error}") from None
+        aligned: Method = build(self.settings, segmenter, terms)
         return aligned
 
 

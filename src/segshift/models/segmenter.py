@@ -1,13 +1,14 @@
 """The segmentation network: backbone, heads, and what belongs to a model file besides its weights."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, cast, overload
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from segshift import __version__
@@ -27,58 +28,19 @@ from segshift.models.heads import (
     SegFormerHead,
 )
 from segshift.models.inference import Inference
+from segshift.models.libraries.hugging_face import transformers_network
+from segshift.models.libraries.own import check_trusted, own_network
+from segshift.models.libraries.parts import Parts
+from segshift.models.libraries.smp import smp_network
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.prediction import OneImage, is_batch, predict_all, predict_ids
 from segshift.models.resize import Size, upsample
+from segshift.models.segmenter_config import SegmenterConfig
 from segshift.models.timm_features import STRIDES
 from segshift.ranges import Dilation, NotNegative, WidthHeight
 
 _FCN8S_STRIDES = (8, 16, 32)
 _Positive = Annotated[float, Field(gt=0)]
-
-
-class SegmenterConfig(Strict):
-    """Configuration of a segmenter.
-
-    Attributes:
-        backbone: a timm name (resnet101, resnet101.tv_in1k with torchvision's weights, convnext_tiny ...),
-            caffe_resnet101, caffe_resnet50, vgg16, vgg16_fc or segshift_tiny.
-        weights: imagenet (from the model hub), none, package (EfficientNet-Lite0 from the pip package) or
-            the path of a state dict of that backbone.
-        pixels: what the weights take: published = as the backbone's published weights; caffe_bgr = BGR in
-            [0, 255] minus the mean color, for a file of VGG-16 weights from Caffe.
-        output_stride: of the last features, in px of the image: 8, 16 or 32 (strides beyond it become
-            dilations), or native: the network's own. null is 8 (32 for fcn8s) where the network can have it,
-            else native.
-        head: deeplab_v2 or linear (batch norm and 1x1 convolution, for foundation backbones) on the last
-            features; fcn8s on three levels (vgg16_fc or a timm backbone, output_stride 32); segformer
-            (all-MLP) or daformer (context-aware fusion) on four levels.
-        head_channels: width of the decoders segformer and daformer.
-        classifiers: 2 puts two heads of the same kind side by side, and their logits are added (CLAN).
-        auxiliary_head: another classifier on the stage before the last.
-        batch_norm: what the backbone's batch norm does in training mode: frozen = running averages normalise
-            and stay; running = they normalise, then are updated; batch = the batch's statistics normalise.
-        batch_norm_affine: whether its scales and offsets are trained or frozen. Batch norm in a head starts
-            from nothing, so it always learns from the batch.
-        head_dilations: of the deeplab_v2 classifier's parallel convolutions.
-        skip_factors: what fcn8s multiplies the features at strides 8 and 16 by.
-        input_size: (width, height) in px to which `predict` resizes images; None keeps their size. A network
-            that is built for one size (Hiera, MaxViT ...) is built for this one, and sees every image in it.
-    """
-
-    backbone: str = "resnet101"
-    weights: str = "imagenet"
-    pixels: Literal["published", "caffe_bgr"] = "published"
-    output_stride: OutputStride = None
-    head: Literal["deeplab_v2", "linear", "fcn8s", "segformer", "daformer"] = "deeplab_v2"
-    head_channels: int = Field(256, ge=1, le=4096)
-    classifiers: Literal[1, 2] = 1
-    auxiliary_head: bool = False
-    batch_norm: BatchNormMode = "batch"
-    batch_norm_affine: Literal["trained", "frozen"] = "trained"
-    head_dilations: tuple[Dilation, ...] = Field((6, 12, 18, 24), min_length=1, max_length=16)
-    skip_factors: tuple[NotNegative, NotNegative] = (1.0, 1.0)
-    input_size: WidthHeight | None = None
 
 
 class SegmenterOutput(NamedTuple):
@@ -124,9 +86,6 @@ class Segmenter(nn.Module):
     Attributes:
         config: what it was made from.
         classes: the class set; `class_names` and `palette` are its parts.
-        pyramid_channels: of all features, shallow to deep.
-        feature_channels: F of the last features.
-        auxiliary_channels: F' of the features of the stage before.
         pixel_statistics: what `normalize` does.
         head: the classifier.
         second_head: the one beside it; None unless the configuration has two.
@@ -135,6 +94,9 @@ class Segmenter(nn.Module):
 
     mean: Tensor
     std: Tensor
+    head: nn.Module
+    second_head: nn.Module | None
+    auxiliary_head: nn.Module | None
 
     def __init__(
         self, config: SegmenterConfig, classes: ClassSet, *, pixel_statistics: PixelStatistics | None = None
@@ -150,6 +112,28 @@ class Segmenter(nn.Module):
             InputError: a backbone, stride, head or weights that cannot be had.
         """
         super().__init__()
+        self.classes = classes
+        parts = _foreign(config, classes.count) if config.is_foreign else None
+        if parts is None:
+            self._assemble(config, classes.count)
+        else:
+            self.config = config.model_copy(update={"settings": parts.settings})
+            self._channels = parts.channels
+            self.backbone, self.head = parts.backbone, parts.heads[0]
+            self.second_head = parts.heads[1] if len(parts.heads) > 1 else None
+            self.auxiliary_head = None
+            self.pixel_statistics = parts.pixel_statistics
+        self.pixel_statistics = pixel_statistics or self.pixel_statistics
+        # Not in the state dict: they travel in the file's metadata, as readable numbers.
+        for name in ("mean", "std"):
+            values = torch.tensor(getattr(self.pixel_statistics, name), dtype=torch.float32)
+            self.register_buffer(name, values.view(1, 3, 1, 1), persistent=False)
+        set_batch_norm_mode(
+            self.backbone, config.batch_norm, affine_trained=config.batch_norm_affine == "trained"
+        )
+
+    def _assemble(self, config: SegmenterConfig, classes: int) -> None:
+        """A backbone with heads of ours."""
         fcn8s = config.head == "fcn8s"
         if fcn8s and config.auxiliary_head:
             raise InputError("auxiliary_head = true: head fcn8s has none; set auxiliary_head: false")
@@ -162,31 +146,20 @@ class Segmenter(nn.Module):
                 f"output_stride: {stride} gives {', '.join(map(str, backbone.pyramid_strides))}; "
                 "set output_stride: 32 or another head"
             )
-        published = CAFFE_PIXELS if config.pixels == "caffe_bgr" else backbone.pixel_statistics
         # What null came to is written down, so that a model file says it.
         own = backbone.pyramid_strides[-1]
         named = own if own in STRIDES else "native"
         self.config = config.model_copy(update={"output_stride": config.output_stride or named})
-        self.classes = classes
-        self.pyramid_channels = backbone.pyramid_channels
-        self.feature_channels = backbone.channels
-        self.auxiliary_channels = backbone.auxiliary_channels
-        self.pixel_statistics = pixel_statistics or published
+        self._channels = backbone.pyramid_channels
+        self.pixel_statistics = CAFFE_PIXELS if config.pixels == "caffe_bgr" else backbone.pixel_statistics
         self.backbone = backbone.network
         self.head = self._new_head()
         self.auxiliary_head = (
-            DeepLabV2Head(self.auxiliary_channels, classes.count, config.head_dilations)
+            DeepLabV2Head(self.auxiliary_channels, classes, config.head_dilations)
             if config.auxiliary_head
             else None
         )
         self.second_head = self._new_head() if config.classifiers == 2 else None
-        # Not in the state dict: they travel in the file's metadata, as readable numbers.
-        for name in ("mean", "std"):
-            values = torch.tensor(getattr(self.pixel_statistics, name), dtype=torch.float32)
-            self.register_buffer(name, values.view(1, 3, 1, 1), persistent=False)
-        set_batch_norm_mode(
-            self.backbone, config.batch_norm, affine_trained=config.batch_norm_affine == "trained"
-        )
 
     def _new_head(self) -> Head:
         classes, config = self.classes.count, self.config
@@ -201,6 +174,26 @@ class Segmenter(nn.Module):
                 return SegFormerHead(self.pyramid_channels, classes, config.head_channels)
             case "daformer":
                 return DAFormerHead(self.pyramid_channels, classes, config.head_channels)
+
+    @property
+    def pyramid_channels(self) -> tuple[int, ...]:
+        """Channels of all features, shallow to deep. Raises InputError for a network that gives none."""
+        if not self._channels[-1]:
+            raise InputError(
+                f"model: {self.config.title()} gives no features, which this method needs; return "
+                "(logits, features), or use a method that needs logits alone"
+            )
+        return self._channels
+
+    @property
+    def feature_channels(self) -> int:
+        """F of the last features. Raises InputError for a network that gives none."""
+        return self.pyramid_channels[-1]
+
+    @property
+    def auxiliary_channels(self) -> int:
+        """F' of the features of the stage before the last."""
+        return self.pyramid_channels[-2]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -233,7 +226,8 @@ class Segmenter(nn.Module):
     def classify(self, pyramid: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The logits (N, C, h, w) of each classifier on a pyramid of features, which may be detached."""
         heads = (self.head,) if self.second_head is None else (self.head, self.second_head)
-        features = pyramid[-1] if LEVELS[self.config.head] == 1 else pyramid
+        last_only = not self.config.is_foreign and LEVELS[self.config.head] == 1
+        features = pyramid[-1] if last_only else pyramid
         return tuple(head(features) for head in heads)
 
     def normalize(self, images: Tensor) -> Tensor:
@@ -331,7 +325,9 @@ class Segmenter(nn.Module):
         write_model(path, self.state_dict(), metadata.model_dump_json())
 
     @classmethod
-    def load(cls, path: str | Path, map_location: str | torch.device = "cpu") -> "Segmenter":
+    def load(
+        cls, path: str | Path, map_location: str | torch.device = "cpu", trust_code: bool = False
+    ) -> "Segmenter":
         """The segmenter in a file written by `save`, or in the run folder that holds it, in evaluation mode.
 
         Needs no network connection: all weights come from the file.
@@ -340,13 +336,18 @@ class Segmenter(nn.Module):
             path: a `.safetensors` file, a folder with `model.safetensors`, or RUN@STEP, a run's network
                 after so many steps (`training.keep_checkpoints`).
             map_location: device to put it on.
+            trust_code: whether a model that names a module of one's own (`FILE.py:NAME`) may run that code;
+                the environment variable SEGSHIFT_TRUST_CODE=1 says the same.
 
         Raises:
-            InputError: a missing, broken or foreign file, or a step of which nothing is kept.
+            InputError: a missing, broken or foreign file, a module that is not trusted, or a step of which
+                nothing is kept.
         """
         file = model_file(path)
         data, tensors = read_model(file)
         metadata = parse(_Metadata, data, where=str(file))
+        if metadata.config.module is not None:
+            check_trusted(metadata.config.module, file, trust_code)
         # The configuration keeps the source of the initial weights, but nothing is fetched from there.
         bare = metadata.config.model_copy(update={"weights": "none"})
         statistics = PixelStatistics(
@@ -354,7 +355,8 @@ class Segmenter(nn.Module):
         )
         try:
             classes = ClassSet(metadata.class_set, metadata.class_names, metadata.class_colors)
-            with torch.device("meta"):
+            # Another library's network cannot be counted on to be built without memory.
+            with nullcontext() if bare.is_foreign else torch.device("meta"):
                 hollow = cls(bare, classes)
         except InputError as error:
             raise InputError(f"{file}: {error}") from None
@@ -365,6 +367,17 @@ class Segmenter(nn.Module):
         return segmenter.to(map_location).eval()
 
 
-def load(path: str | Path, map_location: str | torch.device = "cpu") -> Segmenter:
+def _foreign(config: SegmenterConfig, classes: int) -> Parts:
+    """The network of another library, or of one's own, that the configuration names."""
+    count, settings = config.classifiers, config.settings
+    if config.module is not None:
+        return own_network(config.module, classes, count, config.weights, settings)
+    assert config.architecture is not None  # the configuration was checked
+    if config.library == "smp":
+        return smp_network(config.architecture, config.encoder, config.weights, classes, count, settings)
+    return transformers_network(config.architecture, config.weights, classes, count, settings)
+
+
+def load(path: str | Path, map_location: str | torch.device = "cpu", trust_code: bool = False) -> Segmenter:
     """The segmenter in a model file or run folder; see `Segmenter.load`."""
-    return Segmenter.load(path, map_location)
+    return Segmenter.load(path, map_location, trust_code)

@@ -97,7 +97,7 @@ def _legs(recipe: Recipe) -> list[_Leg]:
     while current is not None and len(legs) < _MOST_LEGS:
         start = current.init_from
         if start is None:
-            words = f"{current.model.backbone} with weights: {current.model.weights}"
+            words = f"{current.model.title()} with weights: {current.model.weights}"
             identity = words
         else:
             words, identity = start, start_content(expanded(start))

@@ -1,11 +1,12 @@
-"""A method or term of one's own: a class in a Python file that a recipe names as `FILE.py:CLASS`."""
+"""A method, term or network of one's own: what a recipe names as `FILE.py:NAME`."""
 
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from torch import nn
 
@@ -27,11 +28,7 @@ def external_class(reference: str, base: type[Kind], where: str) -> type[Kind]:
     Raises:
         InputError: no such file or class, a file that does not import, or a class of another kind.
     """
-    text, _, name = reference.rpartition(":")
-    path = expanded(text)
-    if not path.is_file():
-        raise InputError(f"{where} = {reference!r}: {path}: no such file; paths start at the recipe's folder")
-    names = vars(_module(path.resolve(), where))
+    path, name, names = _names(reference, where)
     found = names.get(name)
     if found is None:
         classes = [key for key, value in names.items() if _is_kind(value, base)]
@@ -40,6 +37,28 @@ def external_class(reference: str, base: type[Kind], where: str) -> type[Kind]:
     if not _is_kind(found, base):
         raise InputError(f"{where} = {reference!r}: {name} is no subclass of segshift's {base.__name__}")
     return found
+
+
+def external_function(reference: str, where: str) -> Callable[..., Any]:
+    """The function (or class) that `FILE.py:NAME` names. Raises InputError as `external_class`."""
+    path, name, names = _names(reference, where)
+    found = names.get(name)
+    if not callable(found):
+        functions = [key for key, value in names.items() if callable(value)]
+        raise InputError(
+            f"{where} = {reference!r}: {path} has no function {name!r}{did_you_mean(name, functions)}"
+        )
+    function: Callable[..., Any] = found
+    return function
+
+
+def _names(reference: str, where: str) -> tuple[Path, str, dict[str, Any]]:
+    """The file that `FILE.py:NAME` names, the name, and all that the file defines."""
+    text, _, name = reference.rpartition(":")
+    path = expanded(text)
+    if not path.is_file():
+        raise InputError(f"{where} = {reference!r}: {path}: no such file; paths start at the recipe's folder")
+    return path, name, vars(_module(path.resolve(), where))
 
 
 def _is_kind(value: object, base: type[Kind]) -> TypeGuard[type[Kind]]:

@@ -6,8 +6,8 @@ import pytest
 
 from segshift.engine.presets import load_recipe
 from segshift.errors import InputError
+from segshift.external import external_class
 from segshift.methods import Align, build_method
-from segshift.methods.external import external_class
 from segshift.methods.term import Term
 from tests.methods.networks import tiny_segmenter
 
