@@ -11,7 +11,7 @@ from segshift.engine.schedule import ScheduleConfig
 from segshift.evaluation.unsupervised import SCORES
 from segshift.folders import check_names
 from segshift.models.inference import Inference
-from segshift.models.segmenter import SegmenterConfig
+from segshift.models.segmenter_config import SegmenterConfig
 from segshift.ranges import BatchSize, Count, Decay, NotNegative, Seed, Steps
 
 # The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.

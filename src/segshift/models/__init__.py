@@ -15,10 +15,10 @@ from segshift.models.prediction import Prediction
 from segshift.models.resize import resize_images, upsample
 from segshift.models.segmenter import (
     Segmenter,
-    SegmenterConfig,
     SegmenterOutput,
     load,
 )
+from segshift.models.segmenter_config import SegmenterConfig
 
 __all__ = [
     "DAFormerHead",

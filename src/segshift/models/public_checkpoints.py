@@ -13,7 +13,8 @@ from segshift.data.labels import ClassSet
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.backbones import CAFFE_PIXELS
-from segshift.models.segmenter import Segmenter, SegmenterConfig
+from segshift.models.segmenter import Segmenter
+from segshift.models.segmenter_config import SegmenterConfig
 from segshift.models.weights import check_values, described, read_checkpoint, state_in, without_prefix
 
 Layout = Literal["adaptsegnet", "advent", "clan", "fada"]

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, cast, overload
+from typing import Annotated, Any, Literal, NamedTuple, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from segshift import __version__
@@ -17,7 +17,7 @@ from segshift.data.labels import ClassSet, Color
 from segshift.errors import InputError
 from segshift.folders import model_file
 from segshift.models.backbones import CAFFE_PIXELS, OutputStride, PixelStatistics, build_backbone
-from segshift.models.batch_norm import BatchNormMode, set_batch_norm_mode
+from segshift.models.batch_norm import set_batch_norm_mode
 from segshift.models.heads import (
     LEVELS,
     DAFormerHead,
@@ -37,7 +37,6 @@ from segshift.models.prediction import OneImage, is_batch, predict_all, predict_
 from segshift.models.resize import Size, upsample
 from segshift.models.segmenter_config import SegmenterConfig
 from segshift.models.timm_features import STRIDES
-from segshift.ranges import Dilation, NotNegative, WidthHeight
 
 _FCN8S_STRIDES = (8, 16, 32)
 _Positive = Annotated[float, Field(gt=0)]
