@@ -48,8 +48,9 @@ def recipes(folder: Path) -> dict[str, Recipe]:
 
 
 def batch_of(recipe: Recipe, step: int) -> Batch:
-    """The same images and labels for the same step."""
+    """Its first image has half as many labels as its second."""
     batch = toy_batch(recipe, step)
+    batch.source_labels[0, :24] = 255
     return batch
 
 

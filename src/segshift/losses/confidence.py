@@ -9,6 +9,7 @@ from torch import Tensor
 from segshift.config import did_you_mean
 from segshift.losses.precision import at_least_float32
 from segshift.losses.segmentation import IGNORE
+from segshift.losses.valid import valid_pixels
 
 RegularizerKind = Literal["mrkld", "mrent", "mrl2"]
 
@@ -123,7 +124,7 @@ def soft_cross_entropy(logits: Tensor, soft_labels: Tensor, labels: Tensor, igno
 def _mean_over_valid(values: Tensor, labels: Tensor, ignore: int) -> Tensor:
     valid = labels != ignore
     # Not a product with the mask: a huge logit of an ignored pixel must not turn 0 into NaN.
-    return values.masked_fill(~valid, 0).sum() / valid.sum().clamp_min(1)
+    return values.masked_fill(~valid, 0).sum() / valid_pixels(labels, ignore)
 
 
 def _check(function: str, logits: Tensor, labels: Tensor) -> None:

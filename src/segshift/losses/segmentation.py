@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segshift.losses.precision import at_least_float32
+from segshift.losses.valid import valid_pixels
 
 # Losses are pure functions that need no data layer; a test holds this equal to the label files' 255.
 IGNORE = 255
@@ -47,7 +48,7 @@ def weighted_cross_entropy(
     losses = F.cross_entropy(at_least_float32(logits), labels, ignore_index=ignore, reduction="none")
     if pixel_weights is not None:
         losses = losses * pixel_weights
-    return losses.sum() / (labels != ignore).sum().clamp_min(1)
+    return losses.sum() / valid_pixels(labels, ignore)
 
 
 def focal_cross_entropy(logits: Tensor, labels: Tensor, gamma: float, ignore: int = IGNORE) -> Tensor:
@@ -75,4 +76,4 @@ def focal_cross_entropy(logits: Tensor, labels: Tensor, gamma: float, ignore: in
     if gamma > 0:
         # 1 - p without cancellation, kept off 0, where a power below 1 has an infinite slope.
         losses = (-torch.expm1(-losses)).clamp_min(_TINY) ** gamma * losses
-    return losses.sum() / (labels != ignore).sum().clamp_min(1)
+    return losses.sum() / valid_pixels(labels, ignore)
