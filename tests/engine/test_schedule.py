@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segshift.config import parse
+from segshift.engine.presets import load_recipe
 from segshift.engine.schedule import ScheduleConfig, poly
+from segshift.errors import InputError
 
 
 def test_ends() -> None:
@@ -39,6 +42,56 @@ def test_warm_up_starts_above_zero_and_meets_the_schedule() -> None:
     assert [schedule.at(1.0, step, 10) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
     decaying = ScheduleConfig(warmup_steps=4)
     assert decaying.at(1.0, 4, 10) == poly(1.0, 4, 10)
+
+
+# CLAN's public code at 100 000 iterations, 5000 of them warm-up, for a base of 2.5e-4: called as it is.
+CLAN_RATES = {
+    0: 0.0,
+    1: 5.0000000000000004e-08,
+    2500: 0.000125,
+    4999: 0.00024995000000000003,
+    5000: 0.00023872134540537494,
+    5001: 0.00023871908383354395,
+    50000: 0.00013397168281703665,
+    99999: 7.905694150388566e-09,
+}
+
+
+@pytest.mark.parametrize(
+    "preset", ["clan_public_code_gta5_cityscapes_resnet101", "clan_public_code_synthia_cityscapes_resnet101"]
+)
+def test_clans_warm_up_is_the_ramp_alone_as_in_its_public_code(preset: str) -> None:
+    recipe = load_recipe(preset)
+    for step, rate in CLAN_RATES.items():
+        for network, base in (("segmenter", 2.5e-4), ("adversary", 1e-4)):
+            settings = recipe.optimizers[network]
+            found = settings.schedule.at(settings.lr, step, recipe.training.steps)
+            assert found == pytest.approx(rate * base / 2.5e-4, rel=1e-12), (network, step)
+
+
+def test_steps_fall_as_in_lsds_public_code() -> None:
+    """A tenth after every eight epochs of 2975 iterations; the rates are those of its golden table."""
+    schedule = ScheduleConfig(kind="step", step_every=8 * 2975)
+    for epoch, rate in {0: 1e-5, 7: 1e-5, 8: 1e-6, 16: 1e-7, 24: 1e-8, 32: 1e-9}.items():
+        assert schedule.at(1e-5, epoch * 2975, 100_000) == pytest.approx(rate, rel=1e-12)
+        assert schedule.at(1e-5, epoch * 2975 + 2974, 100_000) == pytest.approx(rate, rel=1e-12)
+    halving = ScheduleConfig(kind="step", step_every=3, step_factor=0.5)
+    assert [halving.at(8.0, step, 7) for step in range(8)] == [8, 8, 8, 4, 4, 4, 2, 2]
+    warmed = ScheduleConfig(kind="step", step_every=3, step_factor=0.5, warmup_steps=2)
+    assert [warmed.at(8.0, step, 7) for step in range(7)] == [4, 8, 8, 4, 4, 4, 2]
+    ramp = ScheduleConfig(warmup_steps=4, warmup="ramp")
+    assert [ramp.at(1.0, step, 10) for step in range(6)] == [
+        0,
+        0.25,
+        0.5,
+        0.75,
+        *(poly(1.0, s, 10) for s in (4, 5)),
+    ]
+
+
+def test_steps_need_a_length() -> None:
+    with pytest.raises(InputError, match="kind: step needs step_every"):
+        parse(ScheduleConfig, {"kind": "step"}, "recipe.yaml")
 
 
 def test_poly_may_end_beyond_the_run() -> None:

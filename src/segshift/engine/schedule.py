@@ -1,8 +1,8 @@
 """Learning rates as pure functions of the step, so that a resumed run needs to remember nothing."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segshift.config import Strict
 
@@ -29,23 +29,46 @@ class ScheduleConfig(Strict):
     """How one optimizer's learning rate runs.
 
     Attributes:
-        kind: poly decays to 0 at `max_steps`; constant does not decay.
+        kind: poly decays to 0 at `max_steps`; step multiplies by `step_factor` after every `step_every` steps
+            (LSD's public code: 0.1 every 23800 steps, its eight epochs); constant does not decay.
         power: exponent of poly.
         max_steps: where poly ends; None is the run's own length.
         constant_share: share of `max_steps` before poly's decay begins. CycleGAN: 0.5, with power 1.
-        warmup_steps: the rate rises linearly from 0 over this many steps (the first step has 1/warmup).
+        step_every: steps between two falls of kind step.
+        step_factor: of each fall.
+        warmup_steps: length of a linear warm-up.
+        warmup: factor: (step + 1) / warmup_steps on the kind's rate, which runs meanwhile, so that no step is
+            lost; ramp: lr * step / warmup_steps in its place, whose first step does nothing, as in CLAN's
+            public code.
     """
 
-    kind: Literal["poly", "constant"] = "poly"
+    kind: Literal["poly", "step", "constant"] = "poly"
     power: float = Field(0.9, gt=0)
     max_steps: int | None = Field(None, ge=1)
     constant_share: float = Field(0.0, ge=0, lt=1)
+    step_every: int | None = Field(None, ge=1)
+    step_factor: float = Field(0.1, gt=0, le=1)
     warmup_steps: int = Field(0, ge=0)
+    warmup: Literal["factor", "ramp"] = "factor"
+
+    @model_validator(mode="after")
+    def _steps_of_a_length(self) -> Self:
+        if self.kind == "step" and self.step_every is None:
+            raise ValueError("kind: step needs step_every, in steps")
+        return self
 
     def at(self, base: float, step: int, run_steps: int) -> float:
         """Learning rate of `step` (from 0) in a run of `run_steps` steps."""
+        if step >= self.warmup_steps:
+            return self._decayed(base, step, run_steps)
+        if self.warmup == "ramp":
+            return base * step / self.warmup_steps
+        return self._decayed(base, step, run_steps) * ((step + 1) / self.warmup_steps)
+
+    def _decayed(self, base: float, step: int, run_steps: int) -> float:
+        if self.kind == "step" and self.step_every is not None:
+            return float(base * self.step_factor ** (step // self.step_every))
         end = self.max_steps or run_steps
         begin = int(self.constant_share * end)
         constant = self.kind == "constant" or step < begin
-        rate = base if constant else poly(base, step - begin, end - begin, self.power)
-        return rate * min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else rate
+        return base if constant else poly(base, step - begin, end - begin, self.power)
