@@ -19,6 +19,10 @@ def poly(base: float, step: int, max_steps: int, power: float = 0.9) -> float:
 
     Raises:
         ValueError: negative step or max_steps below 1.
+
+    Example:
+        >>> poly(2.5e-4, 150_000, 250_000)  # where AdaptSegNet's code stops: not 0
+        0.00010959582263852174
     """
     if step < 0 or max_steps < 1:
         raise ValueError(f"poly: step = {step} must be at least 0 and max_steps = {max_steps} at least 1")

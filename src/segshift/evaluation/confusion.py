@@ -34,6 +34,12 @@ def confusion_matrix(
 
     Raises:
         InputError: shapes that differ, or an id outside 0 ... C - 1 on a pixel that counts.
+
+    Example:
+        >>> import numpy as np
+        >>> confusion_matrix(np.array([0, 1, 1]), np.array([0, 1, 255]), classes=2)  # rows: truth
+        array([[1, 0],
+               [0, 1]])
     """
     if isinstance(prediction, Tensor) and isinstance(label, Tensor):
         return _count(prediction, label, classes, ignore)
@@ -78,6 +84,11 @@ def iou(confusion: Tensor | NDArray[Any]) -> NDArray[np.float64]:
 
     Returns:
         (C,) float64 in [0, 1]; NaN for a class that is neither in the truth nor predicted.
+
+    Example:
+        >>> import numpy as np
+        >>> iou(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))  # the third class never occurs
+        array([0.75      , 0.66666667,        nan])
     """
     counts = _square_or_wider(confusion)
     classes = len(counts)
@@ -87,18 +98,36 @@ def iou(confusion: Tensor | NDArray[Any]) -> NDArray[np.float64]:
 
 
 def miou(confusion: Tensor | NDArray[Any]) -> float:
-    """The mean of `iou` over the classes that have one, in [0, 1]; NaN if none has."""
+    """The mean of `iou` over the classes that have one, in [0, 1]; NaN if none has.
+
+    Example:
+        >>> import numpy as np
+        >>> miou(np.array([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
+        0.7083333333333333
+    """
     return mean_of_known(iou(confusion))
 
 
 def class_accuracy(confusion: Tensor | NDArray[Any]) -> NDArray[np.float64]:
-    """The share of a class's pixels that are found, TP / (TP + FN): (C,) in [0, 1], NaN without pixels."""
+    """The share of a class's pixels that are found, TP / (TP + FN): (C,) in [0, 1], NaN without pixels.
+
+    Example:
+        >>> import numpy as np
+        >>> class_accuracy(np.array([[3, 1], [0, 2]]))
+        array([0.75, 1.  ])
+    """
     counts = _square_or_wider(confusion)
     return ratio(np.diag(counts), counts.sum(1))
 
 
 def pixel_accuracy(confusion: Tensor | NDArray[Any]) -> float:
-    """The share of counted pixels whose class is right, in [0, 1]; NaN without pixels."""
+    """The share of counted pixels whose class is right, in [0, 1]; NaN without pixels.
+
+    Example:
+        >>> import numpy as np
+        >>> pixel_accuracy(np.array([[3, 1], [0, 2]]))
+        0.8333333333333334
+    """
     counts = _square_or_wider(confusion)
     return float(ratio(np.trace(counts), counts.sum()))
 
@@ -107,6 +136,11 @@ def frequency_weighted_iou(confusion: Tensor | NDArray[Any]) -> float:
     """The mean of `iou`, weighted by the classes' shares of the true pixels, in [0, 1]; NaN without pixels.
 
     Source: Long et al., CVPR 2015, section 5 (there "frequency weighted IU").
+
+    Example:
+        >>> import numpy as np
+        >>> frequency_weighted_iou(np.array([[3, 1], [0, 2]]))
+        0.7222222222222222
     """
     counts = _square_or_wider(confusion)
     truth = counts.sum(1)

@@ -40,6 +40,12 @@ def domain_loss(domain_logits: Tensor, domain: Domain) -> Tensor:
         ValueError: another word for `domain`.
 
     Source: Tsai et al., AdaptSegNet, CVPR 2018, equations 1 and 3, as binary cross-entropy.
+
+    Example:
+        >>> import torch
+        >>> verdicts = torch.tensor([[[[-2.0, -2.0]]]])  # well below 0: source
+        >>> domain_loss(verdicts, 'source'), domain_loss(verdicts, 'target')
+        (tensor(0.1269), tensor(2.1269))
     """
     return _domain_losses(domain_logits, domain, "domain_loss").mean()
 
@@ -69,6 +75,12 @@ def weighted_domain_loss(
         ValueError: the shapes differ, or another word for `domain`.
 
     Source: Luo et al., CLAN, CVPR 2019, equation 5, its target term (the mean instead of the expectation).
+
+    Example:
+        >>> import torch
+        >>> verdicts, disagreement = torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 4, 4)
+        >>> weighted_domain_loss(verdicts, 'source', disagreement, local_weight=40.0, epsilon=0.4)
+        tensor(0.2773)
     """
     if domain_logits.shape != weight_map.shape:
         raise ValueError(

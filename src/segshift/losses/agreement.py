@@ -30,6 +30,12 @@ def cosine_discrepancy(probs_a: Tensor, probs_b: Tensor) -> Tensor:
         ValueError: the shapes differ or are not four-dimensional.
 
     Source: Luo et al., Taking a closer look at domain shift (CLAN), CVPR 2019, section 3.2.
+
+    Example:
+        >>> import torch
+        >>> a, b = torch.eye(3)[0].view(1, 3, 1, 1), torch.eye(3)[1].view(1, 3, 1, 1)
+        >>> cosine_discrepancy(a, b).item(), cosine_discrepancy(a, a).item()
+        (1.0, 0.0)
     """
     if probs_a.ndim != 4 or probs_a.shape != probs_b.shape:
         shapes = f"{tuple(probs_a.shape)} and {tuple(probs_b.shape)}"
@@ -55,6 +61,12 @@ def weight_similarity(params_a: Iterable[Tensor], params_b: Iterable[Tensor]) ->
         ValueError: no parameters, or shapes that differ.
 
     Source: Luo et al., CLAN, CVPR 2019, equation 4.
+
+    Example:
+        >>> import torch
+        >>> w = [torch.ones(2, 3), torch.zeros(2)]
+        >>> weight_similarity(w, [-p for p in w])
+        tensor(-1.0000)
     """
     params_a, params_b = list(params_a), list(params_b)
     if not params_a or [p.shape for p in params_a] != [p.shape for p in params_b]:

@@ -45,6 +45,14 @@ def domain_encoding(
 
     Source: Wang et al., Classes matter (FADA), ECCV 2020, section 3.3: equation 8 (soft), equation 7 and
     the threshold after it (hard), clipping in the last paragraph but one.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.tensor([4.0, 0.0, 0.0]).view(1, 3, 1, 1)
+        >>> domain_encoding(logits).flatten()
+        tensor([0.8219, 0.0891, 0.0891])
+        >>> domain_encoding(logits, kind='hard').flatten()
+        tensor([1., 0., 0.])
     """
     if logits.ndim != 4:
         raise ValueError(f"domain_encoding: logits must be (N, K, H, W), not {tuple(logits.shape)}")
@@ -84,6 +92,13 @@ def class_domain_loss(discriminator_logits: Tensor, encoding: Tensor, domain: Do
 
     Source: Wang et al., FADA, ECCV 2020, equations 5 and 6 (the paper sums over pixels; the public code
     takes the mean).
+
+    Example:
+        >>> import torch
+        >>> undecided = torch.zeros(1, 2 * 3, 4, 4)  # six equal scores: log 6 for every pixel
+        >>> encoding = torch.eye(3)[0].view(1, 3, 1, 1).expand(1, 3, 4, 4)
+        >>> class_domain_loss(undecided, encoding, 'source')
+        tensor(1.7918)
     """
     number = domain_number(domain, "class_domain_loss")
     classes = encoding.shape[1] if encoding.ndim == 4 else -1

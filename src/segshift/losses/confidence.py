@@ -41,6 +41,13 @@ def confidence_regularizer(
         ValueError: shapes that do not fit, or another word for `kind`.
 
     Source: Zou et al., Confidence regularized self-training (CRST), ICCV 2019, model regularizers.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.zeros(1, 2, 2, dtype=torch.long)
+        >>> sure = torch.tensor([9.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+        >>> confidence_regularizer(sure, labels) > confidence_regularizer(torch.zeros(1, 3, 2, 2), labels)
+        tensor(True)
     """
     _check("confidence_regularizer", logits, labels)
     log_probs = F.log_softmax(at_least_float32(logits), dim=1)
@@ -78,6 +85,12 @@ def entropy_regularized_labels(probs: Tensor, thresholds: Tensor, alpha: float) 
         ValueError: shapes that do not fit, or alpha out of range.
 
     Source: Zou et al., CRST, ICCV 2019, label entropy regularization.
+
+    Example:
+        >>> import torch
+        >>> probs = torch.tensor([0.6, 0.3, 0.1]).view(1, 3, 1, 1)
+        >>> entropy_regularized_labels(probs, torch.ones(3), alpha=1.0).flatten()  # alpha 1: as they are
+        tensor([0.6000, 0.3000, 0.1000])
     """
     if alpha <= 0:
         raise ValueError(f"entropy_regularized_labels: alpha = {alpha}; must be above 0")
@@ -110,6 +123,13 @@ def soft_cross_entropy(logits: Tensor, soft_labels: Tensor, labels: Tensor, igno
         ValueError: shapes that do not fit.
 
     Source: Zou et al., CRST, ICCV 2019: network training with soft pseudo labels.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.zeros(1, 4, 2, 2)
+        >>> soft = torch.full((1, 4, 2, 2), 0.25)
+        >>> soft_cross_entropy(logits, soft, torch.zeros(1, 2, 2, dtype=torch.long))  # log 4
+        tensor(1.3863)
     """
     _check("soft_cross_entropy", logits, labels)
     if soft_labels.shape != logits.shape:

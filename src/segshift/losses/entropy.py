@@ -28,6 +28,12 @@ def self_information(probs: Tensor, normalized: bool = False) -> Tensor:
         ValueError: `probs` is not four-dimensional.
 
     Source: Vu et al., AdvEnt, CVPR 2019, section 3.2.
+
+    Example:
+        >>> import torch
+        >>> probs = torch.tensor([0.5, 0.25, 0.25]).view(1, 3, 1, 1)
+        >>> self_information(probs).flatten()
+        tensor([0.3466, 0.3466, 0.3466])
     """
     if probs.ndim != 4:
         raise ValueError(f"self_information: probs must be (N, C, H, W), not {tuple(probs.shape)}")
@@ -47,5 +53,10 @@ def entropy_loss(probs: Tensor) -> Tensor:
 
     Source: Vu et al., AdvEnt, CVPR 2019, equations 2 and 3. The paper sums over pixels; the mean, as in
     the public code, keeps the weight independent of the image size.
+
+    Example:
+        >>> import torch
+        >>> entropy_loss(torch.full((1, 5, 2, 2), 0.2))  # nothing is known
+        tensor(1.)
     """
     return self_information(probs, normalized=True).sum(dim=1).mean()

@@ -37,6 +37,11 @@ def gan_class_loss(logits: Tensor, gan_class: GanClass) -> Tensor:
 
     Source: Sankaranarayanan et al., Learning from synthetic data (LSD), CVPR 2018, section 3.3 and table 1;
     the reduction is not stated there.
+
+    Example:
+        >>> import torch
+        >>> gan_class_loss(torch.zeros(1, 4, 8, 8), 'target_fake')  # four equal scores: log 4
+        tensor(1.3863)
     """
     if gan_class not in GAN_CLASSES:
         raise ValueError(

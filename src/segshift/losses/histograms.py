@@ -34,6 +34,12 @@ def label_histograms(
 
     Source: Tsai et al., Domain adaptation for structured output via discriminative patch representations,
     ICCV 2019, section 3.2 ("patch mode discovery").
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([[0, 0, 1, 1]] * 4)[None]  # left half class 0, right half class 1
+        >>> label_histograms(labels, patch_px=4, classes=2).flatten()  # two bins per cell of 2 x 2
+        tensor([1., 0., 0., 1., 1., 0., 0., 1.])
     """
     if labels.ndim != 3 or labels.dtype.is_floating_point:
         shape = tuple(labels.shape)

@@ -21,5 +21,10 @@ def least_squares_loss(scores: Tensor, real: bool) -> Tensor:
 
     Source: Mao et al., Least squares generative adversarial networks, ICCV 2017, equation 2 (a = 0,
     b = c = 1); Zhu et al., CycleGAN, ICCV 2017, section 4.
+
+    Example:
+        >>> import torch
+        >>> least_squares_loss(torch.full((1, 1, 4, 4), 0.5), real=True)
+        tensor(0.2500)
     """
     return (at_least_float32(scores) - float(real)).square().mean()

@@ -23,6 +23,12 @@ def cross_entropy(logits: Tensor, labels: Tensor, ignore: int = IGNORE) -> Tenso
     Returns:
         Scalar. When every pixel is ignored it is 0 with zero gradient: plain PyTorch returns NaN there,
         and one unlabelled crop must not end a training run.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([[[0, 1], [2, 255]]])  # 255 does not count
+        >>> cross_entropy(torch.zeros(1, 3, 2, 2), labels)  # log 3
+        tensor(1.0986)
     """
     return weighted_cross_entropy(logits, labels, None, ignore)
 
@@ -43,6 +49,13 @@ def weighted_cross_entropy(
 
     Returns:
         Scalar; 0 with zero gradient when no pixel is valid.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([[[0, 1], [2, 255]]])
+        >>> half = torch.full((1, 2, 2), 0.5)
+        >>> weighted_cross_entropy(torch.zeros(1, 3, 2, 2), labels, half)
+        tensor(0.5493)
     """
     labels = labels.long()
     losses = F.cross_entropy(at_least_float32(logits), labels, ignore_index=ignore, reduction="none")
@@ -68,6 +81,12 @@ def focal_cross_entropy(logits: Tensor, labels: Tensor, gamma: float, ignore: in
 
     Source: Lin et al., Focal loss for dense object detection, ICCV 2017, equation 4; the supervised loss of
     CLAN's public code (gamma 2), where its paper has cross-entropy.
+
+    Example:
+        >>> import torch
+        >>> labels = torch.tensor([[[0, 1], [2, 255]]])
+        >>> focal_cross_entropy(torch.zeros(1, 3, 2, 2), labels, gamma=2.0)  # log 3 times (1 - 1/3) squared
+        tensor(0.4883)
     """
     if gamma < 0:
         raise ValueError(f"focal_cross_entropy: gamma = {gamma}; must not be negative")

@@ -40,6 +40,11 @@ def upsample(x: Tensor, size: Size) -> Tensor:
 
     Returns:
         (N, C, height, width); `x` itself when it has that size.
+
+    Example:
+        >>> import torch
+        >>> upsample(torch.tensor([[[[0.0, 1.0]]]]), (1, 3))  # align_corners=True: the ends stay
+        tensor([[[[0.0000, 0.5000, 1.0000]]]])
     """
     if (x.shape[-2], x.shape[-1]) == size:
         return x
