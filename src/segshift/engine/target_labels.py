@@ -9,7 +9,7 @@ from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
 from segshift.documents import read_json, read_yaml
 from segshift.engine.pseudo_label_folder import SUMMARY
-from segshift.engine.recipe import Recipe
+from segshift.engine.recipe import DomainConfig, FurtherData, Recipe
 from segshift.errors import InputError
 from segshift.folders import RunFolder
 
@@ -44,13 +44,17 @@ def images_trained_on(model: str | Path, split: Split) -> int:
     try:
         recipe = parse(Recipe, read_yaml(run.config), str(run.config))
         streams = [recipe.target if recipe.oracle else recipe.source, *recipe.labelled_streams.values()]
-        named = [part for stream in streams for part in (stream, *stream.also) if part.dataset is not None]
+        named: list[DomainConfig | FurtherData] = []
+        for stream in streams:
+            named += [stream, *stream.also]
         trained: set[str] = set()
-        for part in named:
-            folder = os.path.realpath(locate(str(part.dataset))[0].root)
+        for one in named:
+            if one.dataset is None:
+                continue
+            folder = os.path.realpath(locate(one.dataset)[0].root)
             # Only data sets that could hold the images are searched.
             if any(image.startswith(folder + os.sep) for image in scored):
-                found = take_subset(resolve(str(part.dataset), part.split), part.subset)
+                found = take_subset(resolve(one.dataset, one.split), one.subset)
                 trained.update(os.path.realpath(sample.image) for sample in found.samples)
     except InputError:
         return 0
