@@ -16,7 +16,9 @@ from segshift.folders import RunFolder
 
 _DATA_KEYS = {"dataset", "source_validation"}
 _FILE_KEYS = {"init_from", "weights", "list", "thresholds", "translator", "model"}
-_CODE_KEYS = {"name", "term"}
+_CODE_KEYS = {"name", "term", "module"}
+# Words about the recipe, whose keys are names of things and not settings.
+_PROSE = "provenance"
 # How many folders above a run's own may have moved with it: run of a stage, seed, comparison, project.
 _LEVELS = 4
 
@@ -44,6 +46,8 @@ def _with_paths(recipe: Recipe, change: Callable[[str, str], str]) -> Recipe:
     """The recipe with `change(key, value)` in place of all its strings but those that name earlier stages."""
 
     def changed(key: str, value: Any) -> Any:
+        if key == _PROSE:
+            return value
         if isinstance(value, Mapping):
             return {name: changed(name, part) for name, part in value.items()}
         if isinstance(value, list):
