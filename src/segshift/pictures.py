@@ -1,4 +1,4 @@
-"""Label maps as pictures: colours, overlays, legends and captioned strips, with Pillow alone."""
+"""Label maps as pictures: colors, overlays, legends and captioned strips, with Pillow alone."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
@@ -28,7 +28,7 @@ def hex_color(color: Sequence[int] | Pixels) -> str:
 
 
 class Palette(Protocol):
-    """What a picture needs to know of a class set: the classes' names and their colours."""
+    """What a picture needs to know of a class set: the classes' names and their colors."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -36,15 +36,15 @@ class Palette(Protocol):
 
     @property
     def palette(self) -> Pixels:
-        """(256, 3) uint8 RGB: the colour of every train id."""
+        """(256, 3) uint8 RGB: the color of every train id."""
 
 
 def colorize(label: Pixels, classes: Palette) -> Pixels:
-    """The label map in its classes' colours.
+    """The label map in its classes' colors.
 
     Args:
         label: (H, W) uint8 train ids; 255 is ignored.
-        classes: the names and colours.
+        classes: the names and colors.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -54,7 +54,7 @@ def colorize(label: Pixels, classes: Palette) -> Pixels:
     """
     if label.ndim != 2 or label.dtype != np.uint8:
         raise InputError(
-            f"a label map must be (H, W) uint8, not {label.shape} {label.dtype}; pass train ids, not colours"
+            f"a label map must be (H, W) uint8, not {label.shape} {label.dtype}; pass train ids, not colors"
         )
     colors: Pixels = classes.palette[label]
     return colors
@@ -63,13 +63,13 @@ def colorize(label: Pixels, classes: Palette) -> Pixels:
 def overlay(
     image: Pixels, label: Pixels, classes: Palette, alpha: float = 0.5, *, out: Pixels | None = None
 ) -> Pixels:
-    """The label's colours laid over the image; ignored pixels show the image unchanged.
+    """The label's colors laid over the image; ignored pixels show the image unchanged.
 
     Args:
         image: (H, W, 3) uint8 RGB.
         label: (H, W) uint8 train ids of the same size.
-        classes: the names and colours.
-        alpha: share of the colour, 0 (image alone) to 1 (colour alone).
+        classes: the names and colors.
+        alpha: share of the color, 0 (image alone) to 1 (color alone).
         out: where the result goes; may be `image`.
 
     Returns:
@@ -111,7 +111,7 @@ def legend(classes: Palette, present: Collection[int], *, width: int = 960, font
     """One swatch and name for each class in `present`, in the given order, flowing over rows of `width`.
 
     Args:
-        classes: the names and colours.
+        classes: the names and colors.
         present: train ids, usually from `present_ids`; none gives a legend that says so.
         width: width of the picture in pixels.
         font_px: size of the names.
@@ -145,7 +145,7 @@ def legend(classes: Palette, present: Collection[int], *, width: int = 960, font
         middle = top + row_height // 2
         corner = middle - swatch // 2
         red, green, blue = (int(value) for value in classes.palette[index])
-        # The outline keeps a light colour apart from the paper.
+        # The outline keeps a light color apart from the paper.
         draw.rounded_rectangle(
             (left, corner, left + swatch, corner + swatch),
             radius=swatch // 5,
@@ -202,7 +202,7 @@ def strip(
         for column, (caption, picture) in enumerate(row):
             x = margin + column * (cell_width + gap)
             lines = caption.split("\n")
-            # Captions stand on their pictures, also when a neighbour has more lines.
+            # Captions stand on their pictures, also when a neighbor has more lines.
             top = y + caption_height - len(lines) * line
             for number, text in enumerate(lines):
                 middle = top + number * line + line // 2
@@ -237,6 +237,6 @@ def _fit(picture: Pixels | Image.Image, width: int) -> Image.Image:
     size = (width, max(1, round(image.height * width / image.width)))
     if size == image.size:
         return image
-    # Colour maps must not get in-between colours; few colours is what tells them from photographs.
+    # Color maps must not get in-between colors; few colors is what tells them from photographs.
     few_colors = image.getcolors(maxcolors=64) is not None
     return image.resize(size, Image.Resampling.NEAREST if few_colors else Image.Resampling.LANCZOS)

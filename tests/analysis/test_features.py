@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from segshift.analysis.features import feature_maps, label_cells
-from segshift.analysis.measure import evenly, known_items
+from segshift.analysis.measure import known_items
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
+from segshift.data.sampling import evenly
 from segshift.errors import InputError
 from segshift.models.pixels import network_input
 from tests.models.networks import tiny

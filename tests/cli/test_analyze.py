@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import segshift as package
-from segshift.analysis import class_centre_distance
+from segshift.analysis import class_center_distance
 from segshift.analysis.features import feature_maps
 from segshift.analysis.measure import known_items
 from segshift.data.labels import class_set
@@ -86,11 +86,11 @@ def test_all_analyses(
             labels.append(look.labels.reshape(-1))
             domains.append(np.full(look.labels.size, domain))
     together = np.concatenate(features), np.concatenate(labels)
-    fada = class_centre_distance(*together, 3)
+    fada = class_center_distance(*together, 3)
     np.testing.assert_allclose(
         list(analyses["centres"]["adapted"]["fada"]["classes"].values()), fada, rtol=1e-6
     )
-    clan = class_centre_distance(*together, 3, "clan", domains=np.concatenate(domains))
+    clan = class_center_distance(*together, 3, "clan", domains=np.concatenate(domains))
     np.testing.assert_allclose(
         list(analyses["centres"]["adapted"]["clan"]["classes"].values()), clan, rtol=1e-6
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import segshift as package
-from segshift.analysis import class_centre_distance
+from segshift.analysis import class_center_distance
 from segshift.analysis.features import feature_maps
 from segshift.analysis.measure import known_items
 from segshift.data.resolve import resolve
@@ -89,8 +89,8 @@ def test_center_distances_over_training(
                 labels.append(look.labels.reshape(-1))
                 domains.append(np.full(look.labels.size, domain))
         points = np.concatenate(features), np.concatenate(labels)
-        apart.append(class_centre_distance(*points, 3, "clan", domains=np.concatenate(domains)))
-        scattered.append(class_centre_distance(*points, 3))
+        apart.append(class_center_distance(*points, 3, "clan", domains=np.concatenate(domains)))
+        scattered.append(class_center_distance(*points, 3))
     expected = np.array([one / apart[0] for one in apart])
     np.testing.assert_allclose(np.array(list(found["clan"]["classes"].values())).T, expected, rtol=1e-5)
     np.testing.assert_allclose(np.array(list(found["fada"]["classes"].values())).T, scattered, rtol=1e-5)

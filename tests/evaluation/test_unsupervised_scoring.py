@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from segshift.data.labels import ClassSet
+from segshift.data.sampling import evenly
 from segshift.errors import InputError
 from segshift.evaluation.unsupervised import (
     LARGEST_CLASS_SHARE,
@@ -18,7 +19,7 @@ from segshift.evaluation.unsupervised import (
     mean_confidence,
     mean_entropy,
 )
-from segshift.evaluation.unsupervised_scoring import score_unlabelled, spread_evenly
+from segshift.evaluation.unsupervised_scoring import score_unlabelled
 from segshift.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
 
 CLASSES = ClassSet("toy", ("sky", "ground", "box"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
@@ -121,4 +122,4 @@ def test_no_image_is_refused(segmenter: Segmenter) -> None:
     ("length", "limit", "expected"), [(10, 3, [0, 3, 6]), (3, 10, [0, 1, 2]), (4, None, [0, 1, 2, 3])]
 )
 def test_the_images_are_spread_over_the_set(length: int, limit: int | None, expected: list[int]) -> None:
-    assert spread_evenly(length, limit) == expected
+    assert evenly(length, limit) == expected

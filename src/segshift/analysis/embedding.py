@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.analysis.class_centres import DOMAINS
+from segshift.analysis.class_centers import DOMAINS
 from segshift.analysis.features import FeatureMap
 from segshift.errors import InputError
 from segshift.plain import counted

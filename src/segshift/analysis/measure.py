@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.analysis.class_centres import SOURCE, TARGET, ClassCenters, clan_distance
+from segshift.analysis.class_centers import SOURCE, TARGET, ClassCenters, clan_distance
 from segshift.analysis.embedding import PointSampler
 from segshift.analysis.features import feature_maps
 from segshift.analysis.retrieval import Retrieval, cross_domain_retrieval, split_queries
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import labelled_items
@@ -129,14 +130,6 @@ def known_items(split: Split, classes: ClassSet) -> tuple[LabelledItems, tuple[s
         if not common:
             raise
         return labelled_items(split, classes, common), common
-
-
-def evenly(count: int, limit: int) -> list[int]:
-    """At most `limit` places among `count`, spread evenly, in order."""
-    if count <= limit:
-        return list(range(count))
-    places: list[int] = (np.arange(limit) * count // limit).tolist()
-    return places
 
 
 def spread_evenly(split: Split, limit: int) -> Split:

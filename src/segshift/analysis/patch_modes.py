@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segshift.data.labels import ClassSet
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
@@ -92,9 +93,8 @@ def report_modes(
 def _maps(split: Split, sampling: Sampling, size: tuple[int, int] | None) -> Iterator[Tensor]:
     """(1, H, W) train ids of up to `images` label maps, spread evenly."""
     resize = Augmentation(resize=size)
-    count = min(sampling.images, len(split.samples))
-    for index in range(count):
-        file = split.samples[index * len(split.samples) // count].label
+    for index in evenly(len(split.samples), sampling.images):
+        file = split.samples[index].label
         assert file is not None  # the split is labelled
         label = torch.from_numpy(split.decoder.read(file))
         # Labels are resized together with an image; this one has nothing to show.

@@ -76,6 +76,7 @@ def pseudo_label(
     from segshift.data.resolve import resolve
     from segshift.engine.pseudo_label_folder import check_pseudo_labels
     from segshift.engine.pseudo_labels import PseudoLabelConfig, write_pseudo_labels
+    from segshift.evaluation import percent
     from segshift.folders import SPEC
 
     if rule not in _RULES:
@@ -112,7 +113,7 @@ def pseudo_label(
     if summary.get("uses_target_labels"):
         say(results, "made by a network that USES TARGET LABELS, as what is trained on them then does")
     if checked is not None:
-        accuracy = _percent(checked["accuracy"])
+        accuracy = percent(checked["accuracy"])
         say(results, f"{accuracy} % of the kept pixels are right (uses target labels: for information only)")
 
 
@@ -128,19 +129,15 @@ def _truth(segmenter: "Segmenter", data: str) -> "SegmentationDataset":
 
 
 def _table(summary: dict[str, Any], checked: dict[str, Any] | None) -> Table:
-    table = Table(
-        title=f"pseudo labels, {summary['rule']}: {_percent(summary['kept_share'])} % of the pixels"
-    )
+    from segshift.evaluation import percent
+
+    table = Table(title=f"pseudo labels, {summary['rule']}: {percent(summary['kept_share'])} % of the pixels")
     table.add_column("class", no_wrap=True)
     headings = ["predicted pixels", "kept in %", "threshold"]
     for heading in headings if checked is None else [*headings, "right in % (uses target labels)"]:
         table.add_column(heading, justify="right")
     for name, row in summary["classes"].items():
         threshold = "" if row["threshold"] is None else f"{row['threshold']:.5f}"
-        cells = [str(row["predicted_pixels"]), _percent(row["kept_share"]), threshold]
-        table.add_row(name, *cells, *([] if checked is None else [_percent(checked["precision"][name])]))
+        cells = [str(row["predicted_pixels"]), percent(row["kept_share"]), threshold]
+        table.add_row(name, *cells, *([] if checked is None else [percent(checked["precision"][name])]))
     return table
-
-
-def _percent(share: float | None) -> str:
-    return "n/a" if share is None else f"{100 * share:.1f}"

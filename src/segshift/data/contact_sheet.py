@@ -1,6 +1,5 @@
 """A contact sheet: some samples of a data set as image, label colors and overlay, in one PNG."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segshift.data.check import CheckReport
-from segshift.data.finder import Sample
 from segshift.data.images import read_image
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.files import atomic_path
@@ -58,7 +57,7 @@ def contact_sheet(source: CheckReport | Split, out: Path, *, count: int = 6) -> 
 def _rows(split: Split, count: int, labels: list[NDArray[np.uint8]]) -> list[list[_Cell]]:
     rows: list[list[_Cell]] = []
     unlabelled: list[_Cell] = []
-    for sample in spread(split.samples, count):
+    for sample in (split.samples[index] for index in evenly(len(split.samples), count)):
         caption = f"{split.name}: {sample.stem}"
         try:
             image = read_image(sample.image)
@@ -78,10 +77,3 @@ def _rows(split: Split, count: int, labels: list[NDArray[np.uint8]]) -> list[lis
             # `check` has listed the file; the sheet shows what can be seen.
             continue
     return rows + [unlabelled[start : start + _PER_ROW] for start in range(0, len(unlabelled), _PER_ROW)]
-
-
-def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
-    """Up to `count` of the samples, at equal distances."""
-    if len(samples) <= count:
-        return list(samples)
-    return [samples[index * len(samples) // count] for index in range(count)]

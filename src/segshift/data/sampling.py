@@ -68,6 +68,12 @@ class SamplingConfig(Strict):
         return 3000 if self.kind == "rare_class" else 1
 
 
+def evenly(count: int, limit: int | None) -> list[int]:
+    """At most `limit` places among `count`, spread evenly, in order; None: all."""
+    some = count if limit is None else min(count, limit)
+    return [index * count // some for index in range(some)]
+
+
 def take_subset(split: Split, subset: SubsetConfig | None) -> Split:
     """The split with the chosen samples only, in its own order; all of them without a `subset`.
 

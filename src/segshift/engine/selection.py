@@ -13,13 +13,14 @@ from typing import Any
 
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.resolve import resolve
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.engine.datasets import Domains
 from segshift.engine.recipe import LAST, TARGET_MIOU, Recipe
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, Inference, evaluate
 from segshift.evaluation.unsupervised import goodness
-from segshift.evaluation.unsupervised_scoring import score_unlabelled, spread_evenly
+from segshift.evaluation.unsupervised_scoring import score_unlabelled
 from segshift.files import atomic_path
 from segshift.folders import RunFolder
 from segshift.models import Segmenter
@@ -213,7 +214,7 @@ def _images(split: Split) -> set[Path]:
 
 
 def _some(split: Split, count: int) -> Split:
-    chosen = spread_evenly(len(split.samples), count)
+    chosen = evenly(len(split.samples), count)
     return replace(split, samples=tuple(split.samples[index] for index in chosen))
 
 

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segshift.data.sampling import evenly
 from segshift.data.transforms import Augmentation, ColorJitter
 from segshift.errors import InputError
 from segshift.evaluation.confusion import confusion_matrix, miou
@@ -75,7 +76,7 @@ def score_unlabelled(
     mirrored, jittered = (np.zeros((classes, classes), np.int64) for _ in range(2))
     densities = []
     with evaluating(segmenter), torch.inference_mode():
-        for index in spread_evenly(len(dataset), limit):
+        for index in evenly(len(dataset), limit):
             logits = _logits(segmenter, dataset[index].image, index, input_size)
             pixels = logits[0].softmax(dim=0).flatten(1).T
             sums.add(pixels)
@@ -95,12 +96,6 @@ def score_unlabelled(
         "jitter_agreement": miou(jittered),
         LARGEST_CLASS_SHARE: sums.largest_class_share(),
     }
-
-
-def spread_evenly(length: int, limit: int | None) -> list[int]:
-    """At most `limit` indices of a data set, spread evenly and in order."""
-    count = length if limit is None else min(limit, length)
-    return [index * length // count for index in range(count)]
 
 
 def _logits(segmenter: Segmenter, image: Tensor, index: int, input_size: tuple[int, int] | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the HTML pages share: the template engine, pictures inside the file, and colours."""
+"""What the HTML pages share: the template engine, pictures inside the file, and colors."""
 
 import base64
 import io

@@ -10,9 +10,9 @@ from PIL import Image
 
 from segshift import files
 from segshift.data.check import CheckReport, SplitReport
-from segshift.data.contact_sheet import spread
 from segshift.data.images import read_image
 from segshift.data.problems import Problem
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import percent
@@ -192,7 +192,8 @@ def _sheet(report: SplitReport, count: int) -> dict[str, Any]:
 
 
 def _cells(split: Split, count: int) -> Iterator[dict[str, Any]]:
-    for sample in spread(split.samples, count):
+    for index in evenly(len(split.samples), count):
+        sample = split.samples[index]
         try:
             image = read_image(sample.image)
             pictures, remark = [("image", image)], ""

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from segshift.analysis.class_centres import DOMAINS
+from segshift.analysis.class_centers import DOMAINS
 from segshift.analysis.embedding import LEVELS, NO_CLASS, Level
 from segshift.pictures import hex_color
 from segshift.report.content import EmbeddedPoints, Report

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from segshift.analysis.class_centres import ClassCenters, clan_distance
+from segshift.analysis.class_centers import ClassCenters, clan_distance
 from segshift.analysis.embedding import Level, embed
-from segshift.analysis.measure import Observed, Values, evenly, known_items, observe, spread_evenly, stems
+from segshift.analysis.measure import Observed, Values, known_items, observe, spread_evenly, stems
 from segshift.analysis.retrieval import Retrieval
 from segshift.analysis.strips import Shown, show
 from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from segshift.analysis.class_centres import DOMAINS
+from segshift.analysis.class_centers import DOMAINS
 from segshift.analysis.diagnosis.domains import Domain
 from segshift.analysis.diagnosis.statistics import (
     CHANNELS,

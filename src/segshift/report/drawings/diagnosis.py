@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from segshift.analysis.class_centres import DOMAINS
+from segshift.analysis.class_centers import DOMAINS
 from segshift.analysis.diagnosis.diagnose import Diagnosis
 from segshift.analysis.diagnosis.numbers import counts_of
 from segshift.analysis.diagnosis.recommendation import WHOLE

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from segshift.analysis.class_centres import DOMAINS
+from segshift.analysis.class_centers import DOMAINS
 from segshift.analysis.embedding import LEVELS, NO_CLASS, Level
 from segshift.pictures import Palette, hex_color
 from segshift.report.content import EmbeddedPoints

@@ -138,7 +138,7 @@ def clan_distance(source: ClassCenters, target: ClassCenters, reference: Values 
     return normalized
 
 
-def class_centre_distance(
+def class_center_distance(
     features: NDArray[Any] | Tensor,
     labels: NDArray[Any] | Tensor,
     classes: int,
