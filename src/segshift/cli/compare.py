@@ -142,6 +142,7 @@ def _run(
     from segshift.engine.comparison import run_comparison
     from segshift.errors import StoppedError
     from segshift.files import write_json
+    from segshift.folders import RunFolder
     from segshift.report.numbers import to_dict
     from segshift.report.terminal import class_tables, rows_table
 
@@ -153,7 +154,7 @@ def _run(
         say(console, f"{stop}. The same command goes on from there.")
         raise
     write_json(folder / "comparison.json", result.to_dict())
-    page = folder / "report.html"
+    page = RunFolder(folder).report
     report = _write_page(folder, page, comparison.name, command, device)
     if as_json:
         print_json({**result.to_dict(), "report": to_dict(report), "page": str(page)})

@@ -23,7 +23,7 @@ from segshift.engine.pseudo_label_rules import ConfidenceHistogram
 from segshift.errors import InputError
 from segshift.evaluation import judge
 from segshift.files import atomic_path, size_of, write_json
-from segshift.folders import DatasetFolder, Journal, check_stem, is_free
+from segshift.folders import SPEC, DatasetFolder, Journal, check_stem, is_free
 
 SUMMARY = "pseudo_labels.json"
 _CLAIM = "settings.json"
@@ -248,7 +248,7 @@ def check_pseudo_labels(
         `accuracy` of the kept pixels, `precision` of each class's kept pixels (None without any), the number
         of `pixels` compared, and `uses_target_labels`: True.
     """
-    split = resolve(str(folder / "dataset.yaml"), "train")
+    split = resolve(str(folder / SPEC), "train")
     confusion = judge(_given_and_true(split, truth), class_names, complete=False).confusion
     classes = len(class_names)
     right, kept = np.diag(confusion), confusion.sum(0)[:classes]

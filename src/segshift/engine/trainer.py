@@ -77,7 +77,9 @@ class Trainer:
         self.processes.copy_state(self.method)
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         keep = recipe.training.keep_checkpoints
-        self.checkpoints = Checkpoints(folder / "checkpoints", keep if isinstance(keep, int) else STATES)
+        self.checkpoints = Checkpoints(
+            RunFolder(folder).checkpoints, keep if isinstance(keep, int) else STATES
+        )
         self.networks = KeptNetworks(RunFolder(folder), keep)
         self.selection = Selection(recipe, domains, folder)
         if self.selection.by_score and self.method.deployed() is None:
@@ -119,7 +121,7 @@ class Trainer:
     def _recorder(self, done: int) -> Recorder:
         if not self.processes.main:
             return Recorder()
-        path = self.folder / "metrics.jsonl"
+        path = RunFolder(self.folder).metrics
         recorder = MainRecorder(path, self.console, self.title, self.recipe.training.steps, done)
         self.selection.check_kept(recorder.scores)
         return recorder
@@ -175,7 +177,7 @@ class Trainer:
 
     def _draw(self, batch: Batch, done: int) -> None:
         if self.processes.main:
-            write_pictures(self.method, batch, self.folder / "pictures", done)
+            write_pictures(self.method, batch, RunFolder(self.folder).pictures, done)
 
     def _look_at_labels(self, recorder: Recorder) -> None:
         """Say so when the source's labels look misread. Raises InputError when there is nothing in them."""
@@ -259,7 +261,7 @@ class Trainer:
                 if best != steps:
                     after = self._judge(segmenter)
             write_json(
-                self.folder / "environment.json",
+                RunFolder(self.folder).environment,
                 describe_environment(self.processes.device, self.processes.count),
             )
             chosen = {
@@ -267,7 +269,7 @@ class Trainer:
                 "selection": self.selection.to_dict(best, scores),
             }
             seconds = time.monotonic() - session.started
-            write_json(self.folder / "results.json", self._results(after, seconds, chosen))
+            write_json(RunFolder(self.folder).results, self._results(after, seconds, chosen))
         self.processes.wait()
         return after
 
