@@ -12,7 +12,7 @@ from segshift.config import did_you_mean, parse
 from segshift.data.labels import ClassSet, agreed_classes, class_set
 from segshift.data.spec import Dataset, DatasetSpec, LabelUse, Split, load_dataset
 from segshift.documents import read_yaml
-from segshift.errors import InputError
+from segshift.errors import InputError, shown
 from segshift.files import expanded
 
 CITY_SIZE = (480, 360)
@@ -20,10 +20,11 @@ CITY_COUNT = 2000
 CITY_VAL = 200
 DATA_VARIABLE = "SEGSHIFT_DATA"
 """The environment variable of a folder of data sets: `gta5` alone is then `gta5:$SEGSHIFT_DATA/gta5`."""
+_LARGEST_SIDE = 2**14
 
 _YAML = re.compile(r"(?P<path>.*?\.ya?ml)(?::(?P<rest>.*))?", re.DOTALL)
 _NAME = re.compile(r"(?P<path>city:[^,:]*|[^:]*)")
-_SIZE = re.compile(r"(\d+)[xX](\d+)")
+_SIZE = re.compile(r"(\d{1,9})[xX](\d{1,9})")
 _FORMS = "use NAME:PATH, FILE.yaml or city:STYLE, each with an optional :SPLIT"
 
 
@@ -111,7 +112,7 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
     files = _catalog_files()
     if head in files:
         return _locate(files[head], head, rest, argument, needs_root=True)
-    if argument and expanded(argument).is_dir():
+    if argument and os.path.isdir(expanded(argument)):
         raise InputError(
             f"data {argument!r} is a folder; describe it in a YAML file and give that; to write one: "
             f"segshift data init {argument}"
@@ -179,9 +180,9 @@ def _root_and_split(rest: str, dataset: Dataset, argument: str, where: str) -> t
     # A split's name wins over a folder of that name, which can be written ./train.
     if last in splits:
         return (before or None), last
-    if separator and not expanded(rest).is_dir():
+    if separator and not os.path.isdir(expanded(rest)):
         raise InputError(f"data {argument!r}: {last!r} is no split of {where}{did_you_mean(last, splits)}")
-    if not expanded(rest).is_dir():
+    if not os.path.isdir(expanded(rest)):
         raise InputError(
             f"data {argument!r}: {rest!r} is neither an existing folder nor a split of {where}"
             f"{did_you_mean(rest, splits)}{_source(dataset)}"
@@ -209,12 +210,18 @@ def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
         key, _, value = assignment.partition("=")
         if key == "size":
             match = _SIZE.fullmatch(value)
-            if match is None or min(int(match[1]), int(match[2])) < 1:
-                raise InputError(f"data {argument!r}: size={value!r} is no size; write it as size=480x360")
+            if match is None or not all(1 <= int(side) <= _LARGEST_SIDE for side in match.groups()):
+                raise InputError(
+                    f"data {argument!r}: size={shown(value)} is no size of 1 to {_LARGEST_SIDE} px each way; "
+                    "write it as size=480x360"
+                )
             size = (int(match[1]), int(match[2]))
         elif key in numbers:
-            if not value.isdecimal() or (key == "count" and int(value) < 1):
-                raise InputError(f"data {argument!r}: {key}={value!r} must be a whole number")
+            least = int(key == "count")
+            if not value.isdecimal() or len(value) > 9 or int(value) < least:
+                raise InputError(
+                    f"data {argument!r}: {key}={shown(value)} must be a whole number up to 999999999"
+                )
             numbers[key] = int(value)
         else:
             raise InputError(
