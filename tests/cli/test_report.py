@@ -55,7 +55,8 @@ def test_a_single_run_and_only_some_analyses(
 ) -> None:
     out = tmp_path / "one.html"
     outcome = segshift(
-        "report", trained, "--out", out, "--only", "entropy, strips", "--without", "strips", "--images", 3,
+        "report", trained, "--out", out, "--only", "entropy, centers, strips",
+        "--without", "strips, centers", "--images", 3,
         "--source", f"{toy_source}:val", "--target", f"{toy_target}:unlabelled", "--size", "40x32",
     )  # fmt: skip
     assert outcome.status == 0 and out.is_file(), outcome.err

@@ -15,7 +15,7 @@ from PIL import Image
 from segshift.data.labels import class_set
 from segshift.errors import InputError
 from segshift.evaluation import PairedComparison, format_results
-from segshift.report.content import Curve, Evidence, SeedRun
+from segshift.report.content import Curve, Evidence, SeedRun, best_row
 from segshift.report.page import render, write_report
 from segshift.report.tables import recipe_differences
 from segshift.report.wording import points, verdict
@@ -144,6 +144,20 @@ def test_gains_are_no_losses_and_seeds_are_told() -> None:
     assert "It closes 50 % of the gap to the oracle." in text
     page = shown(make_report(runs=(runs[0], several)))
     assert "means over the seeds 0, 1" in page.said("") and "Every seed" in page.said("results")
+
+
+def test_the_best_row_is_a_gain_that_is_fair() -> None:
+    result = make_result(class_set("camvid11"), 0.6)
+    runs = [
+        make_run("control", 0, result=result),
+        make_run("worse", 1, result=result, gain=gain(-0.03, -0.05, -0.01)),
+        make_run("better", 2, result=result, gain=gain(0.02, -0.01, 0.05)),
+        make_run("longer", 3, result=result, gain=gain(0.2, 0.1, 0.3), unfair=("9000 steps",)),
+        make_run("oracle", 4, result=result, gain=gain(0.3, 0.2, 0.4), uses_target_labels=True),
+    ]
+    best = best_row(runs)
+    assert best is not None and best.name == "better"
+    assert best_row([*runs[:2], *runs[3:]]) is None
 
 
 def test_the_cards_say_gain_interval_and_every_warning() -> None:

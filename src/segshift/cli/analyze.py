@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.arguments import split_names
+from segshift.cli.arguments import analysis_names, split_names
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
@@ -29,7 +29,7 @@ def analyze(
     images: Annotated[int, typer.Option(min=2, help="Images of each domain, spread evenly.")] = 200,
     only: Annotated[
         str | None,
-        typer.Option(help="With commas: gains,confusion,centres,retrieval,embedding,entropy,strips,unseen."),
+        typer.Option(help="With commas: gains,confusion,centers,retrieval,embedding,entropy,strips,unseen."),
     ] = None,
     unseen: Annotated[
         str | None, typer.Option(help="A labelled third domain for the same models; split val unless named.")
@@ -66,7 +66,7 @@ def analyze(
     from segshift.report.evidence import ReportSettings
     from segshift.report.over_training import analyze_over_training
 
-    chosen, checkpoints = _named_analysis(checkpoints, split_names(only))
+    chosen, checkpoints = _named_analysis(checkpoints, analysis_names(only))
     if over_training and (set(chosen or ["centres"]) != {"centres"} or unseen is not None):
         raise InputError("--over-training: makes center distances alone; leave out other analyses")
     if len({str(path) for path in checkpoints}) < len(checkpoints):

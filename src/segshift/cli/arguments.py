@@ -8,6 +8,15 @@ def split_names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
+_KEYS = {"centers": "centres", "colors": "colours"}
+
+
+def analysis_names(text: str | None) -> tuple[str, ...] | None:
+    """`split_names` of analyses: two keys of their documents are spelled in the British way for good."""
+    names = split_names(text)
+    return None if names is None else tuple(_KEYS.get(name, name) for name in names)
+
+
 def whole_numbers(text: str, option: str, example: str) -> list[int]:
     """Whole numbers from "64,128"; `option` and `example` stand in the error. Raises InputError."""
     parts = [part.strip() for part in text.split(",")]

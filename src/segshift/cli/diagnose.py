@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.arguments import parse_seeds, split_names, whole_numbers
+from segshift.cli.arguments import analysis_names, parse_seeds, whole_numbers
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
@@ -27,7 +27,7 @@ def diagnose(
     ),
     only: Annotated[
         str | None,
-        typer.Option(help="With commas: frequencies,spatial,colours,labels,images,features."),
+        typer.Option(help="With commas: frequencies,spatial,colors,labels,images,features."),
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Of each domain, spread evenly.")] = 300,
     classes: Annotated[
@@ -76,7 +76,7 @@ def diagnose(
 
     preset_size, _ = _preset_sizes()
     settings = DiagnosisSettings(
-        only=split_names(only),
+        only=analysis_names(only),
         images=images,
         size=preset_size if size is None else parse_size(size, "--size"),
         canvas=None if canvas is None else parse_size(canvas, "--canvas"),

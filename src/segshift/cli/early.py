@@ -53,7 +53,7 @@ def check_models(models: Sequence[str | Path]) -> None:
 
 
 def check_runs(runs: Sequence[Path]) -> None:
-    """Raises InputError for a run folder that is not there."""
+    """Raises InputError for a run folder that is not there. Of a file, the command knows more to say."""
     for run in runs:
-        if not run.is_dir():
+        if not run.exists():
             raise InputError(f"{run}: no such folder; give the folder of a run")

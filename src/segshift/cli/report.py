@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.arguments import split_names
+from segshift.cli.arguments import analysis_names
 from segshift.cli.early import check_runs
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import file_option
@@ -42,7 +42,7 @@ def report(
     ] = None,
     title: Annotated[str | None, typer.Option(help="Heading; default: the domains.")] = None,
     only: Annotated[
-        str | None, typer.Option(help="With commas: centres, retrieval, embedding, entropy, strips.")
+        str | None, typer.Option(help="With commas: centers, retrieval, embedding, entropy, strips.")
     ] = None,
     without: Annotated[str | None, typer.Option(help="The same analyses, to be left out.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
@@ -68,8 +68,8 @@ def report(
     from segshift.report.terminal import rows_table
 
     settings = ReportSettings(
-        only=split_names(only),
-        without=split_names(without) or (),
+        only=analysis_names(only),
+        without=analysis_names(without) or (),
         images=images,
         pictures=pictures,
         points=points,

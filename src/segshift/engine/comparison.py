@@ -134,11 +134,6 @@ class ComparisonResult:
     class_names: tuple[str, ...]
     rows: tuple[Row, ...]
 
-    def best(self) -> Row | None:
-        """The arm with the highest mean gain that neither uses target labels nor is the control or start."""
-        arms = [r for r in self.rows if r.name not in (START, CONTROL) and not r.uses_target_labels]
-        return max(arms, key=lambda row: statistics.fmean(row.gain), default=None)
-
     def to_dict(self) -> dict[str, Any]:
         """For --json."""
         return {
