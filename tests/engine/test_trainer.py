@@ -1,6 +1,7 @@
 """The loop: resume, stop, sickness, logs, and the rules about target data."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -203,8 +204,22 @@ def write_labels(folder: Path, values: list[int]) -> Path:
 
 def test_a_source_without_labels_is_an_error_before_the_first_step(tmp_path: Path) -> None:
     source = write_labels(tmp_path / "source", [255])
-    with pytest.raises(InputError, match=r"not one pixel of 6 label maps has a class.*`labels`"):
+    with pytest.raises(InputError, match=r"not one pixel of its label maps has a class.*`labels`"):
         run(toy_recipe(source, None), tmp_path / "run")
+
+
+def test_labels_in_the_last_of_many_maps_count(tmp_path: Path) -> None:
+    """Of 40 maps 16 are looked at; what is labelled is in one of the others."""
+    source = write_labels(tmp_path / "source", [255])
+    files = sorted((tmp_path / "source" / "labels" / "train").glob("*.png"))
+    names = [path.stem for path in files]
+    for k in range(40):
+        shutil.copy(files[0], tmp_path / "source" / "labels" / "train" / f"more_{k:02}.png")
+        image = next((tmp_path / "source" / "images" / "train").glob(f"{names[0]}.*"))
+        shutil.copy(image, image.with_name(f"more_{k:02}{image.suffix}"))
+    label = np.zeros((32, 48), np.uint8)
+    Image.fromarray(label).save(tmp_path / "source" / "labels" / "train" / "more_38.png")
+    run(toy_recipe(source, None, training={"steps": 1}), tmp_path / "run")
 
 
 def test_a_source_of_one_class_is_said_and_found_again_by_health(tmp_path: Path) -> None:

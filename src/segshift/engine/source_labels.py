@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from segshift.engine.feed import TrainingData
 from segshift.errors import InputError
+from segshift.plain import counted
 
 _MAPS = 16
 _LEAST_SHARE = 0.05
@@ -39,10 +40,12 @@ class SourceLabels:
     @property
     def line(self) -> str:
         """One line for people."""
+        verb = "never occurs" if len(self.missing) == 1 else "never occur"
+        missing = f", and {', '.join(self.missing)} {verb}" if self.missing else ""
+        maps = counted(self.maps, "source label map")
         return (
-            f"{self.share:.1%} of the pixels of {self.maps} source label maps have a class, and "
-            f"{', '.join(self.missing) or 'no class'} never occurs; if that is wrong, see `labels` in the "
-            "data set's YAML and `segshift data check`"
+            f"{self.share:.1%} of the pixels of {maps} have a class{missing}; "
+            "if that is wrong, see `labels` in the data set's YAML and `segshift data check`"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,9 +66,12 @@ def source_labels(data: TrainingData) -> SourceLabels:
         pixels += torch.bincount(labels.flatten(), minlength=256).numpy()
         maps += len(labels)
     counts = pixels[: len(names)]
-    if counts.sum() == 0:
+    # Rare objects may be in none of some maps, so that only all of them tell.
+    if counts.sum() == 0 and not any(
+        bool((labels < len(names)).any()) for labels in data.source_labels(batch_size=1, limit=None)
+    ):
         raise InputError(
-            f"{data.describe('source')}: not one pixel of {maps} label maps has a class: there is nothing to "
+            f"{data.describe('source')}: not one pixel of its label maps has a class: there is nothing to "
             "learn; mend `labels` in the data set's YAML (`segshift data check` shows the values)"
         )
     missing = tuple(name for name, count in zip(names, counts, strict=True) if count == 0)
