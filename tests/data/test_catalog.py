@@ -88,6 +88,8 @@ def test_two_steps_and_an_evaluation(trees: Trees, tmp_path: Path, name: str) ->
         Path(f"{name}:{root}"),
         classes=classes.name,
         method={"name": "align", "terms": [{"term": "minent"}]},
+        # Without a split of its own, the images that are not trained on are scored.
+        source={"subset": None if "val" in written or not labelled else {"first": 1}},
         evaluation={"split": "val" if "val" in written else "train", "input_size": [48, 32]},
         training={"steps": 2},
     )

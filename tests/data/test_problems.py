@@ -85,6 +85,14 @@ def test_images_that_no_split_takes_and_conversions_are_counted(tmp_path: Path) 
     assert "split 'train': 1 of 3 images are converted to 8-bit RGB (1 grey)" in said
 
 
+def test_ranges_of_deep_images_are_counted(tmp_path: Path) -> None:
+    yaml = dataset(tmp_path)
+    for index, top in enumerate((60000, 50000, 900)):
+        save(tmp_path / f"rgb/train/{index:03}.png", (pixels(index)[..., 0] / 255 * top).astype(np.uint16))
+    said = messages(yaml)
+    assert "(2 16-bit of which 16 are used, 1 16-bit of which 10 are used)" in said
+
+
 def test_an_image_that_is_missing_for_what_nobody_sees(tmp_path: Path) -> None:
     splits = {"train": {"list": "train.txt", "images": "rgb/train/{stem}.png"}}
     yaml = dataset(tmp_path, splits=splits)

@@ -10,7 +10,7 @@ from segshift.data.containers import read_header
 from segshift.data.dataset import check_same_size
 from segshift.data.decoder import UNMAPPED, LabelDecoder
 from segshift.data.finder import Sample
-from segshift.data.images import conversion, read_image
+from segshift.data.images import conversion, read_image, used_bits
 from segshift.data.problems import Severity
 from segshift.errors import InputError
 
@@ -53,6 +53,9 @@ def inspect_sample(sample: Sample, decoder: LabelDecoder, map_classes: int) -> F
         shape, digest = pixels.shape[:2], _digest(pixels)
         header = read_header(sample.image)
         converted, turned = conversion(header), header.orientation
+        if header.bits > 8 and not header.top_is_told:
+            # Files of one set that are taken for different ranges are brightened differently.
+            converted += f" of which {used_bits(sample.image)} are used"
         if turned != 1:
             message = (
                 f"{sample.image}: carries the EXIF orientation {turned}, which is not applied: pixels are "

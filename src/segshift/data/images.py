@@ -88,6 +88,22 @@ def conversion(header: Header) -> str:
     return _PLAIN.get(header.mode, header.mode)
 
 
+def used_bits(path: Path) -> int:
+    """How many bits `read_image` takes the samples of a 9- to 16-bit file for that does not tell its range.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    with open_picture(path) as (image, header):
+        samples = deep_samples(path, image, header)
+    return _used_bits(samples if samples.ndim == 2 else samples[..., :3])
+
+
+def _used_bits(samples: NDArray[np.uint16]) -> int:
+    largest = int(samples.max(initial=0))
+    return next(depth for depth in _DEPTHS if largest < 2**depth)
+
+
 def _may_be_transparent(header: Header) -> bool:
     return header.mode in ("RGBA", "LA", "PA", "La", "RGBa")
 
@@ -124,10 +140,7 @@ def _eight_bits(path: Path, header: Header, samples: NDArray[np.uint16]) -> NDAr
     if samples.ndim == 3 and samples.shape[2] == 4:
         _refuse_transparent(path, header, samples[..., 3], 65535)
         samples = samples[..., :3]
-    largest = int(samples.max(initial=0))
-    top = header.top
-    if not header.top_is_told:
-        top = next(2**depth - 1 for depth in _DEPTHS if largest < 2**depth)
+    top = header.top if header.top_is_told else 2 ** _used_bits(samples) - 1
     # A table of all values; rounded to the nearest.
     table = np.minimum((np.arange(65536) * 510 + top) // (2 * top), 255).astype(np.uint8)
     pixels = table[samples]
