@@ -8,7 +8,6 @@ from types import FrameType
 
 import typer
 
-from segshift import __version__
 from segshift.cli import (
     analyze,
     compare,
@@ -29,6 +28,7 @@ from segshift.cli.output import SILENT, complain, console
 from segshift.cli.quiet import with_quiet
 from segshift.errors import InputError, NonFiniteError, ProcessLostError, StoppedError
 from segshift.making import stop_signals
+from segshift.version import __version__
 
 app = typer.Typer(
     name="segshift",

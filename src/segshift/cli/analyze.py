@@ -56,12 +56,12 @@ def analyze(
     Over training: segshift analyze centers runs/advent --over-training --source city:game
     --target camvid:CamVid:test --out analysis
     """
-    from segshift import load
     from segshift.cli.arguments import parse_size
     from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.engine.target_labels import saw_target_labels
     from segshift.files import write_json
+    from segshift.models import load
     from segshift.report.analyze import analyze as analyze_models
     from segshift.report.evidence import ReportSettings
     from segshift.report.over_training import analyze_over_training

@@ -65,13 +65,13 @@ def diagnose(
 
     Example: segshift diagnose city:game camvid:CamVid:train --out diagnosis
     """
-    from segshift import load
     from segshift.analysis.diagnosis import DiagnosisSettings
     from segshift.analysis.diagnosis import diagnose as diagnose_domains
     from segshift.cli.arguments import parse_size
     from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.files import write_json
+    from segshift.models import load
     from segshift.report.drawings.diagnosis import draw_diagnosis
 
     preset_size, _ = _preset_sizes()

@@ -162,8 +162,8 @@ class _Networks:
     """A network, or several as an ensemble. They are loaded when their turn comes."""
 
     def __init__(self, models: list[Path], inference: "Inference", device: str) -> None:
-        from segshift import load
         from segshift.evaluation.evaluate import check_same_classes
+        from segshift.models import load
 
         self.models, self.inference, self.device = models, inference, device
         networks = [load(model) for model in models]
@@ -177,8 +177,8 @@ class _Networks:
         measures: "list[Measure]",
         progress: "Progress",
     ) -> "EvaluationResult":
-        from segshift import load
         from segshift.evaluation import evaluate, labelled_items
+        from segshift.models import load
 
         networks = [load(model) for model in self.models]
         items = labelled_items(split, networks[0].classes, scored)

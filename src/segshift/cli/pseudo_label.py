@@ -71,13 +71,13 @@ def pseudo_label(
 
     Example: segshift data pseudo-label runs/advent --data camvid:CamVid --out pseudo --portion 0.2 --flip
     """
-    from segshift import load
     from segshift.config import did_you_mean, parse
     from segshift.data.resolve import resolve
     from segshift.engine.pseudo_label_folder import check_pseudo_labels
     from segshift.engine.pseudo_labels import PseudoLabelConfig, write_pseudo_labels
     from segshift.evaluation import percent
     from segshift.folders import SPEC
+    from segshift.models import load
 
     if rule not in _RULES:
         raise InputError(f"--rule {rule}: is no rule{did_you_mean(rule, _RULES)}")

@@ -60,8 +60,8 @@ def predict(
 
     from rich.progress import track
 
-    from segshift import load
     from segshift.engine.prediction import Outputs, Predictor
+    from segshift.models import load
 
     inference = parse_inference(size, window, stride, scales, flip)
     segmenter = load(checkpoint).to(usable_device(device))

@@ -1,7 +1,4 @@
-"""One training step: walk the method's generators and do what is mechanical between two yields.
-
-This is the only file that calls `backward`.
-"""
+"""One training step: walk the method's generators and do what is mechanical between two yields."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +10,7 @@ from torch.optim import Optimizer
 
 from segshift.config import did_you_mean
 from segshift.errors import NonFiniteLossError, NonFiniteStateError
+from segshift.gradients import add_gradients
 from segshift.methods.base import Batch, Method, Update
 from segshift.methods.roles import Role, roles_of
 from segshift.shared_batch import mean_over_processes, processes, sharing
@@ -166,7 +164,7 @@ def _accumulate(
             logged[key] = logged[key] + share if key in logged else share
     if total.requires_grad:
         inputs = [parameter for name in update.names for parameter in networks[name]]
-        torch.autograd.backward(total / micro_batches, inputs=inputs)
+        add_gradients(total / micro_batches, inputs)
 
 
 def _move(

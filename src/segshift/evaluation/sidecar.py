@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.data.labels import IGNORE, ClassSet, Color
 from segshift.documents import read_json
 from segshift.errors import InputError
 from segshift.files import write_json
+from segshift.version import __version__
 
 SIDECAR = "predictions.json"
 

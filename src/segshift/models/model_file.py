@@ -8,12 +8,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from segshift import __version__
 from segshift.documents import MOST_BYTES, parse_json
 from segshift.errors import InputError
 from segshift.files import atomic_path, unwritable
 from segshift.folders import MODEL_FILE
 from segshift.models.weights import check_values, described
+from segshift.version import __version__
 
 _METADATA_KEY = "segshift"
 

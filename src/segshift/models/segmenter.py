@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.data.labels import ClassSet, Color
 from segshift.errors import InputError
@@ -37,6 +36,7 @@ from segshift.models.prediction import OneImage, is_batch, predict_all, predict_
 from segshift.models.resize import Size, upsample
 from segshift.models.segmenter_config import SegmenterConfig
 from segshift.models.timm_features import STRIDES
+from segshift.version import __version__
 
 _FCN8S_STRIDES = (8, 16, 32)
 _Positive = Annotated[float, Field(gt=0)]

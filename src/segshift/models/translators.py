@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segshift import __version__
 from segshift.config import Strict, parse
 from segshift.errors import InputError
 from segshift.folders import TRANSLATOR_FILE, RunFolder, model_path
@@ -20,6 +19,7 @@ from segshift.models.discriminators import NEGATIVE_SLOPE
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.resize import check_least_px
 from segshift.ranges import Channels, Layers
+from segshift.version import __version__
 
 _SMALLEST_PX = 16
 _SMALLEST_JUDGED_PX = 32

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from segshift import __version__
 from segshift.analysis.measure import known_items, spread_evenly
 from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet
@@ -22,6 +21,7 @@ from segshift.report.content import Evidence, Report, ReportedRun
 from segshift.report.drawings.analyses import Drawings
 from segshift.report.evidence import Network, Progress, ReportSettings, measure
 from segshift.report.numbers import analyses_document, by_class, scores_document
+from segshift.version import __version__
 
 ANALYSES = ("gains", "confusion", *evidence.ANALYSES, "unseen")
 

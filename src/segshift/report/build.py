@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from segshift import __version__
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
 from segshift.errors import InputError
@@ -21,6 +20,7 @@ from segshift.report.evidence import Network, Progress, ReportSettings, measure
 from segshift.report.fairness import steps_since_common_start, unfair
 from segshift.report.figures import MOST_RUNS
 from segshift.report.runs import Row, Run, read_run
+from segshift.version import __version__
 
 # The same network on the same images: what shows in the two digits of a gain. Below that lie single pixels,
 # which another number of threads decides.

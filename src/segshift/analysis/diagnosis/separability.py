@@ -18,6 +18,7 @@ from segshift.analysis.diagnosis.held_out import (
     proxy_a_distance,
     wilson,
 )
+from segshift.gradients import add_gradients
 
 # Errors of a constant learning rate jump about; their mean over the last validations is reported.
 _LAST = 3
@@ -206,10 +207,8 @@ class _Run:
         self._network.train()
         logits = self._network(self._encode(patches))[:, 0]
         loss = F.binary_cross_entropy_with_logits(logits, truth)
-        for parameter, gradient in zip(
-            self._parameters, torch.autograd.grad(loss, self._parameters), strict=True
-        ):
-            parameter.grad = gradient
+        self._optimizer.zero_grad()
+        add_gradients(loss, self._parameters)
         self._optimizer.step()
 
     def validate(self) -> list[NDArray[np.float64]]:
