@@ -66,7 +66,7 @@ def test_lists_are_read(tmp_path: Path, form: str, folder: str) -> None:
         (b"a0 1\na1 1\n", "several columns"),
         (b"images/b0.png\nimages/b1.png\nimages/a2.png\n", "2 are not there"),
         (b"\xff\xfea\x000", "cannot be read as text"),
-        (b"a0\na1\na2\na9\n", "names 1 images that are not there"),
+        (b"a0\na1\na2\na9\n", "names 1 image that is not there"),
     ],
 )
 def test_lists_of_no_use_are_named(tmp_path: Path, content: bytes, words: str) -> None:

@@ -202,7 +202,7 @@ def synthesize_city(
     if as_json:
         print_json({"dataset": str(spec), "train": count, "val": val, "size": size, "seed": seed})
     else:
-        say(results, f"{count} + {val} images; use them as {spec}")
+        say(results, f"{count} + {counted(val, 'image')}; use them as {spec}")
 
 
 def _print_report(report: "CheckReport") -> None:

@@ -10,6 +10,7 @@ from segshift.data.split_patterns import SplitSpec
 from segshift.dataset_init.pair import Group
 from segshift.dataset_init.scan import Tree
 from segshift.errors import InputError
+from segshift.plain import counted
 
 _MAX_BYTES = 50_000_000
 _MOST_LISTS = 200
@@ -54,7 +55,8 @@ def listed_splits(tree: Tree, groups: Sequence[Group]) -> tuple[tuple[ListedSpli
         elif found is not None:
             missing = len(lines) - len(found.items)
             if missing:
-                notes.append(f"{text} names {missing} images that are not there or have no label")
+                gone = counted(missing, "image that is", "images that are")
+                notes.append(f"{text} names {gone} not there or without label")
             suffix = PurePosixPath(text).suffix
             if found.name == "default":
                 # CVAT's name of a task without splits.

@@ -10,6 +10,7 @@ from segshift.data.labels import Color, class_set
 from segshift.data.split_patterns import SplitSpec
 from segshift.dataset_init.guess import Meaning
 from segshift.dataset_init.values import Value, Values
+from segshift.plain import counted
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*( [A-Za-z0-9_]+)*")
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
@@ -170,7 +171,7 @@ def _with_facts(line: str, found: Value | None, values: Values) -> str:
 
 
 def _facts(one: Value, values: Values) -> str:
-    text = f"{percent(one.share):>8}  {one.files:>3} files"
+    text = f"{percent(one.share):>8}  {counted(one.files, 'file'):>9}"
     if one.color is not None and values.kind != "rgb":
         text += f"  palette {','.join(map(str, one.color))}"
     return text

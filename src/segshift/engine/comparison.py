@@ -26,6 +26,7 @@ from segshift.engine.recipe_files import merge_recipe, recipe_data
 from segshift.engine.run import check_data, run_recipe
 from segshift.errors import InputError
 from segshift.folders import RunFolder, check_names
+from segshift.plain import counted
 from segshift.ranges import Seed
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
@@ -287,7 +288,7 @@ def _recipe(comparison: Comparison, name: str) -> Recipe:
 def _check_fair(recipe: Recipe, steps: int, control: Recipe) -> None:
     if steps != control.training.steps:
         raise InputError(
-            f"{steps} steps after the start, the control has {control.training.steps}; "
+            f"{counted(steps, 'step')} after the start, the control has {control.training.steps}; "
             "give all arms the same training.steps"
         )
     for key in ("source", "target", "evaluation", "classes"):

@@ -28,7 +28,7 @@ from segshift.making import progress_bar
 from segshift.models.resize import resize_images
 from segshift.models.translators import ResnetGenerator, load_translator, translator_file
 from segshift.pictures import strip
-from segshift.plain import say
+from segshift.plain import counted, say
 from segshift.ranges import Count, WidthHeight
 
 RECORD = "translated.json"
@@ -106,7 +106,7 @@ def run_translate_stage(
         workers=recipe.training.workers,
         progress=console.is_terminal and not console.quiet,
     )
-    state = f"{outcome.made} images translated" if outcome.made else "finished before"
+    state = f"{counted(outcome.made, 'image')} translated" if outcome.made else "finished before"
     say(console, f"{where}: {state}, in {folder}")
 
 
