@@ -68,7 +68,7 @@ def test_no_setting_takes_nonsense() -> None:
                 continue
             seen += 1
             # Of whole numbers, also one that would ask for more memory or time than there is.
-            whole = numbers_in(field.annotation) is int and model.__name__ != "ScheduleConfig"
+            whole = numbers_in(field.annotation) is int
             annotation: Any = (
                 Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
             )

@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from segshift.config import Strict
+from segshift.ranges import Count, Steps
 
 
 def poly(base: float, step: int, max_steps: int, power: float = 0.9) -> float:
@@ -47,12 +48,12 @@ class ScheduleConfig(Strict):
     """
 
     kind: Literal["poly", "step", "constant"] = "poly"
-    power: float = Field(0.9, gt=0)
-    max_steps: int | None = Field(None, ge=1)
+    power: float = Field(0.9, gt=0, le=100)
+    max_steps: Count | None = None
     constant_share: float = Field(0.0, ge=0, lt=1)
-    step_every: int | None = Field(None, ge=1)
+    step_every: Count | None = None
     step_factor: float = Field(0.1, gt=0, le=1)
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: Steps = 0
     warmup: Literal["factor", "ramp"] = "factor"
 
     @model_validator(mode="after")
