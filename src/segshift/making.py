@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 from rich.progress import (
@@ -26,6 +28,10 @@ from segshift.plain import Terminal, visible
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _CHUNK = 4  # jobs that a worker takes at once
+# A chunk takes seconds; a worker may have to start first, on a machine that does much else.
+_PATIENCE_S = 300.0
+# So long workers have to finish what they are at, when what they make is no longer wanted.
+_GRACE_S = 10.0
 
 
 def cores() -> int:
@@ -49,6 +55,9 @@ def in_processes(
         jobs: what to do.
         workers: processes, None for one per core; with one, or few jobs, this process does the work.
         start, arguments: called as start(*arguments) before the first job of every process.
+
+    Raises:
+        InputError: a process died, or stood still for `_PATIENCE_S`.
     """
     # A process takes seconds to start, so that few jobs are not worth one.
     processes = min(workers or cores(), -(-len(jobs) // _CHUNK))
@@ -65,15 +74,29 @@ def in_processes(
         initargs=(start, arguments),
     )
     try:
-        yield from pool.map(work, jobs, chunksize=_CHUNK)
+        results = pool.map(work, jobs, chunksize=_CHUNK)
+        for _ in jobs:
+            with time_limit(_PATIENCE_S):
+                result = next(results)
+            yield result
     except BrokenProcessPool:
         kill_children()
         raise InputError(
             "a worker process died, most likely because memory ran out; what is done is kept: run the same "
             "command again with fewer --workers"
         ) from None
+    except TimeoutError as error:
+        kill_children()
+        raise InputError(
+            f"the worker processes have made nothing for {error} s: one was stopped, or its drive is stuck; "
+            "what is done is kept: run the same command again, if need be with --workers 1"
+        ) from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        try:
+            with time_limit(_GRACE_S):
+                pool.shutdown(cancel_futures=True)
+        except TimeoutError:
+            kill_children()
 
 
 def kill_children() -> None:
@@ -83,6 +106,29 @@ def kill_children() -> None:
     for child in multiprocessing.active_children():
         child.kill()
         child.join()
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError(seconds) when the block takes longer, whatever it waits for.
+
+    Without limit outside the main thread, and where there is no alarm signal (Windows).
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(seconds)
+
+    handler = signal.signal(signal.SIGALRM, ring)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)
 
 
 def leave_signals_to_the_parent() -> None:

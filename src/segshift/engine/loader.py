@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from segshift.engine.signals import time_limit
 from segshift.errors import InputError
-from segshift.making import kill_children, leave_signals_to_the_parent
+from segshift.making import kill_children, leave_signals_to_the_parent, time_limit
 
 
 def load(dataset: Dataset[Any], workers: int, timeout_s: int, **settings: Any) -> Iterator[Any]:
