@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.arguments import analysis_names, split_names
+from segshift.cli.arguments import analysis_names, parse_size, split_names
+from segshift.cli.inference import usable_device
+from segshift.cli.options import Device, Images, Json, OneSize, Pictures, Points, Seed
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
+from segshift.files import write_json
 from segshift.plain import captions, say
 
 if TYPE_CHECKING:
@@ -26,7 +29,7 @@ def analyze(
     source: Annotated[str, typer.Option("--source", help="Labelled: city:game, camvid:ROOT; or :SPLIT.")],
     target: Annotated[str, typer.Option("--target", help="Data adapted to; split val unless named.")],
     out: Annotated[Path, folder_option("--out", "Folder for the pictures and analysis.json.")],
-    images: Annotated[int, typer.Option(min=2, help="Images of each domain, spread evenly.")] = 200,
+    images: Images = 200,
     only: Annotated[
         str | None,
         typer.Option(help="With commas: gains,confusion,centers,retrieval,embedding,entropy,strips,unseen."),
@@ -34,8 +37,8 @@ def analyze(
     unseen: Annotated[
         str | None, typer.Option(help="A labelled third domain for the same models; split val unless named.")
     ] = None,
-    pictures: Annotated[int, typer.Option(min=1, help="Images in strips and entropy maps.")] = 4,
-    points: Annotated[int, typer.Option(min=1, help="Of each class and domain in the t-SNE.")] = 40,
+    pictures: Pictures = 4,
+    points: Points = 40,
     classes: Annotated[
         str | None, typer.Option(help="With commas: road,car. Those that the t-SNE or the curves show.")
     ] = None,
@@ -43,10 +46,10 @@ def analyze(
         bool, typer.Option("--over-training", help="Center distances of all kept networks of runs: a curve.")
     ] = False,
     perplexity: Annotated[float, typer.Option(min=1, help="Of the t-SNE.")] = 30,
-    size: Annotated[str | None, typer.Option(help="WxH at which the networks see images.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    size: OneSize = None,
+    seed: Seed = 0,
+    device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """See what adaptation did: center distances, retrieval, t-SNE, entropy, confusion, strips, gains.
 
@@ -56,11 +59,8 @@ def analyze(
     Over training: segshift analyze centers runs/advent --over-training --source city:game
     --target camvid:CamVid:test --out analysis
     """
-    from segshift.cli.arguments import parse_size
-    from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.engine.target_labels import saw_target_labels
-    from segshift.files import write_json
     from segshift.models import load
     from segshift.report.analyze import analyze as analyze_models
     from segshift.report.evidence import ReportSettings

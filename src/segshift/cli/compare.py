@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segshift.cli.arguments import parse_seeds, split_names
-from segshift.cli.inference import Device, train_on, usable_device
+from segshift.cli.inference import train_on, usable_device
+from segshift.cli.options import Device, Json, Source, Target
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
 from segshift.config import apply_overrides, assignment
 from segshift.documents import read_yaml
-from segshift.errors import InputError
+from segshift.errors import InputError, StoppedError
+from segshift.files import write_json
+from segshift.folders import RunFolder, check_name
 from segshift.plain import say
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
 
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")]
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the comparison.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 _DEMO = Path("runs/demo")
 
@@ -54,8 +56,8 @@ def compare(
     methods: Annotated[
         str | None, typer.Option(help="Arms that are presets, with commas: mean_teacher,clan.")
     ] = None,
-    source: Annotated[str | None, typer.Option("--source", help="Labelled dataset.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
+    source: Source = None,
+    target: Target = None,
     seeds: Seeds = None,
     assignments: Assignments = None,
     out: Annotated[Path | None, folder_option("--out", "Folder for runs and page.")] = None,
@@ -78,7 +80,6 @@ def compare(
         apply_overrides(read_yaml(file), [*changes, *(assignments or [])])
 
     from segshift.engine.comparison import load_comparison
-    from segshift.folders import check_name
 
     train_on(device)
     if file is None:
@@ -140,9 +141,6 @@ def _run(
     device: str | None = None,
 ) -> None:
     from segshift.engine.comparison import run_comparison
-    from segshift.errors import StoppedError
-    from segshift.files import write_json
-    from segshift.folders import RunFolder
     from segshift.report.numbers import to_dict
     from segshift.report.terminal import class_tables, rows_table
 

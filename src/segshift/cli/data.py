@@ -9,7 +9,9 @@ from rich.columns import Columns
 from rich.table import Table
 from rich.text import Text
 
+from segshift.cli.arguments import parse_size
 from segshift.cli.data_init import init_dataset
+from segshift.cli.options import Json
 from segshift.cli.output import print_json, results, working
 from segshift.cli.outputs import file_option, folder_option
 from segshift.cli.patch_modes import patch_modes
@@ -25,7 +27,6 @@ app.command("init")(init_dataset)
 app.command("patch-modes")(patch_modes)
 app.command("prepare")(prepare_dataset)
 app.command("translate")(translate_dataset)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 _SHOWN_PROBLEMS = 20
 _SHOWN_VALUES = 8
 
@@ -187,7 +188,6 @@ def synthesize_city(
     Example: segshift data synthesize city:game --count 2000 --size 480x360 --out city_game
     """
     from segshift.city import synthesize
-    from segshift.cli.arguments import parse_size
 
     spec = synthesize(
         city.removeprefix("city:"),

@@ -9,8 +9,10 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from segshift.cli.options import Json
 from segshift.cli.output import console, print_json, results, working
 from segshift.cli.outputs import file_option
+from segshift.errors import InputError
 from segshift.plain import counted, say
 
 if TYPE_CHECKING:
@@ -27,14 +29,13 @@ def init_dataset(
         typer.Option(help="A class set, names in the order of the values, or 7=road,11=car (#804080=road)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the YAML.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Look at a folder tree and write the YAML that describes it, with all findings as comments.
 
     Example: segshift data init ~/data/warehouse --classes floor,rack,person
     """
     from segshift.dataset_init.propose import ask_for_classes, explore, write_proposal
-    from segshift.errors import InputError
 
     path = out or Path(f"{folder.resolve().name}.yaml")
     if path.suffix not in (".yaml", ".yml"):

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.arguments import analysis_names, parse_seeds, whole_numbers
+from segshift.cli.arguments import analysis_names, parse_seeds, parse_size, whole_numbers
+from segshift.cli.inference import usable_device
+from segshift.cli.options import Device, Json
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import folder_option
+from segshift.config import did_you_mean
+from segshift.documents import dump_yaml
 from segshift.errors import InputError
+from segshift.files import write_json
 from segshift.plain import say
 
 if TYPE_CHECKING:
@@ -58,8 +63,8 @@ def diagnose(
         int | None, typer.Option(min=1, help="Images of each domain to test on; default a quarter.")
     ] = None,
     seeds: Annotated[str, typer.Option(help="A run each, with other images held out.")] = "0,1,2",
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """How far apart are two domains, and which method fits? Before any training.
 
@@ -67,10 +72,7 @@ def diagnose(
     """
     from segshift.analysis.diagnosis import DiagnosisSettings
     from segshift.analysis.diagnosis import diagnose as diagnose_domains
-    from segshift.cli.arguments import parse_size
-    from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
-    from segshift.files import write_json
     from segshift.models import load
     from segshift.report.drawings.diagnosis import draw_diagnosis
 
@@ -119,7 +121,6 @@ def _experiment(
     device: str,
 ) -> Any:
     from segshift.analysis.diagnosis import SeparabilitySettings
-    from segshift.config import did_you_mean
 
     if network not in ("small", "resnet18"):
         raise InputError(
@@ -171,7 +172,6 @@ def _ready(
 
     from segshift.analysis.diagnosis.recommendation import LEAST_PATCH_PX
     from segshift.data.resolve import agree
-    from segshift.documents import dump_yaml
 
     advice, agreed = document["recommendation"], document["classes"]
     if not advice["presets"] or not splits[0].labelled:

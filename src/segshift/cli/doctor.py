@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segshift.cli.early import check_recipe
+from segshift.cli.options import Json
 from segshift.cli.output import print_json, results, working
 
 _COLORS = {"ok": "green", "failed": "red", "declared": "yellow", "skipped": "dim"}
@@ -15,7 +16,7 @@ _COLORS = {"ok": "green", "failed": "red", "declared": "yellow", "skipped": "dim
 def doctor(
     recipe: Annotated[str, typer.Argument(metavar="METHOD.yaml", help="A recipe of yours, or a preset.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="a.b=value, repeatable.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Run a method on toy images and say whether it is sound; status 1 if it is not.
 

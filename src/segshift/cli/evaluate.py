@@ -9,16 +9,8 @@ import typer
 
 from segshift.cli.early import check_models
 from segshift.cli.evaluation_report import Format, print_report
-from segshift.cli.inference import (
-    Device,
-    Flip,
-    Scales,
-    Size,
-    Stride,
-    Window,
-    parse_inference,
-    usable_device,
-)
+from segshift.cli.inference import parse_inference, usable_device
+from segshift.cli.options import Device, Flip, Json, Scales, Size, Stride, Window
 from segshift.cli.output import console, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
@@ -65,7 +57,7 @@ def evaluate(
     device: Device = None,
     out: Annotated[Path | None, file_option("--out", "Also write everything to this JSON file.")] = None,
     output_format: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.table,
-    as_json: Annotated[bool, typer.Option("--json", help="Same as --format json.")] = False,
+    as_json: Json = False,
 ) -> None:
     """IoU per class and means, from one confusion matrix over all images of a labelled dataset.
 

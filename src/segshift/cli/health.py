@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segshift.cli.early import check_runs
+from segshift.cli.options import Json
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import charts_option
 from segshift.errors import InputError
+from segshift.folders import RunFolder
 from segshift.plain import captions, counted, say
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ def health(
     chart: Annotated[
         Path | None, charts_option("--chart", "Also draw the curves, as FILE.png and FILE.svg.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Read the curves of runs and say in one line each what looks sick, and what to try.
 
@@ -82,7 +84,6 @@ def health(
 def _files(run: Path) -> tuple[list[Path], list[Path]]:
     """The metrics.jsonl and pseudo_labels.json of a run and of its stages, in order."""
     from segshift.engine.pseudo_label_folder import SUMMARY
-    from segshift.folders import RunFolder
 
     folders = [RunFolder(path) for path in (run, *sorted(one for one in run.iterdir() if one.is_dir()))]
     curves = [folder.metrics for folder in folders if folder.metrics.is_file()]

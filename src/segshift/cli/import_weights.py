@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
+from segshift.cli.options import Json
 from segshift.cli.output import print_json, results, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
@@ -27,13 +29,12 @@ def import_weights(
     all_branches: Annotated[
         bool, typer.Option("--all-branches", help="AdaptSegNet forks that sum all four dilated branches.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Turn a public checkpoint into a model file for evaluate, predict and init_from, with the same logits.
 
     Example: segshift import-weights clan.pth --layout clan --classes 19 --out clan.safetensors
     """
-    from segshift.cli.arguments import parse_size
     from segshift.models.public_checkpoints import LAYOUTS, import_checkpoint
 
     chosen = next((known for known in LAYOUTS if known == layout), None)

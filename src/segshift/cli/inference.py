@@ -1,28 +1,19 @@
-"""The options that say how networks see images, the same in every command."""
+"""What the options about networks say: how they see images, and where they run."""
 
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from segshift.cli.arguments import parse_size
+from segshift.config import parse
 from segshift.errors import InputError
 
 if TYPE_CHECKING:
     from segshift.models.inference import Inference
-
-Scales = Annotated[str, typer.Option(help="Multi-scale testing, e.g. 0.7,1,1.3.")]
-Flip = Annotated[bool, typer.Option("--flip", help="Average with the mirrored image.")]
-Window = Annotated[str | None, typer.Option(help="Sliding window WxH in px; default whole image.")]
-Stride = Annotated[str | None, typer.Option(help="Of the window, XxY in px; default 2/3 of it.")]
-Size = Annotated[str | None, typer.Option(help="WxH at which the network sees images, or native.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")]
 
 
 def parse_inference(
     size: str | None, window: str | None, stride: str | None, scales: str, flip: bool
 ) -> "Inference":
     """The settings that the options say. Raises InputError."""
-    from segshift.config import parse
     from segshift.models.inference import Inference
 
     if stride is not None and window is None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
+from segshift.cli.options import Json
 from segshift.cli.output import print_json, results, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
@@ -21,14 +23,13 @@ def patch_modes(
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Label maps to sample, spread evenly.")] = 2000,
     show: Annotated[int, typer.Option(min=1, help="Modes in the picture, the largest first.")] = 24,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Cluster the label patches of a data set as AdaptPatch does, and draw the largest clusters.
 
     Example: segshift data patch-modes camvid:CamVid --out modes.png --modes 50 --patch 64x32
     """
     from segshift.analysis.patch_modes import report_modes
-    from segshift.cli.arguments import parse_size
     from segshift.data.resolve import resolve
     from segshift.methods.patch_modes import Patches, Sampling
     from segshift.report.drawings.patch_modes import draw_modes

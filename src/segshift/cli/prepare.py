@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
+from segshift.cli.options import Json
 from segshift.cli.output import console, print_json, results
 from segshift.errors import InputError
+from segshift.folders import SPEC, check_folder
 from segshift.plain import counted, say, size_in_words
 
 if TYPE_CHECKING:
@@ -46,15 +49,13 @@ def prepare_dataset(
     verify: Annotated[
         bool, typer.Option("--verify", help="Only compare the files with their recorded hashes.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Convert to JPEG and PNG of one size, in parallel; a second call goes on, and mends what is damaged.
 
     Example: segshift data prepare gta5:/data/gta5 --size 1280x720 --out gta5_1280
     """
-    from segshift.cli.arguments import parse_size
     from segshift.data.prepare import prepare
-    from segshift.folders import SPEC, check_folder
 
     if verify:
         _verify(out, workers, as_json)

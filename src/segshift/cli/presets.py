@@ -9,13 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from segshift.cli.early import complete_preset
+from segshift.cli.options import Json
 from segshift.cli.output import print_json, results
+from segshift.documents import dump_yaml
 from segshift.errors import InputError
 
 _SMALL, _OWN = "small (laptop)", "own"
 
 app = typer.Typer(no_args_is_help=True, help="Recipes that come with segshift.")
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 @app.command("list")
@@ -102,7 +103,6 @@ def show_preset(
         typer.echo(text, nl=False)
         return
     # Defaults stand in the classes of networks and methods, which need PyTorch.
-    from segshift.documents import dump_yaml
     from segshift.engine.presets import load_recipe
     from segshift.methods import parse_method
 

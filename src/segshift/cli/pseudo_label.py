@@ -6,19 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from segshift.cli.inference import (
-    Device,
-    Flip,
-    Scales,
-    Size,
-    Stride,
-    Window,
-    parse_inference,
-    usable_device,
-)
+from segshift.cli.inference import parse_inference, usable_device
+from segshift.cli.options import Device, Flip, Json, Scales, Size, Stride, Window
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
+from segshift.config import did_you_mean, parse
 from segshift.errors import InputError
+from segshift.folders import SPEC
 from segshift.plain import counted, say
 
 if TYPE_CHECKING:
@@ -65,18 +59,16 @@ def pseudo_label(
     check: Annotated[
         bool, typer.Option("--check", help="Compare with true labels, if there are some: for information.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Write a network's confident predictions as a labelled data set; goes on if interrupted.
 
     Example: segshift data pseudo-label runs/advent --data camvid:CamVid --out pseudo --portion 0.2 --flip
     """
-    from segshift.config import did_you_mean, parse
     from segshift.data.resolve import resolve
     from segshift.engine.pseudo_label_folder import check_pseudo_labels
     from segshift.engine.pseudo_labels import PseudoLabelConfig, write_pseudo_labels
     from segshift.evaluation import percent
-    from segshift.folders import SPEC
     from segshift.models import load
 
     if rule not in _RULES:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from segshift.cli.arguments import analysis_names
+from segshift.cli.arguments import analysis_names, parse_size
 from segshift.cli.early import check_runs
+from segshift.cli.inference import usable_device
+from segshift.cli.options import Device, Images, Json, OneSize, Pictures, Points, Seed
 from segshift.cli.output import console, counting, print_json, results, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
@@ -32,22 +34,18 @@ def report(
     target: Annotated[
         str | None, typer.Option("--target", help="Default: what the runs were evaluated on.")
     ] = None,
-    images: Annotated[
-        int, typer.Option(min=2, help="Of each domain in the analyses; scores are those of all images.")
-    ] = _IMAGES,
-    pictures: Annotated[int, typer.Option(min=1, help="Images that are shown.")] = _PICTURES,
-    points: Annotated[int, typer.Option(min=1, help="Of each class and domain in the t-SNE.")] = _POINTS,
-    size: Annotated[
-        str | None, typer.Option(help="WxH at which all networks see images; default: each run's own.")
-    ] = None,
+    images: Images = _IMAGES,
+    pictures: Pictures = _PICTURES,
+    points: Points = _POINTS,
+    size: OneSize = None,
     title: Annotated[str | None, typer.Option(help="Heading; default: the domains.")] = None,
     only: Annotated[
         str | None, typer.Option(help="With commas: centers, retrieval, embedding, entropy, strips.")
     ] = None,
     without: Annotated[str | None, typer.Option(help="The same analyses, to be left out.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1; default: a GPU if any.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    seed: Seed = 0,
+    device: Device = None,
+    as_json: Json = False,
 ) -> None:
     """See in one HTML file whether adaptation helped, where, and how sure that is.
 
@@ -57,8 +55,6 @@ def report(
         raise InputError(f"--out {out}: the report is a page; name the file something.html")
     check_runs(runs)
 
-    from segshift.cli.arguments import parse_size
-    from segshift.cli.inference import usable_device
     from segshift.data.resolve import resolve
     from segshift.report.build import build_report
     from segshift.report.evidence import ReportSettings

@@ -7,9 +7,12 @@ import typer
 
 from segshift.cli.arguments import parse_seeds
 from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
-from segshift.cli.inference import Device, train_on
+from segshift.cli.inference import train_on
+from segshift.cli.options import Device, Json, Source, Target
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
+from segshift.errors import StoppedError
+from segshift.files import write_json, write_text
 from segshift.plain import markdown_cell, say
 
 if TYPE_CHECKING:
@@ -25,11 +28,11 @@ def sweep(
         typer.Option("--set", help="A key and its values: a.b=1,2,3. One value: the same in every run."),
     ],
     out: Annotated[Path, folder_option("--out", "Folder for the runs, the table and the curve.")],
-    source: Annotated[str | None, typer.Option("--source", help="Labelled dataset.")] = None,
-    target: Annotated[str | None, typer.Option("--target", help="Dataset to adapt to.")] = None,
+    source: Source = None,
+    target: Target = None,
     seeds: Annotated[str, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")] = "0",
     device: Device = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Train every combination of some settings and plot the mIoU: sweep.md, sweep.json, sweep.png and .svg.
 
@@ -41,8 +44,6 @@ def sweep(
     check_recipe(recipe, fixed)
 
     from segshift.engine.sweep import parse_grid, run_sweep
-    from segshift.errors import StoppedError
-    from segshift.files import write_json, write_text
     from segshift.report.drawings.lines import draw_sweep
 
     train_on(device)

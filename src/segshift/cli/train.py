@@ -8,24 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
-from segshift.cli.inference import Device, train_on
+from segshift.cli.inference import train_on
+from segshift.cli.options import Assignments, Device, Json, Source, Target
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.config import assignment
-from segshift.errors import InputError
+from segshift.errors import InputError, NonFiniteError, StoppedError
+from segshift.folders import RunFolder, check_name
 from segshift.plain import say
 
-Source = Annotated[
-    str | None, typer.Option("--source", help="Labelled dataset: camvid:ROOT, city:game, FILE.yaml.")
-]
-Target = Annotated[
-    str | None, typer.Option("--target", help="Dataset to adapt to; its labels are not opened.")
-]
-Assignments = Annotated[
-    list[str] | None, typer.Option("--set", help="Change a key: --set training.steps=500.")
-]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def train(
@@ -70,8 +62,6 @@ def train(
     from segshift.engine.presets import load_recipe
     from segshift.engine.run import run_recipe
     from segshift.engine.smoke import smoke_recipe
-    from segshift.errors import NonFiniteError, StoppedError
-    from segshift.folders import RunFolder, check_name
 
     train_on(device)
     loaded = load_recipe(recipe, changes)
@@ -119,7 +109,6 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
     import numpy as np
 
     from segshift.evaluation import EvaluationResult, iou_table
-    from segshift.folders import RunFolder
 
     run = RunFolder(folder)
     if outcome["evaluation"] is not None:

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from segshift.cli.arguments import parse_size
+from segshift.cli.options import Json
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.plain import counted, say
@@ -22,13 +24,12 @@ def translate_dataset(
         Literal["jpeg", "png"], typer.Option("--format", help="Of the images; JPEG has quality 95.")
     ] = "jpeg",
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make images look like another domain's, with their labels kept; goes on if interrupted.
 
     Example: segshift data translate runs/cyclegan --data city:game --out game_as_target --size 480x360
     """
-    from segshift.cli.arguments import parse_size
     from segshift.data.resolve import resolve
     from segshift.engine.translation import translate_split
 

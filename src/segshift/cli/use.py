@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segshift.cli.early import check_models
-from segshift.cli.inference import Device, Flip, Scales, Size, Stride, Window, parse_inference, usable_device
+from segshift.cli.inference import parse_inference, usable_device
+from segshift.cli.options import Device, Flip, Json, Scales, Size, Stride, Window
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from segshift.data.photos import Photos
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or its model.safetensors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 def predict(
