@@ -132,7 +132,7 @@ def test_unmapped_ids_come_with_their_share(tmp_path: Path) -> None:
     assert report.splits[0].ignored_share == pytest.approx(12 / pixels_in_all)
     assert report.errors == ()
     forty, forty_one = messages(report, "warning")
-    assert "id 40" in forty and "3.125%" in forty and "1 file(s)" in forty and "`labels.map`" in forty
+    assert "id 40" in forty and "3.125%" in forty and "in 1 file;" in forty and "`labels.map`" in forty
     assert "id 41" in forty_one
 
 

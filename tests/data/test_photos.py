@@ -24,7 +24,7 @@ def test_folders_are_walked_and_what_is_left_out_is_counted(tmp_path: Path) -> N
     assert found.notes == (
         f"{root}: 2 other files are left out, first c.heic",
         f"{root}: 3 hidden files are left out, first ._x.png",
-        f"{root}: 1 links that lead back to a folder in which they lie are left out, first loop",
+        f"{root}: 1 link back to a folder that holds it is left out, first loop",
     )
 
 

@@ -81,7 +81,7 @@ def test_images_that_no_split_takes_and_conversions_are_counted(tmp_path: Path) 
     save(tmp_path / "rgb/train/extra.jpg", pixels(77))
     save(tmp_path / "rgb/train/000.png", ids(3))
     said = messages(yaml)
-    assert "1 image file(s) beside the images of the splits belong to none, first rgb/train/extra.jpg" in said
+    assert "1 image beside those of the splits belong to none, first rgb/train/extra.jpg" in said
     assert "split 'train': 1 of 3 images are converted to 8-bit RGB (1 grey)" in said
 
 

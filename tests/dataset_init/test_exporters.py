@@ -104,6 +104,8 @@ COLORS = np.array([[0, 0, 0], [128, 64, 128], [0, 0, 142]], np.uint8)
         ),
         ("train/_classes.csv", "Pixel Value, Class\n0, background\n1, road\n2, car\n", IDS),
         ("label_colors.txt", "0 0 0\tbackground\n128 64 128\t\troad\n0 0 142  car\n", COLORS[IDS]),
+        ("class_names.txt", "_background_\nroad\ncar\n", IDS),
+        ("labels.txt", "__ignore__\n_background_\nroad\ncar\n", IDS),
         ("class_dict.csv", "name,r,g,b\nbackground,0,0,0\nroad,128,64,128\ncar,0,0,142\n", COLORS[IDS]),
     ],
 )
@@ -145,6 +147,7 @@ def test_names_that_do_not_fit_the_masks_are_not_used(tmp_path: Path) -> None:
             {"images": [], "annotations": [], "categories": []},
             ("COCO", "pycocotools"),
         ),
+        ("via.json", {"0.jpg1": {"regions": [{"region_attributes": {}}]}}, ("VIA", "skimage")),
         ("panoptic.json", {"annotations": [{"segments_info": []}]}, ("COCO panoptic", "panopticapi")),
         ("0.json", {"version": "5.0", "shapes": [], "imagePath": "0.jpg"}, ("LabelMe", "labelme2voc")),
         ("0.jpg.json", {"objects": [{"classTitle": "car", "bitmap": {}}]}, ("Supervisely", "masks")),
@@ -159,10 +162,29 @@ def test_annotations_that_are_no_masks_are_named(
     assert name in notes and all(word in notes for word in words)
 
 
-def test_cvat_annotations_are_named(tmp_path: Path) -> None:
+def test_annotations_in_xml_are_named(tmp_path: Path) -> None:
     save(tmp_path / "set/0.jpg", pixels(0))
     (tmp_path / "set/annotations.xml").write_text("<?xml version='1.0'?>\n<annotations>\n</annotations>")
-    assert any("CVAT" in note and "annotations.xml" in note for note in explore(tmp_path / "set", "x").notes)
+    (tmp_path / "set/0.xml").write_text("<annotation><object><name>road</name></object></annotation>")
+    assert explore(tmp_path / "set", "x").notes == (
+        "1 file of Pascal VOC boxes, first 0.xml: only masks are read; boxes say nothing of single "
+        "pixels, so that masks must be drawn",
+        "1 file of CVAT annotations, first annotations.xml: only masks are read; PNGs of one class id "
+        "per pixel are made of them by its export as Segmentation mask",
+    )
+
+
+def test_polygons_of_yolo_are_no_lists(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for index in range(3):
+        save(root / f"images/train/{index}.jpg", pixels(index))
+        (root / "labels/train").mkdir(parents=True, exist_ok=True)
+        (root / f"labels/train/{index}.txt").write_text("0 0.1 0.1 0.5 .5 0.2 1\n" if index else "")
+    assert explore(root, "x").notes == (
+        "2 files of YOLO polygons or boxes, first labels/train/1.txt: only masks are read; PNGs of one "
+        "class id per pixel are made of them by cv2.fillPoly if they are polygons; boxes say nothing of "
+        "single pixels",
+    )
 
 
 @pytest.mark.parametrize("folder", ["valid", "val", "validation", "Valid"])

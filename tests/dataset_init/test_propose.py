@@ -303,6 +303,18 @@ def test_a_partly_labelled_folder_gets_lists(tmp_path: Path) -> None:
     assert_decodes_to(proposal, truth)
 
 
+def test_sequences_of_different_form_are_one_split(tmp_path: Path) -> None:
+    pairs: list[tuple[str, str | None]] = [
+        (f"{name}/rgb/{i}.jpg", f"{name}/mask/{i}.png") for name in ("s1", "s2") for i in range(2)
+    ]
+    pairs += [("s1/rgb/extra.png", None), ("s3/rgb/0.png", None), ("s3/rgb/1.png", None)]
+    pairs += [(f"s4/img_{i}.png", f"s4/mask_{i}.png") for i in range(3)]
+    truth = fill(tmp_path / "tree", pairs)
+    proposal = propose(tmp_path / "tree", tmp_path)
+    assert split_sizes(proposal) == {"train": (7, True), "unlabelled": (3, False)}
+    assert_decodes_to(proposal, truth)
+
+
 def test_other_files_are_left_out_and_named(tmp_path: Path) -> None:
     root = tmp_path / "tree"
     truth = fill(root, [(f"images/{i}.jpg", f"labels/{i}.png") for i in range(3)])

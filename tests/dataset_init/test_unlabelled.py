@@ -57,6 +57,14 @@ def test_any_mixture_is_one_split(tmp_path: Path, name: str, litter: bool) -> No
     assert len({one.stem for one in samples}) == len(samples)
 
 
+def test_images_beside_the_folders_of_splits_are_trained_on(tmp_path: Path) -> None:
+    root = tmp_path / "photos"
+    for index, file in enumerate(("train/0.jpg", "train/1.jpg", "val/0.jpg", "extra.png")):
+        save(root / file, pixels(index))
+    proposal = propose(root, tmp_path)
+    assert [(count.name, count.images) for count in proposal.counts] == [("train", 3), ("val", 1)]
+
+
 def test_different_proportions_are_said(tmp_path: Path) -> None:
     for index, size in enumerate([(32, 18), (36, 48), (384, 216)]):
         save(tmp_path / f"photos/{index}.jpg", pixels(index, *size))
@@ -72,5 +80,5 @@ def test_pictures_that_are_not_read_are_named(tmp_path: Path) -> None:
     (root / "b.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     (root / "c.png").symlink_to("nowhere.png")
     notes = " | ".join(propose(root, tmp_path).found.notes)
-    assert "1 picture(s) of formats that are not read" in notes and "b.HEIC" in notes
-    assert "links to nothing" in notes and "c.png" in notes
+    assert "1 picture of formats that are not read" in notes and "b.HEIC" in notes
+    assert "link to nothing" in notes and "c.png" in notes

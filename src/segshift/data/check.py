@@ -268,7 +268,7 @@ def _left_out(dataset: Dataset) -> list[Problem]:
     if not unused:
         return []
     message = (
-        f"{dataset.where}: {len(unused)} image file(s) beside the images of the splits belong to none, "
+        f"{dataset.where}: {counted(len(unused), 'image')} beside those of the splits belong to none, "
         f"first {unused[0]}; correct `images:` if they should"
     )
     return [Problem("warning", "", None, message)]

@@ -9,6 +9,9 @@ from pathlib import Path
 from segshift.data.walk import is_image_name
 from segshift.files import refuse_special
 
+_HEADER = re.compile(
+    r"[\"']?(images?|img|files?|file_?names?|(image_?)?path|names?|stems?|rgb)[\"']?\s*([,;\t]|$)", re.I
+)
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -48,12 +51,19 @@ def read_list(path: Path) -> tuple[Line, ...]:
     """The entries of a list.
 
     A line is one name, or the names of an image and its label apart by blanks, a tab, a comma or a semicolon
-    (VOC, DeepLab). A single name may hold blanks; one that stands for a file of the root may begin with `/`.
+    (VOC, DeepLab), in quotes or bare. A first line `image,label` is a header. A single name may hold blanks;
+    one that stands for a file of the root may begin with `/`.
 
     Raises:
         InputError, OSError, UnicodeDecodeError: as `read_lines`.
     """
-    return tuple(_parsed(line) for line in read_lines(path))
+    lines = read_lines(path)
+    if len(lines) > 1 and _HEADER.match(lines[0]) and not _parsed(lines[0]).is_file:
+        rest = tuple(_parsed(line) for line in lines[1:])
+        # In a list of stems, one may be called `image`.
+        if path.suffix.lower() == ".csv" or all(one.is_file for one in rest):
+            return rest
+    return tuple(map(_parsed, lines))
 
 
 def _parsed(line: str) -> Line:
@@ -61,6 +71,8 @@ def _parsed(line: str) -> Line:
         parts = [part.strip("\"'") for part in re.split(separator, line) if part]
         if len(parts) == 2 and all(is_image_name(part) for part in parts):
             return Line(_relative(parts[0]), _relative(parts[1]))
+    if len(line) > 2 and line[0] == line[-1] and line[0] in "\"'":
+        line = line[1:-1]
     return Line(_relative(line) if is_image_name(line) else line.removeprefix("./"))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segshift.data.walk import IMAGE_SUFFIXES, Walk, is_image_name
 from segshift.errors import InputError
+from segshift.plain import counted
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,11 @@ def _below(folder: Path, notes: list[str]) -> list[Path]:
     if not images:
         raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}); give another folder")
     for what, left_out in (
-        ("other files are", set(places) - set(images)),
-        ("hidden files are", walk.litter),
-        ("links that lead back to a folder in which they lie are", walk.loops),
-        ("folders that cannot be opened are", walk.unreadable),
+        (("other file is", "other files are"), set(places) - set(images)),
+        (("hidden file is", "hidden files are"), walk.litter),
+        (("link back to a folder that holds it is", "links back to folders that hold them are"), walk.loops),
+        (("folder that cannot be opened is", "folders that cannot be opened are"), walk.unreadable),
     ):
         if left_out:
-            notes.append(f"{folder}: {len(left_out)} {what} left out, first {min(left_out)}")
+            notes.append(f"{folder}: {counted(len(left_out), *what)} left out, first {min(left_out)}")
     return [folder / place for place in images]

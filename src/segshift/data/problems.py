@@ -76,8 +76,8 @@ def unmapped_problems(
             split,
             None,
             f"{where}: {value} is never mapped and becomes ignore: {share:.3%} of the pixels of split "
-            f"{split!r}, in {files[value]} file(s); add it to `labels.map`, or to `labels.ignore` if that is "
-            f"meant",
+            f"{split!r}, in {counted(files[value], 'file')}; add it to `labels.map`, or to "
+            f"`labels.ignore` if that is meant",
         )
         for value, share in shares.items()
     ]

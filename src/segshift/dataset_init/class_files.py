@@ -8,10 +8,12 @@ from pathlib import Path, PurePosixPath
 
 from segshift.data.decoder import LabelRule
 from segshift.dataset_init.guess import Meaning
-from segshift.dataset_init.scan import Tree
+from segshift.dataset_init.names import place
+from segshift.dataset_init.scan import POLYGON_LINE, Tree
 from segshift.dataset_init.values import Values
 from segshift.errors import InputError
 from segshift.files import read_text
+from segshift.plain import counted
 
 _LEAST_KNOWN = 0.98
 """Share of the pixels whose values a file has to name to be believed."""
@@ -31,9 +33,9 @@ class ClassFile:
 def class_files(tree: Tree) -> tuple[ClassFile, ...]:
     """The files of a tree that name classes: CVAT's, LabelMe's, Roboflow's, CamVid's, class_dict.csv."""
     found = []
-    for place in (*tree.texts, *tree.others):
-        parse = _PARSERS.get(PurePosixPath(place).name.lower())
-        path = tree.root / place
+    for file in (*tree.texts, *tree.others):
+        parse = _PARSERS.get(PurePosixPath(file).name.lower())
+        path = tree.root / file
         if parse is None:
             continue
         try:
@@ -43,7 +45,7 @@ def class_files(tree: Tree) -> tuple[ClassFile, ...]:
         except (OSError, ValueError, InputError):
             continue
         if names:
-            found.append(ClassFile(place, names, colors))
+            found.append(ClassFile(file, names, colors))
     return tuple(found)
 
 
@@ -119,49 +121,69 @@ def _class_dict(lines: list[str]) -> Parsed:
 
 
 def _labelme(lines: list[str]) -> Parsed:
-    """One name per line in the order of the ids, behind `__ignore__` (LabelMe's class_names.txt)."""
-    names = [line.strip() for line in lines if line.strip()]
-    if names[:1] != ["__ignore__"]:
-        return {}, False
-    return dict(enumerate(name.strip("_") for name in names[1:])), False
+    """One name per line in the order of the ids (LabelMe's class_names.txt; its labels.txt has -1, too)."""
+    names = [line.strip().strip("_") for line in lines if line.strip()]
+    if names[:1] == ["ignore"]:
+        del names[0]
+    return dict(enumerate(names)) if names[:1] == ["background"] else {}, False
 
 
 _PARSERS: dict[str, Callable[[list[str]], Parsed]] = {
     "labelmap.txt": _cvat,
     "class_names.txt": _labelme,
+    "labels.txt": _labelme,
     "label_colors.txt": _camvid,
     "_classes.csv": _roboflow,
     "class_dict.csv": _class_dict,
 }
 
 # What marks the annotations of each tool, and how they become masks.
+_MADE_BY = "PNGs of one class id per pixel are made of them by "
 _FORMS = (
-    (r'"segments_info"', "COCO panoptic", "panopticapi's converters/panoptic2semantic_segmentation.py"),
-    (r'"imagePath"|"imageData"', "LabelMe", "labelme's examples/semantic_segmentation/labelme2voc.py"),
-    (r'"bitmap"|"classTitle"', "Supervisely", "its export of machine masks"),
+    (
+        r'"segments_info"',
+        "COCO panoptic annotations",
+        f"{_MADE_BY}panopticapi's converters/panoptic2semantic_segmentation.py",
+    ),
+    (
+        r'"imagePath"|"imageData"',
+        "LabelMe annotations",
+        f"{_MADE_BY}labelme's examples/semantic_segmentation/labelme2voc.py",
+    ),
+    (r'"bitmap"|"classTitle"', "Supervisely annotations", f"{_MADE_BY}its export of machine masks"),
+    (r'"region_attributes"', "VIA annotations", f"{_MADE_BY}skimage.draw.polygon of their regions"),
     (
         r'"categories"\s*:|"annotations"\s*:',
-        "COCO",
-        "pycocotools: COCO(FILE).annToMask",
+        "COCO annotations",
+        f"{_MADE_BY}pycocotools: COCO(FILE).annToMask",
     ),
-    (r"<annotations>", "CVAT", "its export as Segmentation mask"),
-    (r"<annotation>", "Pascal VOC boxes", "nothing: boxes are no masks"),
+    (r"<annotations>", "CVAT annotations", f"{_MADE_BY}its export as Segmentation mask"),
+    (r"<annotation>", "Pascal VOC boxes", "boxes say nothing of single pixels, so that masks must be drawn"),
+    (
+        POLYGON_LINE,
+        "YOLO polygons or boxes",
+        f"{_MADE_BY}cv2.fillPoly if they are polygons; boxes say nothing of single pixels",
+    ),
 )
 
 
 def other_labels(tree: Tree) -> tuple[str, ...]:
     """Notes on annotations that are no masks: what was seen, and how it becomes masks."""
     seen: dict[str, tuple[int, str, str]] = {}
-    for place in tree.others:
-        if PurePosixPath(place).suffix.lower() not in (".json", ".xml"):
+    for file in tree.others:
+        if PurePosixPath(file).suffix.lower() not in (".json", ".xml", ".txt"):
             continue
-        form = _form(tree.root / place)
+        form = _form(tree.root / file)
+        if form is None and place(PurePosixPath(file).stem).split:
+            form = (
+                "a form that is not read",
+                "write a list of a split as text, an image (and its label) per line",
+            )
         if form is not None:
-            count, first, remedy = seen.get(form[0], (0, place, form[1]))
+            count, first, remedy = seen.get(form[0], (0, file, form[1]))
             seen[form[0]] = count + 1, first, remedy
     return tuple(
-        f"{count} file(s) of {name} annotations, first {first}: only masks are read; turn them into PNGs of "
-        f"one class id per pixel with {remedy}"
+        f"{counted(count, 'file')} of {name}, first {first}: only masks are read; {remedy}"
         for name, (count, first, remedy) in seen.items()
     )
 

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 
 from segshift.data.list_files import Line, read_list
 from segshift.data.split_patterns import SplitSpec
+from segshift.dataset_init.names import place
 from segshift.dataset_init.pair import Group
 from segshift.dataset_init.scan import Tree
 from segshift.errors import InputError
@@ -50,13 +52,14 @@ def listed_splits(tree: Tree, groups: Sequence[Group]) -> tuple[tuple[ListedSpli
             notes.append(f"{text} cannot be read as text and is not used")
             continue
         found = _listed(text, lines, known) if lines else None
+        if found is None and lines and place(PurePosixPath(text).stem).split is not None:
+            found = f"{text} names no image that is here, and is not used"
         if isinstance(found, str):
             notes.append(found)
         elif found is not None:
             missing = len(lines) - len(found.items)
             if missing:
-                gone = counted(missing, "image that is", "images that are")
-                notes.append(f"{text} names {gone} not there or without label")
+                notes.append(f"{text} names {counted(missing, 'image')} without file or label")
             suffix = PurePosixPath(text).suffix
             if found.name == "default":
                 # CVAT's name of a task without splits.
@@ -68,7 +71,20 @@ def listed_splits(tree: Tree, groups: Sequence[Group]) -> tuple[tuple[ListedSpli
     # camvid_train, camvid_val: what all names start with says nothing about the split.
     starts = {re.split(r"[_\-.]", name)[0] for name in splits}
     cut = len(starts.pop()) + 1 if len(splits) > 1 and len(starts) == 1 else 0
-    return tuple(replace(one, name=one.name[cut:]) for one in splits.values()), tuple(notes)
+    named = tuple(replace(one, name=one.name[cut:]) for one in splits.values())
+    return named, (*notes, *_overlaps(named))
+
+
+def _overlaps(splits: Sequence[ListedSplit]) -> Iterator[str]:
+    """Notes on images that two of train, val and test share; a `trainval` is meant to hold others' images."""
+    apart = [one for one in splits if one.name in ("train", "val", "test")]
+    for one, other in combinations(apart, 2):
+        shared = {image for _, image, _ in one.items} & {image for _, image, _ in other.items}
+        if shared:
+            yield (
+                f"{one.rule.list} and {other.rule.list} share {counted(len(shared), 'image')}, first "
+                f"{min(shared)}: take them out of one, or what is trained on is scored"
+            )
 
 
 def _known(tree: Tree, groups: Sequence[Group]) -> _Known:
@@ -109,8 +125,9 @@ def _listed(text: str, lines: Sequence[Line], known: _Known) -> ListedSplit | st
             if one in known.labels
         )
         return ListedSplit(PurePosixPath(text).stem, rule, items)
-    words = names[0].split()
-    if len(words) > 1 and _named_by(words[0], known.by_name):
+    # The first line may be a header.
+    words = [word for name in names[:2] for word in re.split(r"[\s,;]+", name)]
+    if len(words) > 2 and any(_named_by(word, known.by_name) for word in words if word):
         return f"{text} has several columns and is not used; write a stem, or image and label, per line"
     named = sum(bool(_named_by(name, known.by_name)) for name in names[:20])
     if named * 2 >= min(20, len(names)):

@@ -35,12 +35,10 @@ class Part:
 
     @property
     def naming(self) -> tuple[object, ...]:
-        """Parts that share this may share a rule. Images without labels always may, whatever their names."""
-        if not self.labelled and not self.partial:
-            return (False,)
+        """What labelled parts share that one pattern can find."""
         labels = self.group.labels if self.labelled else None
         shapes = (labels.prefix, labels.suffix, labels.signature[3]) if labels else None
-        return self.group.images.prefix, self.group.images.suffix, shapes, self.labelled, self.partial
+        return self.group.images.prefix, self.group.images.suffix, shapes
 
 
 def items_of(parts: list[Part]) -> tuple[Item, ...]:
@@ -72,11 +70,15 @@ def find_rule(root: Path, parts: list[Part]) -> SplitSpec | None:
 
 def _candidates(parts: list[Part]) -> Iterator[SplitSpec]:
     labels = _labels_pattern(parts)
-    if parts[0].labelled and labels is None:
+    if parts[0].labelled and (labels is None or not _named_alike(parts)):
         return
     for folder in _image_folders(parts):
         for name in _image_names(parts):
             yield SplitSpec(images=f"{folder}/{name}" if folder else name, labels=labels)
+
+
+def _named_alike(parts: list[Part]) -> bool:
+    return len({part.naming for part in parts}) == 1
 
 
 def _image_folders(parts: list[Part]) -> Iterator[str]:
@@ -187,7 +189,7 @@ def _files_rule(parts: list[Part]) -> tuple[SplitSpec, tuple[str, ...]]:
 def _stems_rule(parts: list[Part]) -> tuple[SplitSpec, tuple[str, ...]] | None:
     extensions = {PurePosixPath(item.image).suffix for part in parts for item in part.items}
     labels = _labels_pattern(parts)
-    if len(extensions) > 1 or (parts[0].labelled and labels is None):
+    if len(extensions) > 1 or (parts[0].labelled and (labels is None or not _named_alike(parts))):
         return None
     if parts[0].labelled:
         prefix, suffix = _own_affixes(parts[0])

@@ -1,19 +1,23 @@
 """Looking through a folder tree: image files and list files, by their paths below the root."""
 
 import os
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from segshift.data.walk import IMAGE_SUFFIXES, Walk, is_image_name
 from segshift.errors import InputError
+from segshift.plain import counted
 
-LIST_SUFFIXES = (".txt", ".lst")
+LIST_SUFFIXES = (".txt", ".lst", ".csv")
+POLYGON_LINE = r"\A\s*\d+(?:[ \t]+\d*\.?\d+){4,}\s"
+"""How a file of YOLO's begins: a class and coordinates, apart by blanks."""
 MAX_FILES = 2_000_000
 """Trees with more image files are refused: a folder above the data set was given by mistake."""
 
 # What labels of other tools and pictures that are not read look like; each is named if it is met.
-_NAMED_SUFFIXES = (".json", ".xml", ".csv", ".heic", ".heif", ".avif", ".jp2", ".gif", ".npy", ".npz", ".mat")
+_NAMED_SUFFIXES = (".json", ".xml", ".heic", ".heif", ".avif", ".jp2", ".gif", ".npy", ".npz", ".mat")
 
 
 @dataclass(frozen=True)
@@ -65,37 +69,49 @@ def scan(root: Path) -> Tree:
             f"{root}: no image file ({', '.join(IMAGE_SUFFIXES[:5])} ...) below it{more}{_kinds(others)}; "
             f"give the folder that holds the images"
         )
+    # Thousands of text files named like the images are no lists.
+    stems = {PurePosixPath(place).stem for place in pictures}
+    polygons = {one for one in texts if PurePosixPath(one).stem in stems and _of_polygons(root / one)}
     return Tree(
         root,
         tuple(sorted(pictures)),
-        tuple(sorted(texts)),
-        tuple(sorted(others)),
+        tuple(sorted(set(texts) - polygons)),
+        tuple(sorted({*others, *polygons})),
         tuple(sorted(walk.unreadable)),
         tuple(_notes(walk, special, others)),
     )
+
+
+def _of_polygons(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(1000)
+    except OSError:
+        return False
+    return not head or re.match(POLYGON_LINE, head.decode("latin-1") + "\n") is not None
 
 
 def _notes(walk: Walk, special: list[str], others: list[str]) -> list[str]:
     notes = []
     if walk.loops:
         notes.append(
-            f"{len(walk.loops)} link(s) lead back to a folder in which they lie and are not followed, first "
-            f"{min(walk.loops)}"
+            f"{counted(len(walk.loops), 'link leads', 'links lead')} back to a folder that "
+            f"holds them and not followed, first {min(walk.loops)}"
         )
     if special:
-        notes.append(
-            f"{len(special)} file(s) are links to nothing, pipes or devices and are left out, first "
-            f"{min(special)}"
-        )
+        what = counted(len(special), "link to nothing, pipe or device", "links to nothing, pipes or devices")
+        notes.append(f"{what} left out, first {min(special)}")
     pictures = [place for place in others if PurePosixPath(place).suffix.lower() in _UNREAD]
     if pictures:
         notes.append(
-            f"{len(pictures)} picture(s) of formats that are not read are left out{_kinds(pictures)}, first "
-            f"{min(pictures)}: convert them to PNG or JPEG"
+            f"{counted(len(pictures), 'picture')} of formats that are not read left out{_kinds(pictures)}, "
+            f"first {min(pictures)}: convert them to PNG or JPEG"
         )
     hidden = [place for place in walk.litter if is_image_name(place)]
     if hidden:
-        notes.append(f"{len(hidden)} hidden file(s) named like images (as macOS leaves them) are left out")
+        notes.append(
+            f"{counted(len(hidden), 'hidden file')} named like images (as macOS leaves them) left out"
+        )
     return notes
 
 

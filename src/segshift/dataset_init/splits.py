@@ -47,16 +47,16 @@ def propose_splits(root: Path, groups: Sequence[Group], listed: Sequence[ListedS
             )
         splits.items[one.name] = tuple(Item(*item) for item in one.items)
         covered.update(item.image for item in splits.items[one.name])
-    buckets: dict[tuple[str, tuple[object, ...]], list[Part]] = defaultdict(list)
-    for part in _worthwhile(list(_parts(groups, covered)), bool(covered), splits.notes):
-        split = place(part.group.images.folder).split or ("" if part.labelled else "-")
-        buckets[split, part.naming].append(part)
-    any_labelled = bool(covered) or any(part.labelled for parts in buckets.values() for part in parts)
+    worthwhile = _worthwhile(list(_parts(groups, covered)), bool(covered), splits.notes)
+    any_labelled = bool(covered) or any(part.labelled for part in worthwhile)
+    buckets: dict[tuple[bool, str], list[Part]] = defaultdict(list)
+    for part in worthwhile:
+        usual_name = "train" if part.labelled or not any_labelled else "unlabelled"
+        split = place(part.group.images.folder).split or usual_name
+        buckets[not part.labelled, split].append(part)
     # Labelled parts take the plain names.
-    ordered = sorted(buckets.items(), key=lambda entry: (not entry[1][0].labelled, entry[0][0]))
-    for (split, _), parts in ordered:
-        named = split.strip("-") or ("train" if parts[0].labelled or not any_labelled else "unlabelled")
-        _add(root, named, parts, splits, lists)
+    for (_, split), parts in sorted(buckets.items()):
+        _add(root, split, parts, splits, lists)
     usual = ("train", "val", "test")
     names = sorted(splits.rules, key=lambda name: (usual.index(name) if name in usual else len(usual), name))
     splits.rules = {name: splits.rules[name] for name in names}
