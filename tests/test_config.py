@@ -1,7 +1,7 @@
 """YAML and assignments: what is accepted, and that every refusal is one line that says what to do."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from segshift.config import Strict, apply_overrides, merge, parse
 from segshift.documents import parse_yaml, read_yaml
-from segshift.errors import InputError
+from segshift.errors import FormerNameWarning, InputError
 
 
 class Leaf(Strict):
@@ -215,3 +215,22 @@ def test_any_text_is_a_mapping_or_one_line(text: str) -> None:
         assert isinstance(parse_yaml(text, "text"), dict)
     except InputError as error:
         assert len(str(error).splitlines()) == 1
+
+
+class Renamed(Strict):
+    former: ClassVar[dict[str, str]] = {"weight_mode": "mode_weight"}
+
+    mode_weight: float = 1.0
+
+
+def test_a_former_name_is_read_with_a_note() -> None:
+    with pytest.warns(FormerNameWarning, match="^`weight_mode` is called `mode_weight` now$"):
+        assert parse(Renamed, {"weight_mode": 0.5}, "x.yaml").mode_weight == 0.5
+    with pytest.warns(FormerNameWarning):
+        changed = apply_overrides({"mode_weight": 0.1}, ["weight_mode=0.7"])
+        assert parse(Renamed, changed, "x.yaml").mode_weight == 0.7
+
+
+def test_a_bad_value_under_a_former_name_is_named_as_it_is_called_now() -> None:
+    with pytest.warns(FormerNameWarning), pytest.raises(InputError, match="mode_weight"):
+        parse(Renamed, {"weight_mode": "much"}, "x.yaml")

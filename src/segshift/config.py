@@ -3,22 +3,41 @@
 import difflib
 import types
 import typing
+import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from segshift.documents import MOST_LEVELS, dump_yaml, parse_yaml_value
-from segshift.errors import InputError, shortened, shown
+from segshift.errors import FormerNameWarning, InputError, shortened, shown
 
 
 class Strict(BaseModel):
     """Base of everything a user may write: unknown keys are errors, values do not change later.
 
     Numbers are finite: no setting means anything as NaN or infinity.
+
+    Attributes:
+        former: names that keys had before, by which they are still read, with a warning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+    former: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_present_names(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or cls.former.keys().isdisjoint(data):
+            return data
+        present: dict[Any, Any] = {}
+        for key, value in data.items():
+            name = cls.former.get(key, key)
+            if name != key:
+                warnings.warn(f"`{key}` is called `{name}` now", FormerNameWarning, stacklevel=2)
+            # Under both names it stands where --set or a recipe changed it: what came later counts.
+            present[name] = value
+        return present
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -37,6 +37,10 @@ class OutputError(InputError):
     """A file or folder that cannot be written: no permission, no room, or something else is there."""
 
 
+class FormerNameWarning(FutureWarning):
+    """A setting was given by a name that it had before."""
+
+
 class StoppedError(RuntimeError):
     """The run was asked to stop, saved, and can be continued.
 

@@ -107,3 +107,16 @@ def test_quiet_silences_progress_and_no_error(
 def test_a_device_that_is_not_there_is_one_line(segshift: Segshift, tmp_path: Path) -> None:
     refusal = segshift("train", "advent", "--device", "cuda:77", "--out", tmp_path / "run").refusal()
     assert "--device cuda:77" in refusal and not (tmp_path / "run").exists()
+
+
+def test_a_former_name_of_a_key_is_one_line_on_stderr(segshift: Segshift, tmp_path: Path) -> None:
+    recipe = tmp_path / "old.yaml"
+    recipe.write_text("extends: lsd\nname: old\nmethod: {generator_width: 8}\ntraining: {steps: -1}\n")
+    outcome = segshift("train", recipe)
+    assert outcome.status == 2
+    noted = tmp_path / "noted.yaml"
+    noted.write_text("extends: lsd\nname: old\nmethod: {generator_width: 8, spce: image}\n")
+    outcome = segshift("train", noted)
+    first, second = outcome.err.splitlines()
+    assert first == "note: `generator_width` is called `generator_channels` now"
+    assert second.startswith("error: ") and "spce" in second

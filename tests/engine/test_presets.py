@@ -68,7 +68,7 @@ def with_tiny_networks(recipe: Recipe) -> Recipe:
         if method.get("name") == "cyclegan":
             method |= {"generator": {"base_channels": 8, "blocks": 1}, "discriminator_channels": 8}
         if method.get("name") == "lsd":
-            method |= {"generator_width": 8, "discriminator_width": 8, "discriminator_blocks": 1}
+            method |= {"generator_channels": 8, "discriminator_channels": 8, "discriminator_blocks": 1}
     return parse(Recipe, data, recipe.name)
 
 

@@ -25,7 +25,7 @@ from tests.methods.networks import (
 
 K = CLASSES.count
 # Far above the paper's 0.001, so that a term that does nothing cannot pass.
-TERM = {"term": "fada", "weight": 20.0, "widths": [8, 4]}
+TERM = {"term": "fada", "weight": 20.0, "hidden_channels": [8, 4]}
 
 
 def confident_segmenter() -> Segmenter:

@@ -31,7 +31,7 @@ from tests.methods.networks import (
     tiny_segmenter,
 )
 
-SMALL = {"name": "lsd", "generator_width": 4, "discriminator_width": 8, "discriminator_blocks": 1}
+SMALL = {"name": "lsd", "generator_channels": 4, "discriminator_channels": 8, "discriminator_blocks": 1}
 
 
 def lsd(segmenter: Segmenter | None = None, dropout: bool = False, **settings: Any) -> LSD:

@@ -26,7 +26,7 @@ TERM = {
     "modes": 6,
     "patch_px": PATCH,
     "weight": 20.0,
-    "weight_mode": 3.0,
+    "mode_weight": 3.0,
     "hidden_channels": 7,
 }
 
@@ -129,7 +129,7 @@ def test_module_h_trains_with_the_segmenter_and_stays_behind(tmp_path: Path) -> 
 
 
 def test_the_adversarial_gradient_reaches_the_segmenter_through_module_h() -> None:
-    method = patched(weight_mode=0)
+    method = patched(mode_weight=0)
     plain = align(segmenter=copy.deepcopy(method.segmenter))
     log = train_step(method, [batch()], optimizers(method.networks()))
     train_step(plain, [batch()], optimizers(plain.networks()))
@@ -202,8 +202,8 @@ def test_modes_must_have_been_found() -> None:
     ("changes", "message"),
     [
         ({"patch_px": [9, 8]}, "positive multiples of grid = 2"),
-        ({"patch_px": 0}, "positive multiples of grid = 2"),
-        ({"weight": 0, "weight_mode": 0}, "take the term out instead"),
+        ({"patch_px": 0}, "`patch_px` = 0: Input should be greater than or equal to 1"),
+        ({"weight": 0, "mode_weight": 0}, "take the term out instead"),
         ({"modes": 1}, "`modes` = 1"),
         ({"kernel": 2}, "`kernel` = 2"),
         ({"min_labelled": 0}, "`min_labelled` = 0"),

@@ -23,7 +23,9 @@ def test_a_network_is_a_list_of_parameters_with_a_role() -> None:
 def test_roles_of_our_methods() -> None:
     terms = align({"term": "advent", "base_channels": 4}, {"term": "minent"}, {"term": "fada"})
     assert roles_of(terms.networks()) == {"segmenter": "learner", "advent": "adversary", "fada": "adversary"}
-    lsd = build_method({"name": "lsd", "generator_width": 4, "discriminator_width": 8}, tiny_segmenter())
+    lsd = build_method(
+        {"name": "lsd", "generator_channels": 4, "discriminator_channels": 8}, tiny_segmenter()
+    )
     assert roles_of(lsd.networks()) == {
         "segmenter": "learner",
         "generator": "generator",

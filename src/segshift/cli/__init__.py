@@ -4,7 +4,9 @@ import io
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import typer
 
@@ -26,8 +28,9 @@ from segshift.cli import (
 )
 from segshift.cli.output import SILENT, complain, console
 from segshift.cli.quiet import with_quiet
-from segshift.errors import InputError, NonFiniteError, ProcessLostError, StoppedError
+from segshift.errors import FormerNameWarning, InputError, NonFiniteError, ProcessLostError, StoppedError
 from segshift.making import stop_signals
+from segshift.plain import say
 from segshift.version import __version__
 
 app = typer.Typer(
@@ -76,6 +79,16 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise _Ended(number)
 
 
+def _show_warning(usual: Callable[..., None]) -> Callable[..., None]:
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, FormerNameWarning):
+            say(console, f"note: {message}")
+        else:
+            usual(message, category, *place)
+
+    return show
+
+
 def main() -> None:
     """Entry point: bad input ends with one line and status 2, a stop with 128 + signal."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -83,6 +96,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     # Larger images are refused by a limit of our own, in one line.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.showwarning = _show_warning(warnings.showwarning)
     for number in set(stop_signals()) - {signal.SIGINT}:
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)

@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import AliasChoices, Field
+from pydantic import Field
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
@@ -29,7 +29,7 @@ from segshift.errors import InputError, StoppedError
 from segshift.files import atomic_path
 from segshift.folders import MODEL_FILE, lock_folder, model_file
 from segshift.making import progress_columns
-from segshift.models.inference import WHOLE_PIXELS, Band, Inference, InputSize
+from segshift.models.inference import WHOLE_PIXELS, Band, Inference
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import say, visible
 from segshift.ranges import BatchSize
@@ -39,7 +39,7 @@ _SAVE_EVERY = 25
 
 
 class PseudoLabelConfig(Inference):
-    """Settings of pseudo labels, with the keys of `Inference` (`size` is an older name of `input_size`).
+    """Settings of pseudo labels, with the keys of `Inference`.
 
     Attributes:
         model: a model.safetensors or run folder; null takes the recipe's `init_from`, which is the model of
@@ -59,13 +59,14 @@ class PseudoLabelConfig(Inference):
         batch_size: images per forward pass.
     """
 
+    former: ClassVar[dict[str, str]] = {"size": "input_size"}
+
     model: str | None = None
     rule: Rule = "class_balanced"
     portion: float | None = Field(None, gt=0, le=1)
     threshold: float = Field(0.9, ge=0, lt=1)
     weigh_classes: bool = True
     min_class_share: float = Field(1e-4, ge=0, lt=1)
-    input_size: InputSize = Field(None, validation_alias=AliasChoices("input_size", "size"))
     copy_images: bool = False
     batch_size: BatchSize = 4
 

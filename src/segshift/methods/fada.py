@@ -1,6 +1,6 @@
 """FADA: features are aligned class by class, with the classifier's own predictions as class knowledge."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -26,8 +26,10 @@ class FADAConfig(TermConfig):
         tempered_supervision: divide the logits of the supervised cross-entropy by the temperature, too, as
             the public code does. In the paper the temperature belongs to the soft labels alone (equation 8;
             the supervised loss, equation 3, is on plain probabilities), so the default is false.
-        widths: the discriminator's hidden channels.
+        hidden_channels: of the discriminator.
     """
+
+    former: ClassVar[dict[str, str]] = {"widths": "hidden_channels"}
 
     term: Literal["fada"] = "fada"
     weight: float = Field(0.001, ge=0)
@@ -36,7 +38,7 @@ class FADAConfig(TermConfig):
     clip: float = Field(0.9, gt=0, le=1)
     threshold: float = Field(0.9, ge=0, lt=1)
     tempered_supervision: bool = False
-    widths: tuple[Channels, ...] = Field((256, 128), min_length=1, max_length=16)
+    hidden_channels: tuple[Channels, ...] = Field((256, 128), min_length=1, max_length=16)
 
 
 class FADA(Term):
@@ -61,7 +63,7 @@ class FADA(Term):
             )
         self.config = config
         classes = len(segmenter.class_names)
-        self.adversary = FineGrainedDiscriminator(segmenter.feature_channels, classes, config.widths)
+        self.adversary = FineGrainedDiscriminator(segmenter.feature_channels, classes, config.hidden_channels)
 
     def supervised(self, look: Look) -> dict[str, Tensor] | None:
         """The public code's cross-entropy on tempered logits, if asked for."""

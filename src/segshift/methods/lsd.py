@@ -1,7 +1,7 @@
 """LSD: features are aligned through the images that a generator makes of them."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -55,12 +55,18 @@ class LSDConfig(Strict):
         skips: the generator sees the shallower features as well (the public code does).
         normalization: of generator and discriminator: group, or instance as in the public code (which then
             needs its skips: see `models.reconstruction`).
-        generator_width: channels at half the image's resolution.
-        discriminator_width: channels of the discriminator (feature space: a quarter of them is its base).
+        generator_channels: channels at half the image's resolution.
+        discriminator_channels: channels of the discriminator (feature space: a quarter of them is its base).
         discriminator_blocks: residual blocks of the discriminator.
-        auxiliary_head_weight: of the auxiliary head's cross-entropy; unused without such a head.
+        auxiliary_weight: of the auxiliary head's cross-entropy; unused without such a head.
         labelled_weight: of the cross-entropy on each further labelled stream.
     """
+
+    former: ClassVar[dict[str, str]] = {
+        "generator_width": "generator_channels",
+        "discriminator_width": "discriminator_channels",
+        "auxiliary_head_weight": "auxiliary_weight",
+    }
 
     name: Literal["lsd"] = "lsd"
     label_weight: float = Field(0.1, ge=0)
@@ -75,10 +81,10 @@ class LSDConfig(Strict):
     discriminator: Literal["patch", "global"] = "patch"
     skips: bool = False
     normalization: Normalization = "group"
-    generator_width: Channels = 64
-    discriminator_width: int = Field(128, ge=4, le=2**14)
+    generator_channels: Channels = 64
+    discriminator_channels: int = Field(128, ge=4, le=2**14)
     discriminator_blocks: int = Field(9, ge=0, le=256)
-    auxiliary_head_weight: float = Field(0.1, ge=0)
+    auxiliary_weight: float = Field(0.1, ge=0)
     labelled_weight: float = Field(1.0, ge=0)
 
 
@@ -109,18 +115,18 @@ class LSD(Method):
         self.generator: EmbeddingGenerator | None = None
         self.discriminator: nn.Module
         if config.space == "feature":
-            width = config.discriminator_width // 4
+            width = config.discriminator_channels // 4
             self.discriminator = FeatureDiscriminator(segmenter.feature_channels, width)
             return
         self.generator = EmbeddingGenerator(
             segmenter.pyramid_channels[-self.levels :],
             pyramid_strides(segmenter)[-self.levels :],
-            config.generator_width,
+            config.generator_channels,
             config.normalization,
         )
         self.discriminator = LabellingDiscriminator(
             len(segmenter.class_names) if config.auxiliary_labels else None,
-            config.discriminator_width,
+            config.discriminator_channels,
             config.discriminator_blocks,
             "patch" if config.discriminator == "patch" else "whole",
             config.normalization,
@@ -258,7 +264,7 @@ class LSD(Method):
         losses = {name: weight * self._cross_entropy(prediction.logits, labels)}
         if prediction.auxiliary_logits is not None:
             auxiliary = self._cross_entropy(prediction.auxiliary_logits, labels)
-            losses[f"{name}_auxiliary"] = weight * self.config.auxiliary_head_weight * auxiliary
+            losses[f"{name}_auxiliary"] = weight * self.config.auxiliary_weight * auxiliary
         return losses
 
     def _labels(self, logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """AdaptPatch: alignment of patches in the space of the source's patch modes."""
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -24,7 +24,7 @@ class PatchConfig(TermConfig):
     Attributes:
         weight: of the segmenter's adversarial loss (lambda_adv); 0 leaves the adversary and the target out,
             the paper's "discriminative feature".
-        weight_mode: of the loss that teaches module H the source's modes (lambda_d); 0 leaves it out.
+        mode_weight: of the loss that teaches module H the source's modes (lambda_d); 0 leaves it out.
         modes: K, the number of clusters.
         patch_px: (width, height) of a patch in px of the training crop, or one number for both. Both must be
             divisible by `grid`. Crops are cut into whole patches; a rest at the right or the bottom is left
@@ -40,9 +40,11 @@ class PatchConfig(TermConfig):
         start_step: the paper trains on the supervised loss alone for 10 000 steps before.
     """
 
+    former: ClassVar[dict[str, str]] = {"weight_mode": "mode_weight"}
+
     term: Literal["patch"] = "patch"
     weight: float = Field(0.0005, ge=0)
-    weight_mode: float = Field(0.01, ge=0)
+    mode_weight: float = Field(0.01, ge=0)
     modes: int = Field(50, ge=2, le=10_000)
     patch_px: Pixels | WidthHeight = (64, 32)
     grid: int = Field(2, ge=1, le=64)
@@ -71,8 +73,8 @@ class PatchConfig(TermConfig):
     def _consistent(self) -> Self:
         if any(side < 1 or side % self.grid for side in self.patch_size):
             raise ValueError(f"patch_px: both sides must be positive multiples of grid = {self.grid}")
-        if self.weight == 0 and self.weight_mode == 0:
-            raise ValueError("weight and weight_mode are both 0: take the term out instead")
+        if self.weight == 0 and self.mode_weight == 0:
+            raise ValueError("weight and mode_weight are both 0: take the term out instead")
         return self
 
 
@@ -102,7 +104,7 @@ class PatchAlignment(AdversarialTerm):
 
     def __init__(self, config: PatchConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
-        self.weight, self.weight_mode = config.weight, config.weight_mode
+        self.weight, self.mode_weight = config.weight, config.mode_weight
         height, width = config.patch_size
         classes = len(segmenter.class_names)
         self.patches = Patches(height, width, classes, config.grid, config.min_labelled)
@@ -121,7 +123,7 @@ class PatchAlignment(AdversarialTerm):
 
     def prepare(self, data: PreparationData) -> None:
         """Find the modes of the source's patches."""
-        if self.weight_mode > 0:
+        if self.mode_weight > 0:
             self.centers.copy_(cached_centers(data, self.patches, self.sampling))
 
     def view(self, prediction: Prediction) -> Tensor:
@@ -130,13 +132,13 @@ class PatchAlignment(AdversarialTerm):
 
     def on_source(self, look: Look) -> dict[str, Tensor]:
         """L_d: the modes of the source's patches."""
-        if self.weight_mode == 0:
+        if self.mode_weight == 0:
             return {}
         if look.batch.step == self.start_step and not self.centers.any():
             raise ValueError("the patch modes are unknown: prepare() was not called")
         modes = assign_modes(look.batch.source_labels, self.centers, self.patches)
         loss = cross_entropy(self._mode_logits(look.source), modes, ignore=NO_MODE)
-        return {"mode": self.weight_mode * loss}
+        return {"mode": self.mode_weight * loss}
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """L_adv, whose gradient reaches the segmenter through H."""
