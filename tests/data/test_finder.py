@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from segshift.data.finder import Sample, find_samples, left_out
-from segshift.data.split_patterns import SplitSpec, check_patterns
+from segshift.data.split_patterns import SplitSpec, alternatives, check_patterns
 from segshift.errors import InputError
 from tests.data.files import assert_one_line
 
@@ -263,6 +263,7 @@ def test_bad_lists(tmp_path: Path) -> None:
         ("rgb/{stem}_{stem}.png", None, None, ["once"]),
         ("rgb/*.png", None, "a.txt", ["with `list`", "{stem}"]),
         ("rgb/*/{stem}.png", None, "a.txt", ["no wildcards"]),
+        ("rgb/[z-a].png", None, None, ["bad character range", "[a-z]"]),
     ],
 )
 def test_patterns_that_cannot_work(
@@ -272,6 +273,22 @@ def test_patterns_that_cannot_work(
         check_patterns(SplitSpec(images=images, labels=labels, list=list), "train", "own.yaml")
     key = "labels" if labels else "images"
     assert_one_line(caught.value, "own.yaml", f"`splits.train.{key}`", *parts)
+
+
+def test_alternatives_have_a_limit() -> None:
+    assert len(alternatives("{a,b}" * 9)) == 512
+    with pytest.raises(InputError, match=r"stand for more than 1000; use `\*`"):
+        alternatives("{a,b}" * 40)
+
+
+def test_repeated_stars_find_every_file_once(tmp_path: Path) -> None:
+    touch(tmp_path, "a/b/c/1.png", "2.png")
+    assert [place for _, place, _ in found(tmp_path, "**/**/**/*.png")] == ["2.png", "a/b/c/1.png"]
+
+
+def test_a_backslash_in_a_set_is_a_character(tmp_path: Path) -> None:
+    touch(tmp_path, "x\\.png", "y.png")
+    assert [place for _, place, _ in found(tmp_path, "x[\\].png")] == ["x\\.png"]
 
 
 def test_a_folder_that_cannot_be_opened_is_not_passed_over(

@@ -1,10 +1,13 @@
-"""The progress line."""
+"""The progress line, and metrics.jsonl on a full disk."""
 
 from io import StringIO
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from segshift.engine.loggers import ProgressLine
+from segshift.engine.loggers import MetricsFile, ProgressLine
+from segshift.errors import OutputError
 
 
 def test_a_loss_is_named_with_its_network_where_two_have_it() -> None:
@@ -22,3 +25,19 @@ def test_a_loss_is_named_with_its_network_where_two_have_it() -> None:
     assert (
         "  supervised 1.5  advent/source 0.25  target 0.5  advent_auxiliary/source 0.75  lr 1.00e-03" in text
     )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_said_of_metrics_jsonl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    opened = Path.open
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda self, mode="r", **how: opened(Path("/dev/full") if mode == "a" else self, mode, **how),
+    )
+    metrics = MetricsFile(path, 0)
+    for what in (lambda: metrics.write(1, losses={}), metrics.close):
+        with pytest.raises(OutputError) as caught:
+            what()
+        assert str(caught.value).startswith(f"{path}: cannot be written (No space left on device); free some")

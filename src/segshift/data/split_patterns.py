@@ -2,6 +2,7 @@
 
 import fnmatch
 import itertools
+import math
 import re
 import string
 from collections.abc import Iterator, Sequence
@@ -9,11 +10,12 @@ from pathlib import Path, PurePosixPath
 
 from segshift.config import Strict, did_you_mean
 from segshift.data.walk import Folder, Walk, is_image_name
-from segshift.errors import InputError
+from segshift.errors import InputError, shortened
 
 _PLACEHOLDERS = ("stem", "parent")
 _WILDCARD = re.compile(r"[*?\[]")
 _ALTERNATIVES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_MOST_ALTERNATIVES = 1000
 
 
 class SplitSpec(Strict):
@@ -44,9 +46,17 @@ class SplitSpec(Strict):
 
 
 def alternatives(pattern: str) -> tuple[str, ...]:
-    """`a/*.{jpg,png}` as `a/*.jpg` and `a/*.png`; a pattern without alternatives is its only one."""
+    """`a/*.{jpg,png}` as `a/*.jpg` and `a/*.png`; a pattern without alternatives is its only one.
+
+    Raises:
+        InputError: it stands for more than 1000 patterns.
+    """
     pieces = _ALTERNATIVES.split(pattern)
     options = [piece.split(",") if index % 2 else [piece] for index, piece in enumerate(pieces)]
+    if math.prod(map(len, options)) > _MOST_ALTERNATIVES:
+        raise InputError(
+            f"{shortened(pattern, 60)}: its `{{a,b}}` stand for more than {_MOST_ALTERNATIVES}; use `*`"
+        )
     return tuple("".join(choice) for choice in itertools.product(*options))
 
 
@@ -91,6 +101,16 @@ def _check_pattern(key: str, pattern: str, rule: SplitSpec, where: str) -> None:
         raise InputError(f"{where}: with `list`, it must hold {{stem}} and no wildcards")
     elif not listed and (fields.count("stem") > 1 or "{stem}" in str(PurePosixPath(pattern).parent)):
         raise InputError(f"{where}: {{stem}} may stand once, in the file name; use * in the folders")
+    elif not listed:
+        _check_sets(pattern, where)
+
+
+def _check_sets(pattern: str, where: str) -> None:
+    """Raises InputError for a `[...]` that no character can match, such as `[z-a]`."""
+    try:
+        _capture(PurePosixPath(pattern).name)
+    except re.error as error:
+        raise InputError(f"{where}: {error}; write `[a-z]`, or `?` for any character") from None
 
 
 def matches(pattern: str, walk: Walk) -> Iterator[tuple[str, str, str]]:
@@ -121,12 +141,14 @@ def _folders(folder: Folder, parts: Sequence[str], walk: Walk) -> Iterator[Folde
         yield folder
         return
     head, *rest = parts
+    while head == "**" and rest[:1] == ["**"]:  # means no more than one, and would find everything twice
+        rest = rest[1:]
     if head == "**":
         yield from _folders(folder, rest, walk)
     _, below = walk.entries(folder)
     for one in below:
         if head == "**":
-            yield from _folders(one, parts, walk)
+            yield from _folders(one, [head, *rest], walk)
         elif fnmatch.fnmatchcase(one.path.name, head):
             yield from _folders(one, rest, walk)
 
@@ -161,7 +183,8 @@ def _as_regex(glob: str) -> str:
     parts = []
     for piece in re.split(r"(\{stem\}|\*|\?|\[[^\]]+\])", glob):
         if piece.startswith("[") and piece.endswith("]"):
-            parts.append("[^" + piece[2:] if piece.startswith("[!") else piece)
+            inside = piece.replace("\\", "\\\\")
+            parts.append("[^" + inside[2:] if inside.startswith("[!") else inside)
         else:
             parts.append({"{stem}": "(?P<stem>.+)", "*": ".*", "?": "."}.get(piece, re.escape(piece)))
     return "".join(parts)

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from segshift.engine.health import WINDOW, advise, read_records
-from segshift.files import json_ready, write_text
+from segshift.files import json_ready, write_text, writing
 from segshift.plain import say, visible
 
 # Without a terminal a line is printed this often instead of being redrawn.
@@ -38,12 +38,14 @@ class MetricsFile:
         for record in kept:
             self._notice(record)
         write_text(path, "".join(_line(record) for record in kept))
-        self._stream = path.open("a", encoding="utf-8")
+        with writing(path):
+            self._stream = path.open("a", encoding="utf-8")
 
     def write(self, step: int, **values: Any) -> None:
-        """Append one line; `step` counts the steps done."""
-        self._stream.write(_line({"step": step, **values}))
-        self._stream.flush()
+        """Append one line; `step` counts the steps done. Raises OutputError."""
+        with writing(self.path):
+            self._stream.write(_line({"step": step, **values}))
+            self._stream.flush()
         self._notice({"step": step, **values})
 
     def advise(self, step: int) -> list[str]:
@@ -54,8 +56,9 @@ class MetricsFile:
         return [advice.line for advice in new]
 
     def close(self) -> None:
-        """Close the file."""
-        self._stream.close()
+        """Close the file. Raises OutputError: what a full disk has refused is refused again."""
+        with writing(self.path):
+            self._stream.close()
 
     def _notice(self, record: Mapping[str, Any]) -> None:
         if record.keys() & {"losses", "unsupervised", "source_labels"}:
