@@ -25,7 +25,7 @@ _LEVELS = [
     {"config", "ranges"},
     {"documents"},
     {"files", "plain", "shared_batch"},
-    {"errors", "version", "presets", "comparisons"},
+    {"errors", "version", "train_ids", "presets", "comparisons"},
 ]
 _LEVEL = {layer: level for level, layers in enumerate(_LEVELS) for layer in layers}
 SOURCES = sorted(ROOT.rglob("*.py"))
@@ -81,6 +81,7 @@ def test_losses_need_neither_networks_nor_data() -> None:
             "config",
             "errors",
             "shared_batch",
+            "train_ids",
         }, path
 
 

@@ -9,11 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from segshift.errors import InputError
 from segshift.plain import one_line, visible
+from segshift.train_ids import IGNORE
 
 Pixels = NDArray[np.uint8]
-
-IGNORED = 255
-"""The train id of pixels without a class; shown black, like every id that has no class."""
 
 _MIXED_AT_ONCE = 2**20
 
@@ -90,7 +88,7 @@ def overlay(
     for first in range(0, len(image), step):
         rows = slice(first, first + step)
         mixed = (1.0 - alpha) * image[rows] + alpha * colorize(label[rows], classes)
-        ignored = (label[rows] == IGNORED)[..., None]
+        ignored = (label[rows] == IGNORE)[..., None]
         result[rows] = np.where(ignored, image[rows], np.rint(mixed).astype(np.uint8))
     return result
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segshift.analysis.embedding import LEVELS, PointSampler, embed, patch_features, tsne
+from segshift.analysis.embedding import GRANULARITIES, PointSampler, embed, patch_features, tsne
 from segshift.analysis.features import FeatureMap
 from segshift.errors import InputError
 
@@ -73,7 +73,7 @@ def test_every_point_keeps_the_name_of_its_image() -> None:
             np.array([flat[:, ids == train_id].mean(axis=1) for train_id in range(3)]),
             one.descriptor[None],
         ]
-    for place, level in enumerate(LEVELS):
+    for place, level in enumerate(GRANULARITIES):
         points = sampler.points(level)
         assert len(points.images) == len(points.features) and len(set(points.images)) > 4
         for features, name, domain in zip(points.features, points.images, points.domains, strict=True):
@@ -87,8 +87,8 @@ def test_equal_seeds_give_equal_samples_and_planes() -> None:
         for index in range(6):
             sampler.add(look(index), index % 2)
     first, again, other = (embed(sampler, perplexity=5, seed=1) for sampler in samplers)
-    assert list(first) == list(LEVELS)
-    for level in LEVELS:
+    assert list(first) == list(GRANULARITIES)
+    for level in GRANULARITIES:
         np.testing.assert_array_equal(first[level][0].features, again[level][0].features)
         np.testing.assert_array_equal(first[level][1], again[level][1])
     assert not np.array_equal(first["patch"][0].features, other["patch"][0].features)

@@ -13,11 +13,7 @@ from segshift.evaluation.unsupervised import (
     SCORES,
     ProbabilitySums,
     agreement,
-    batch_nuclear_norm,
     goodness,
-    information_maximization,
-    mean_confidence,
-    mean_entropy,
     soft_neighborhood_density,
 )
 
@@ -27,6 +23,12 @@ Probs = NDArray[np.float64]
 def draw(pixels: int = 40, classes: int = 5, sharpness: float = 2.0, seed: int = 0) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return (sharpness * torch.randn(pixels, classes, generator=generator)).softmax(dim=1)
+
+
+def sums_of(probs: Tensor) -> ProbabilitySums:
+    sums = ProbabilitySums(probs.shape[1])
+    sums.add(probs)
+    return sums
 
 
 def entropy_of(p: Probs) -> float:
@@ -43,17 +45,19 @@ def test_scores_of_probabilities_follow_their_definitions(classes: int) -> None:
     p = probs.double().numpy()
     norm = math.log(classes) if classes > 1 else 1.0
     entropy = np.mean([entropy_of(row) for row in p]) / norm
-    assert mean_entropy(probs) == pytest.approx(entropy, abs=1e-7)
-    assert information_maximization(probs) == pytest.approx(entropy_of(p.mean(0)) / norm - entropy, abs=1e-7)
-    assert mean_confidence(probs) == pytest.approx(np.mean([max(row) for row in p]), abs=1e-7)
+    assert sums_of(probs).entropy() == pytest.approx(entropy, abs=1e-7)
+    assert sums_of(probs).information_maximization() == pytest.approx(
+        entropy_of(p.mean(0)) / norm - entropy, abs=1e-7
+    )
+    assert sums_of(probs).confidence() == pytest.approx(np.mean([max(row) for row in p]), abs=1e-7)
     nuclear = np.linalg.norm(p, ord="nuc") / math.sqrt(len(p) * min(len(p), classes))
-    assert batch_nuclear_norm(probs) == pytest.approx(nuclear, abs=1e-6)
+    assert sums_of(probs).bnm() == pytest.approx(nuclear, abs=1e-6)
 
 
 def test_fewer_pixels_than_classes() -> None:
     probs = draw(pixels=3, classes=7)
     nuclear = np.linalg.norm(probs.double().numpy(), ord="nuc") / 3
-    assert batch_nuclear_norm(probs) == pytest.approx(nuclear, abs=1e-6)
+    assert sums_of(probs).bnm() == pytest.approx(nuclear, abs=1e-6)
 
 
 @pytest.mark.parametrize("temperature", [0.05, 1.0])
@@ -78,10 +82,12 @@ def test_density_counts_the_neighbors() -> None:
 
 def test_extremes_are_where_the_docstrings_say() -> None:
     uniform, varied, collapsed = torch.full((8, 4), 0.25), one_hot([0, 1, 2, 3] * 2, 4), one_hot([2] * 8, 4)
-    assert [mean_entropy(p) for p in (uniform, varied, collapsed)] == pytest.approx([1, 0, 0])
-    assert [information_maximization(p) for p in (uniform, varied, collapsed)] == pytest.approx([0, 1, 0])
-    assert [batch_nuclear_norm(p) for p in (varied, collapsed)] == pytest.approx([1, 0.5])
-    assert [mean_confidence(p) for p in (uniform, varied, collapsed)] == pytest.approx([0.25, 1, 1])
+    assert [sums_of(p).entropy() for p in (uniform, varied, collapsed)] == pytest.approx([1, 0, 0])
+    assert [sums_of(p).information_maximization() for p in (uniform, varied, collapsed)] == pytest.approx(
+        [0, 1, 0]
+    )
+    assert [sums_of(p).bnm() for p in (varied, collapsed)] == pytest.approx([1, 0.5])
+    assert [sums_of(p).confidence() for p in (uniform, varied, collapsed)] == pytest.approx([0.25, 1, 1])
 
 
 def test_agreement_is_the_mean_iou_of_two_predictions() -> None:
@@ -104,10 +110,12 @@ def test_a_stream_gives_what_all_pixels_give() -> None:
     for part in torch.split(probs, [1, 30, 59]):
         sums.add(part)
     assert sums.pixels == 90
-    assert sums.entropy() == pytest.approx(mean_entropy(probs), rel=1e-12)
-    assert sums.information_maximization() == pytest.approx(information_maximization(probs), rel=1e-12)
-    assert sums.bnm() == pytest.approx(batch_nuclear_norm(probs), rel=1e-12)
-    assert sums.confidence() == pytest.approx(mean_confidence(probs), rel=1e-12)
+    assert sums.entropy() == pytest.approx(sums_of(probs).entropy(), rel=1e-12)
+    assert sums.information_maximization() == pytest.approx(
+        sums_of(probs).information_maximization(), rel=1e-12
+    )
+    assert sums.bnm() == pytest.approx(sums_of(probs).bnm(), rel=1e-12)
+    assert sums.confidence() == pytest.approx(sums_of(probs).confidence(), rel=1e-12)
     shares = np.bincount(probs.argmax(1).numpy(), minlength=5) / 90
     assert sums.largest_class_share() == pytest.approx(shares.max())
 
@@ -120,8 +128,8 @@ def test_goodness_turns_what_is_better_lower() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: mean_entropy(torch.ones(2, 3, 4)),
-        lambda: batch_nuclear_norm(torch.ones(0, 3)),
+        lambda: sums_of(torch.ones(2, 3, 4)).entropy(),
+        lambda: sums_of(torch.ones(0, 3)).bnm(),
         lambda: ProbabilitySums(3).add(torch.ones(3)),
         lambda: soft_neighborhood_density(torch.ones(1, 3)),
         lambda: soft_neighborhood_density(torch.ones(4, 3), temperature=0.0),

@@ -14,13 +14,10 @@ from segshift.evaluation.unsupervised import (
     LARGEST_CLASS_SHARE,
     SCORES,
     agreement,
-    batch_nuclear_norm,
-    information_maximization,
-    mean_confidence,
-    mean_entropy,
 )
 from segshift.evaluation.unsupervised_scoring import score_unlabelled
 from segshift.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
+from tests.evaluation.test_unsupervised import sums_of
 
 CLASSES = ClassSet("toy", ("sky", "ground", "box"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
 
@@ -65,10 +62,12 @@ def test_the_scores_are_those_of_all_pixels(segmenter: Segmenter) -> None:
     assert set(found) == set(SCORES) - {"source_validation"} | {LARGEST_CLASS_SHARE}
     logits = [logits_of(segmenter, item.image[None]) for item in data]
     probs = torch.cat([one[0].softmax(0).flatten(1).T for one in logits])
-    assert found["entropy"] == pytest.approx(mean_entropy(probs), abs=1e-5)
-    assert found["information_maximization"] == pytest.approx(information_maximization(probs), abs=1e-5)
-    assert found["bnm"] == pytest.approx(batch_nuclear_norm(probs), abs=1e-5)
-    assert found["confidence"] == pytest.approx(mean_confidence(probs), abs=1e-5)
+    assert found["entropy"] == pytest.approx(sums_of(probs).entropy(), abs=1e-5)
+    assert found["information_maximization"] == pytest.approx(
+        sums_of(probs).information_maximization(), abs=1e-5
+    )
+    assert found["bnm"] == pytest.approx(sums_of(probs).bnm(), abs=1e-5)
+    assert found["confidence"] == pytest.approx(sums_of(probs).confidence(), abs=1e-5)
     shares = torch.bincount(probs.argmax(1), minlength=3) / len(probs)
     assert found[LARGEST_CLASS_SHARE] == pytest.approx(float(shares.max()), abs=1e-3)
     plain = torch.cat([one.argmax(1).flatten() for one in logits])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from segshift.analysis.embedding import Level
+from segshift.analysis.embedding import Granularity
 from segshift.analysis.retrieval import Retrieval
 from segshift.analysis.strips import Shown
 from segshift.data.labels import ClassSet, class_set
@@ -116,7 +116,7 @@ def make_shown(classes: ClassSet, runs: tuple[str, ...], size: tuple[int, int], 
     return Shown(f"street_{seed:03d}.png", image, label, predicted, entropy)
 
 
-def make_points(classes: int, per_class: int, level: Level, gap: float, seed: int) -> EmbeddedPoints:
+def make_points(classes: int, per_class: int, level: Granularity, gap: float, seed: int) -> EmbeddedPoints:
     """Clusters of classes in the plane; the target's lie `gap` away."""
     generator = np.random.default_rng(seed)
     ids = np.full(2 * per_class * 3, -1) if level == "image" else np.repeat(np.arange(classes), 2 * per_class)

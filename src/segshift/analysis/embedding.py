@@ -12,8 +12,8 @@ from segshift.analysis.features import FeatureMap
 from segshift.errors import InputError
 from segshift.plain import counted
 
-Level = Literal["patch", "class", "image"]
-LEVELS: tuple[Level, ...] = ("patch", "class", "image")
+Granularity = Literal["patch", "class", "image"]
+GRANULARITIES: tuple[Granularity, ...] = ("patch", "class", "image")
 NO_CLASS = -1
 LEAST_POINTS = 6
 _COMPONENTS = 50
@@ -101,7 +101,7 @@ class PointSampler:
             raise InputError(f"limit = {limit}, patch_cells = {patch_cells}: both must be at least 1")
         self.limit, self.patch_cells = limit, patch_cells
         self._generator = np.random.default_rng(seed)
-        self._kept: dict[tuple[Level, int, int], _Kept] = {}
+        self._kept: dict[tuple[Granularity, int, int], _Kept] = {}
 
     def add(self, seen: FeatureMap, domain: int, image: str = "") -> None:
         """Take in an image of the source (domain 0) or of the target (1), and its name."""
@@ -115,7 +115,7 @@ class PointSampler:
 
     def _keep(
         self,
-        level: Level,
+        level: Granularity,
         domain: int,
         classes: NDArray[np.int64],
         features: NDArray[np.float32],
@@ -131,7 +131,7 @@ class PointSampler:
             before = self._kept.get(place)
             self._kept[place] = (kept if before is None else before.joined(kept)).first(limit)
 
-    def points(self, level: Level) -> Points:
+    def points(self, level: Granularity) -> Points:
         """The sample of one level. Raises InputError when it is empty."""
         places = sorted(place for place in self._kept if place[0] == level)
         if not places:
@@ -205,7 +205,7 @@ def embed(
     perplexity: float = 30.0,
     seed: int = 0,
     classes: Collection[int] | None = None,
-) -> Mapping[Level, tuple[Points, NDArray[np.float32]]]:
+) -> Mapping[Granularity, tuple[Points, NDArray[np.float32]]]:
     """Every level's points with their places in the plane; levels with too few points are left out.
 
     Args:
@@ -217,8 +217,8 @@ def embed(
     Raises:
         InputError: no level has enough points of these classes.
     """
-    result: dict[Level, tuple[Points, NDArray[np.float32]]] = {}
-    for level in LEVELS:
+    result: dict[Granularity, tuple[Points, NDArray[np.float32]]] = {}
+    for level in GRANULARITIES:
         points = sampler.points(level)
         if classes is not None:
             points = points.of(classes)

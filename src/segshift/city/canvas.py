@@ -1,6 +1,6 @@
-"""The picture being painted: colour and label in one array, so that both always come from the same geometry.
+"""The picture being painted: color and label in one array, so that both always come from the same geometry.
 
-The canvas is twice the size of the result. At the end colours are averaged over 2 x 2 pixels, and a pixel's
+The canvas is twice the size of the result. At the end colors are averaged over 2 x 2 pixels, and a pixel's
 label is the one that covers most of it.
 """
 
@@ -120,7 +120,7 @@ class Canvas:
         return np.array(corners, np.int32)
 
     def polygon(self, points_m: Array, color: Array, label: int, distance_m: float | None = None) -> None:
-        """Fill a world polygon (N, 3) with a colour that is already lit; haze is added for distance_m."""
+        """Fill a world polygon (N, 3) with a color that is already lit; haze is added for distance_m."""
         outline = self.outline(points_m)
         if outline is None:
             return
@@ -136,7 +136,7 @@ class Canvas:
     def mesh(self, mesh: Mesh, palette: Array, glowing: Sequence[int] = ()) -> None:
         """Paint a mesh's faces in their order, without those that look away.
 
-        palette: (M, 3) RGB colour of each material. glowing: materials that are not darkened by the light.
+        palette: (M, 3) RGB color of each material. glowing: materials that are not darkened by the light.
         """
         points = self.camera.to_camera(mesh.vertices_m)
         depth = points[:, 2]
@@ -223,7 +223,7 @@ class Canvas:
         """Paint an upright picture that faces the camera.
 
         base_m: world point at the middle of its lower edge. size_m: (width, height). Coverage below a third
-        is not painted, so that label and colour agree; partial coverage above it is blended.
+        is not painted, so that label and color agree; partial coverage above it is blended.
         """
         x, y, z = base_m
         camera = self.camera
@@ -316,7 +316,7 @@ def _halvings(size_px: int, wanted_px: float) -> int:
 
 
 def _fixed(pixels: Array) -> npt.NDArray[np.int32]:
-    # fillPoly puts integers at pixel centres, geometry puts them at pixel corners.
+    # fillPoly puts integers at pixel centers, geometry puts them at pixel corners.
     return np.rint((pixels - 0.5) * _ONE).astype(np.int32)
 
 

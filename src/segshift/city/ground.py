@@ -29,7 +29,7 @@ def _on_ground(plan: Array) -> Array:
 
 
 class GroundPainter:
-    """Paints the ground of one scene; colours are lit and hazed by distance strip by strip."""
+    """Paints the ground of one scene; colors are lit and hazed by distance strip by strip."""
 
     def __init__(
         self, canvas: Canvas, rng: np.random.Generator, pool: Pool, style: Style, street: Street

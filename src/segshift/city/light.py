@@ -17,7 +17,7 @@ class Light:
     """Illumination of one scene.
 
     sun_direction: (3,) unit vector towards the sun. sun: (3,) RGB gain of surfaces that face the sun (0
-    when it is hidden). ambient: (3,) RGB gain of the sky's light. haze: (3,) colour of the air, 0..255.
+    when it is hidden). ambient: (3,) RGB gain of the sky's light. haze: (3,) color of the air, 0..255.
     haze_per_m: extinction. lamps_lit: whether street lamps, windows and head lights shine.
     """
 
@@ -44,7 +44,7 @@ class Light:
         return np.asarray(self.ambient * 0.9 + self.sun * 0.45)
 
     def clear_share(self, distance_m: float) -> float:
-        """Share of a surface's own colour that arrives through the air."""
+        """Share of a surface's own color that arrives through the air."""
         return math.exp(-self.haze_per_m * max(distance_m, 0.0))
 
     def table(self, gain: Array, distance_m: float) -> npt.NDArray[np.uint8]:

@@ -20,7 +20,7 @@ class Mesh:
 
     vertices_m: (V, 3). faces: indices of each face's vertices, counter-clockwise seen from outside (in a
     frame with X right, Y up and Z away from the viewer). materials, labels, shades, sizes_m, anchors: (F,),
-    the row in the palette, the class, a factor on the colour, the face's smaller extent and one of its
+    the row in the palette, the class, a factor on the color, the face's smaller extent and one of its
     vertices. normals: (F, 3) unit, outward.
     """
 

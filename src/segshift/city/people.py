@@ -31,7 +31,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Outfit:
-    """RGB colours (3,) of a person's skin, hair, top, trousers and shoes, and whether a helmet is worn."""
+    """RGB colors (3,) of a person's skin, hair, top, trousers and shoes, and whether a helmet is worn."""
 
     skin: Array
     hair: Array

@@ -32,7 +32,7 @@ class Style:
     standard deviation.
     Density (expected numbers relative to 1): traffic, parking, people, trees, furniture. leafless_share of
     the trees.
-    Palette: facades and foliage (RGB colours to vary), paints of vehicles, saturation of the finished
+    Palette: facades and foliage (RGB colors to vary), paints of vehicles, saturation of the finished
     picture, asphalt grey 0..255.
     Light: sun_share of the images in sunshine, sun_elevation_deg, sun gain, ambient gain (RGB), skies,
     haze_per_m, lamps_lit, window_light_share of lit windows.

@@ -126,9 +126,9 @@ def _lane_traffic(
                 riders = pool.motorcyclists if rng.random() < 0.6 else pool.cyclists
                 things.append(figure(rng, riders, lane.x_m + rng.uniform(-0.8, 0.8), z + 1.0))
             else:
-                centre = z + model.size_m[2] / 2
+                center = z + model.size_m[2] / 2
                 things.append(
-                    vehicle(rng, style, model, lane.x_m + rng.normal(0, 0.15), centre, heading, True)
+                    vehicle(rng, style, model, lane.x_m + rng.normal(0, 0.15), center, heading, True)
                 )
             z += model.size_m[2]
         z += rng.uniform(2.5, 16.0)
@@ -142,13 +142,13 @@ def _parked(rng: np.random.Generator, pool: Pool, style: Style, street: Street, 
     x = side.sign * (side.curb_m - 1.12)
     while z < 80:
         model = truck("box") if rng.random() < 0.04 else _random_car(rng)
-        centre = z + model.size_m[2] / 2
-        free = not street.in_junction(centre, 7.0) and not any(
-            abs(centre - k - 1.5) < 5 for k in street.zebras
+        center = z + model.size_m[2] / 2
+        free = not street.in_junction(center, 7.0) and not any(
+            abs(center - k - 1.5) < 5 for k in street.zebras
         )
         if free and rng.random() < 0.72:
             turned = heading if rng.random() < 0.85 else 180.0 - heading
-            things.append(vehicle(rng, style, model, x + rng.normal(0, 0.06), centre, turned, False))
+            things.append(vehicle(rng, style, model, x + rng.normal(0, 0.06), center, turned, False))
         elif free and rng.random() < 0.35:
             for k in range(int(rng.integers(1, 4))):
                 things.append(figure(rng, pool.motorcycles, x + 0.2 * side.sign, z + 0.8 + 1.1 * k))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from segshift.data.check_sample import Findings, inspect_sample
 from segshift.data.decoder import UNMAPPED, LabelDecoder
 from segshift.data.finder import Sample, left_out
-from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.labels import ClassSet
 from segshift.data.list_files import invisible
 from segshift.data.problems import Problem, class_problems, equal_images, unmapped_problems
 from segshift.data.resolve import locate
@@ -22,6 +22,7 @@ from segshift.data.spec import Dataset, Found, Split
 from segshift.data.survey import converted_in_words
 from segshift.errors import InputError
 from segshift.plain import counted
+from segshift.train_ids import IGNORE
 
 Progress = Callable[[int, int], None]
 Result = TypeVar("Result")

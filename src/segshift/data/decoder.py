@@ -12,8 +12,9 @@ from pydantic import Field
 
 from segshift.config import Strict, did_you_mean
 from segshift.data.label_files import LabelKind, read_label
-from segshift.data.labels import IGNORE, ClassSet, label_map
+from segshift.data.labels import ClassSet, label_map
 from segshift.errors import InputError
+from segshift.train_ids import IGNORE
 
 _RGB = re.compile(r"\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*")
 UNMAPPED = 256

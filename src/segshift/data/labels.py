@@ -13,9 +13,7 @@ from segshift.config import Strict, did_you_mean, parse
 from segshift.documents import parse_yaml
 from segshift.errors import InputError
 from segshift.ranges import Byte
-
-IGNORE = 255
-"""The train id of pixels that count nowhere: neither in a loss nor in a score."""
+from segshift.train_ids import IGNORE
 
 Color = tuple[Byte, Byte, Byte]
 

@@ -10,8 +10,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from segshift.config import Strict
-from segshift.data.labels import IGNORE
 from segshift.ranges import Scale, Share, WidthHeight
+from segshift.train_ids import IGNORE
 
 Sigma = Annotated[float, Field(gt=0, le=1000)]
 Strength = Annotated[float, Field(ge=0, le=100)]

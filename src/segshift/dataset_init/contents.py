@@ -11,7 +11,7 @@ from segshift.data.containers import open_picture, read_header
 from segshift.data.sixteen_bits import deep_samples
 from segshift.errors import InputError
 
-Look = Literal["photo", "map"]
+Appearance = Literal["photo", "map"]
 _FEW_VALUES = 256
 _EVEN = 0.7
 """Share of equal neighbors from which a picture of few values is a label map, whatever its name says."""
@@ -25,7 +25,7 @@ class Form:
     sixteen_bits: bool
 
 
-def look(path: Path) -> Look | None:
+def appearance(path: Path) -> Appearance | None:
     """A photograph, a label map, or None: unreadable, or it could be either."""
     try:
         with open_picture(path) as (image, header):

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from segshift.data.decoder import LabelRule, build_decoder
-from segshift.data.labels import IGNORE, class_set
+from segshift.data.labels import class_set
 from segshift.dataset_init.known import KnownRule, coverage, known_rules, named_by
 from segshift.dataset_init.values import Value, Values
 from segshift.errors import InputError
+from segshift.train_ids import IGNORE
 
 # Where in a street picture (0 top, 1 bottom) the mean row of a class lies, in all the street sets seen.
 _ROWS = {

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from segshift.data.decoder import LabelRule, build_decoder
-from segshift.data.labels import IGNORE, class_set, class_set_names, label_map_names
+from segshift.data.labels import class_set, class_set_names, label_map_names
 from segshift.data.resolve import catalog
 from segshift.dataset_init.values import Values
+from segshift.train_ids import IGNORE
 
 # What Cityscapes and CARLA draw in a color of its own and do not count.
 _CITYSCAPES_VOID = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from segshift.dataset_init.contents import Look, look
+from segshift.dataset_init.contents import Appearance, appearance
 from segshift.dataset_init.names import Name, Role, place, role, take_apart
 from segshift.dataset_init.scan import Tree
 from segshift.plain import counted
@@ -152,12 +152,12 @@ def _classified(tree: Tree, families: list[Family]) -> list[Family]:
     return families
 
 
-def _looks(tree: Tree, members: Sequence[Family]) -> set[Look | None]:
+def _looks(tree: Tree, members: Sequence[Family]) -> set[Appearance | None]:
     paths = [one.path(core) for one in members for core in one.files]
-    return {look(tree.root / paths[index * len(paths) // _LOOKED_AT]) for index in range(_LOOKED_AT)}
+    return {appearance(tree.root / paths[index * len(paths) // _LOOKED_AT]) for index in range(_LOOKED_AT)}
 
 
-def _decide(named: Role | None, looks: set[Look | None]) -> Role | None:
+def _decide(named: Role | None, looks: set[Appearance | None]) -> Role | None:
     if named == "other":
         return "other"
     if "photo" in looks and "map" not in looks:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from segshift.data.decoder import build_decoder
 from segshift.data.images import read_image
-from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.labels import ClassSet
 from segshift.data.resolve import describe
 from segshift.errors import InputError
 from segshift.evaluation.sidecar import Sidecar, train_id_sidecar
@@ -24,6 +24,7 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.pictures import colorize, legend, overlay
+from segshift.train_ids import IGNORE
 
 TRAIN_IDS = "train_ids"
 # What the temporary file beside an output adds to its name, generously.

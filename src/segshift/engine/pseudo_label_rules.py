@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from segshift.data.labels import IGNORE
+from segshift.train_ids import IGNORE
 
 Rule = Literal["none", "confidence", "class_threshold", "class_balanced"]
 DEFAULT_PORTION = {"class_threshold": 0.5, "class_balanced": 0.2}

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.data.labels import IGNORE
 from segshift.errors import InputError
+from segshift.train_ids import IGNORE
 
 DILATION_RATIO = 0.02
 

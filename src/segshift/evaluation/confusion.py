@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segshift.data.labels import IGNORE
 from segshift.errors import InputError
+from segshift.train_ids import IGNORE
 
 
 @overload

@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 
 from segshift.data.dataset import Item, SegmentationDataset
-from segshift.data.labels import IGNORE, ClassSet, class_mapping
+from segshift.data.labels import ClassSet, class_mapping
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation.evaluate import LabelledItems
+from segshift.train_ids import IGNORE
 
 
 class _InTrainIds:

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segshift.data.labels import IGNORE
 from segshift.evaluation.boundary import DILATION_RATIO, boundary_counts
 from segshift.evaluation.confusion import confusion_matrix
 from segshift.evaluation.counts import CountsBuilder
 from segshift.evaluation.protocol import versions
 from segshift.evaluation.result import EvaluationResult
+from segshift.train_ids import IGNORE
 
 
 class Tally(Protocol):

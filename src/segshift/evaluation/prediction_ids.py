@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from segshift.data.containers import open_picture
 from segshift.data.decoder import LabelDecoder
 from segshift.data.label_files import read_label
-from segshift.data.labels import IGNORE
 from segshift.data.spec import Split
 from segshift.errors import InputError
+from segshift.train_ids import IGNORE
 
 LABEL_IDS: Final = "label_ids"
 TRAIN_IDS: Final = "train_ids"

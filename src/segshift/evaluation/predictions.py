@@ -11,7 +11,7 @@ from torch import Tensor
 
 from segshift.data.containers import read_header
 from segshift.data.images import as_stored
-from segshift.data.labels import IGNORE, ClassSet, class_set, class_set_names
+from segshift.data.labels import ClassSet, class_set, class_set_names
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation.evaluate import Progress
@@ -21,6 +21,7 @@ from segshift.evaluation.measures import Iou, Measure, judge
 from segshift.evaluation.prediction_ids import LABEL_IDS, TRAIN_IDS, guess_ids, read_ids
 from segshift.evaluation.result import EvaluationResult
 from segshift.evaluation.sidecar import SIDECAR, Sidecar, read_sidecar
+from segshift.train_ids import IGNORE
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 
 from segshift.config import Strict, parse
-from segshift.data.labels import IGNORE, class_set, class_set_names
+from segshift.data.labels import class_set, class_set_names
 from segshift.documents import parse_yaml
 from segshift.errors import InputError
 from segshift.models.inference import Inference, default_stride
 from segshift.plain import counted
+from segshift.train_ids import IGNORE
 from segshift.version import __version__
 
 InputSize = tuple[int, int] | None

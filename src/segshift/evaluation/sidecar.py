@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from segshift.config import Strict, parse
-from segshift.data.labels import IGNORE, ClassSet, Color
+from segshift.data.labels import ClassSet, Color
 from segshift.documents import read_json
 from segshift.errors import InputError
 from segshift.files import write_json
+from segshift.train_ids import IGNORE
 from segshift.version import __version__
 
 SIDECAR = "predictions.json"

@@ -72,7 +72,10 @@ class ProbabilitySums:
 
     def add(self, probs: Tensor) -> None:
         """Add pixels: (P, C) probabilities that sum to 1 over the classes. Raises ValueError."""
-        _check(probs, "ProbabilitySums.add")
+        if probs.ndim != 2 or 0 in probs.shape:
+            raise ValueError(
+                f"ProbabilitySums.add: needs (P, C) of at least one pixel, not {tuple(probs.shape)}"
+            )
         # To the CPU first: not every accelerator has float64.
         probs = probs.cpu().double()
         self.pixels += len(probs)
@@ -84,101 +87,52 @@ class ProbabilitySums:
         self._predicted += torch.bincount(predicted, minlength=self.classes)
 
     def entropy(self) -> float:
-        """See `mean_entropy`."""
+        r"""How unsure a network is, on average: :math:`-\frac{1}{P \log C} \sum_v \sum_c p_{vc} \log p_{vc}`.
+
+        In [0, 1]; lower is better, 1 is the uniform distribution everywhere.
+
+        Source: Morerio et al., Minimal-entropy correlation alignment, ICLR 2018, where it selects models.
+        """
         return self._entropy / self.pixels / _log_classes(self.classes)
 
     def information_maximization(self) -> float:
-        """See `information_maximization`."""
+        r"""Mutual information of pixel and class: :math:`(H(\bar p) - \overline{H(p)}) / \log C`.
+
+        Here :math:`\bar p` is the mean of the P distributions, H the entropy: sure per pixel, varied over
+        all. In [0, 1]; higher is better, 0 when every pixel has the same distribution.
+
+        Source: Krause et al., Discriminative clustering by regularized information maximization, NeurIPS
+        2010.
+        """
         marginal = float(torch.special.entr(self._total / self.pixels).sum())
         return marginal / _log_classes(self.classes) - self.entropy()
 
     def bnm(self) -> float:
-        """See `batch_nuclear_norm`."""
+        r"""The sum of the singular values of the prediction matrix: :math:`\|P\|_* / \sqrt{P \min(P, C)}`.
+
+        Large when predictions are sure (large Frobenius norm) and varied (high rank). In (0, 1]; higher is
+        better. 1 for one-hot predictions of equally frequent classes; :math:`1 / \sqrt C` for one-hot
+        predictions of a single class when P >= C.
+
+        Source: Cui et al., Towards discriminability and diversity: batch nuclear-norm maximization, CVPR
+        2020. The divisor is the largest value that the norm can take.
+        """
         # The squares of a matrix's singular values are the eigenvalues of its Gram matrix.
         singular = torch.linalg.eigvalsh(self._gram).clamp_min(0).sqrt()
         return float(singular.sum()) / math.sqrt(self.pixels * min(self.pixels, self.classes))
 
     def confidence(self) -> float:
-        """See `mean_confidence`."""
+        r"""The mean of the largest probability, :math:`\frac1P \sum_v \max_c p_{vc}`.
+
+        In [1/C, 1]; higher is better.
+
+        Source: Hendrycks and Gimpel, A baseline for detecting misclassified examples, ICLR 2017.
+        """
         return self._confidence / self.pixels
 
     def largest_class_share(self) -> float:
         """The share of pixels that the most predicted class gets, in [1/C, 1]."""
         return float(self._predicted.max()) / self.pixels
-
-
-def mean_entropy(probs: Tensor) -> float:
-    r"""How unsure a network is, on average: :math:`-\frac{1}{P \log C} \sum_v \sum_c p_{vc} \log p_{vc}`.
-
-    Args:
-        probs: (P, C) class probabilities of P pixels.
-
-    Returns:
-        In [0, 1]; lower is better, 1 is the uniform distribution everywhere.
-
-    Raises:
-        ValueError: no pixel, or another shape.
-
-    Source: Morerio et al., Minimal-entropy correlation alignment, ICLR 2018, where it selects models.
-    """
-    return _sums(probs).entropy()
-
-
-def information_maximization(probs: Tensor) -> float:
-    r"""Mutual information of pixel and class: :math:`(H(\bar p) - \overline{H(p)}) / \log C`.
-
-    Here :math:`\bar p` is the mean of the P distributions, H the entropy: sure per pixel, varied over all.
-
-    Args:
-        probs: (P, C) class probabilities of P pixels.
-
-    Returns:
-        In [0, 1]; higher is better, 0 when every pixel has the same distribution.
-
-    Raises:
-        ValueError: no pixel, or another shape.
-
-    Source: Krause et al., Discriminative clustering by regularized information maximization, NeurIPS 2010.
-    """
-    return _sums(probs).information_maximization()
-
-
-def batch_nuclear_norm(probs: Tensor) -> float:
-    r"""The sum of the singular values of the prediction matrix: :math:`\|P\|_* / \sqrt{P \min(P, C)}`.
-
-    Large when predictions are sure (large Frobenius norm) and varied (high rank).
-
-    Args:
-        probs: (P, C) class probabilities of P pixels.
-
-    Returns:
-        In (0, 1]; higher is better. 1 for one-hot predictions of equally frequent classes;
-        :math:`1 / \sqrt C` for one-hot predictions of a single class when P >= C.
-
-    Raises:
-        ValueError: no pixel, or another shape.
-
-    Source: Cui et al., Towards discriminability and diversity: batch nuclear-norm maximization, CVPR 2020.
-        The divisor is the largest value that the norm can take.
-    """
-    return _sums(probs).bnm()
-
-
-def mean_confidence(probs: Tensor) -> float:
-    r"""The mean of the largest probability, :math:`\frac1P \sum_v \max_c p_{vc}`.
-
-    Args:
-        probs: (P, C) class probabilities of P pixels.
-
-    Returns:
-        In [1/C, 1]; higher is better.
-
-    Raises:
-        ValueError: no pixel, or another shape.
-
-    Source: Hendrycks and Gimpel, A baseline for detecting misclassified examples, ICLR 2017.
-    """
-    return _sums(probs).confidence()
 
 
 def soft_neighborhood_density(vectors: Tensor, temperature: float = 0.05) -> float:
@@ -231,18 +185,6 @@ def agreement(first: Tensor, second: Tensor, classes: int) -> float:
         share of agreeing pixels it lets every class count.
     """
     return miou(confusion_matrix(first, second, classes))
-
-
-def _sums(probs: Tensor) -> ProbabilitySums:
-    _check(probs, "label-free score")
-    sums = ProbabilitySums(probs.shape[1])
-    sums.add(probs)
-    return sums
-
-
-def _check(probs: Tensor, function: str) -> None:
-    if probs.ndim != 2 or 0 in probs.shape:
-        raise ValueError(f"{function}: needs probs (P, C) of at least one pixel, not {tuple(probs.shape)}")
 
 
 def _log_classes(classes: int) -> float:

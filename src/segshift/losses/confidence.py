@@ -8,8 +8,8 @@ from torch import Tensor
 
 from segshift.config import did_you_mean
 from segshift.losses.precision import at_least_float32
-from segshift.losses.segmentation import IGNORE
 from segshift.losses.valid import valid_pixels
+from segshift.train_ids import IGNORE
 
 RegularizerKind = Literal["mrkld", "mrent", "mrl2"]
 

@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-Pixels = int | tuple[int, int]
+PatchPx = int | tuple[int, int]
 """One number for both sides, or (height, width), the order of tensor shapes."""
 
 
 def label_histograms(
-    labels: Tensor, patch_px: Pixels, classes: int, grid: int = 2, stride_px: Pixels | None = None
+    labels: Tensor, patch_px: PatchPx, classes: int, grid: int = 2, stride_px: PatchPx | None = None
 ) -> Tensor:
     r"""Spatial label histograms of patches.
 
@@ -72,5 +72,5 @@ def label_histograms(
     return shares.flatten(start_dim=3)
 
 
-def _both_sides(pixels: Pixels) -> tuple[int, int]:
+def _both_sides(pixels: PatchPx) -> tuple[int, int]:
     return (pixels, pixels) if isinstance(pixels, int) else (pixels[0], pixels[1])

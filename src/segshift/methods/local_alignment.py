@@ -12,7 +12,7 @@ from segshift.methods.adversarial import AdversarialTerm, OutputAdversarialConfi
 from segshift.methods.term import Level, Prediction
 from segshift.models.discriminators import FullyConvolutionalDiscriminator, WholeMapDiscriminator
 from segshift.models.segmenter import Segmenter
-from segshift.ranges import Pixels, WidthHeight
+from segshift.ranges import Side, WidthHeight
 from segshift.shared_batch import own_part, processes
 
 # The discriminator halves its map five times.
@@ -39,7 +39,7 @@ class LocalAlignmentConfig(OutputAdversarialConfig):
     """
 
     term: Literal["local_alignment"] = "local_alignment"
-    patch_px: Pixels | WidthHeight | None = 256
+    patch_px: Side | WidthHeight | None = 256
     patches: int = Field(1, ge=1, le=1024)
     verdict: Literal["patch", "windows"] = "patch"
     view: Literal["self_information", "probabilities"] = "self_information"

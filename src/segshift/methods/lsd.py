@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from segshift.config import Strict
 from segshift.losses import GanClass, cross_entropy, domain_loss, gan_class_loss, valid_pixels
-from segshift.losses.segmentation import IGNORE
 from segshift.methods.base import Batch, Method, Update
 from segshift.methods.roles import Network
 from segshift.methods.term import Prediction
@@ -25,6 +24,7 @@ from segshift.models.reconstruction import (
 from segshift.models.resize import Size
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Channels
+from segshift.train_ids import IGNORE
 
 Pyramid = tuple[Tensor, ...]
 

@@ -8,11 +8,11 @@ from pydantic import Field
 from torch import Tensor
 from torchvision.transforms import v2
 
-from segshift.data.labels import IGNORE
 from segshift.losses import weighted_cross_entropy
 from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
 from segshift.models.segmenter import Segmenter
 from segshift.shared_batch import own_part, processes, whole_batch
+from segshift.train_ids import IGNORE
 
 Window = tuple[slice, slice]
 

@@ -13,7 +13,7 @@ from segshift.methods.patch_modes import NO_MODE, Patches, Sampling, assign_mode
 from segshift.methods.term import Look, Prediction, TermConfig
 from segshift.models.patch import PatchModeDiscriminator, PatchModule
 from segshift.models.segmenter import Segmenter
-from segshift.ranges import Channels, Count, Pixels, WidthHeight
+from segshift.ranges import Channels, Count, Side, WidthHeight
 
 _TINY_PX, _TINY_MODES = 32, 4
 
@@ -46,7 +46,7 @@ class PatchConfig(TermConfig):
     weight: float = Field(0.0005, ge=0)
     mode_weight: float = Field(0.01, ge=0)
     modes: int = Field(50, ge=2, le=10_000)
-    patch_px: Pixels | WidthHeight = (64, 32)
+    patch_px: Side | WidthHeight = (64, 32)
     grid: int = Field(2, ge=1, le=64)
     min_labelled: float = Field(0.5, gt=0, le=1)
     patches_per_image: Count = 25

@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from segshift.data.labels import IGNORE
 from segshift.errors import InputError, OutputError
 from segshift.files import atomic_path, cache_root
 from segshift.losses import label_histograms
 from segshift.methods.base import PreparationData
 from segshift.methods.k_means import k_means
+from segshift.train_ids import IGNORE
 
 NO_MODE = -1
 """The mode of a patch that is mostly ignored. Not 255: there may be more modes than that."""

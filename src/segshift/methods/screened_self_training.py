@@ -6,13 +6,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from segshift.data.labels import IGNORE
 from segshift.losses import Domain, cross_entropy, domain_loss, valid_pixels, weighted_domain_loss
 from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
 from segshift.models.discriminators import FullyConvolutionalDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Channels, Steps
+from segshift.train_ids import IGNORE
 
 
 class ScreenedSelfTrainingConfig(TermConfig):

@@ -16,10 +16,8 @@ from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import percent
-from segshift.pictures import hex_color, overlay
+from segshift.pictures import Pixels, hex_color, overlay
 from segshift.report.base_page import at_most, data_uri, render_template
-
-Pixels = NDArray[np.uint8]
 
 THUMBNAIL_PX = 300
 """Width of the pictures: sharp enough beside each other on a wide screen, some 12 kB each."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.analysis.embedding import Level
+from segshift.analysis.embedding import Granularity
 from segshift.analysis.retrieval import Retrieval
 from segshift.analysis.strips import Shown
 from segshift.data.labels import ClassSet
@@ -184,7 +184,7 @@ class Evidence:
     fada_distance: Mapping[str, Values] = field(default_factory=dict)
     clan_distance: Mapping[str, Values] = field(default_factory=dict)
     retrieval: Mapping[str, Retrieval] = field(default_factory=dict)
-    embedding: Mapping[str, Mapping[Level, EmbeddedPoints]] = field(default_factory=dict)
+    embedding: Mapping[str, Mapping[Granularity, EmbeddedPoints]] = field(default_factory=dict)
     entropy: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     clan_absolute: Mapping[str, Values] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from segshift.analysis.class_centers import DOMAINS
-from segshift.analysis.embedding import LEVELS, NO_CLASS, Level
+from segshift.analysis.embedding import GRANULARITIES, NO_CLASS, Granularity
 from segshift.pictures import hex_color
 from segshift.report.content import EmbeddedPoints, Report
 from segshift.report.figures import DOMAIN_VARIABLES, Chart, axis, layout, safe
@@ -32,9 +32,13 @@ def embedding_charts(report: Report) -> list[Chart]:
     return charts
 
 
-def embedding_levels(report: Report) -> list[Level]:
+def embedding_levels(report: Report) -> list[Granularity]:
     """The levels that any run has, in order."""
-    return [level for level in LEVELS if any(level in found for found in report.evidence.embedding.values())]
+    return [
+        level
+        for level in GRANULARITIES
+        if any(level in found for found in report.evidence.embedding.values())
+    ]
 
 
 def embedded_classes(report: Report) -> list[int]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from segshift.analysis.class_centers import ClassCenters, clan_distance
-from segshift.analysis.embedding import Level, embed
+from segshift.analysis.embedding import Granularity, embed
 from segshift.analysis.measure import Observed, Values, known_items, observe, spread_evenly, stems
 from segshift.analysis.retrieval import Retrieval
 from segshift.analysis.strips import Shown, show
@@ -113,7 +113,7 @@ class _Gathered:
     centers: dict[str, tuple[ClassCenters, ClassCenters]] = field(default_factory=dict)
     fada: dict[str, Values] = field(default_factory=dict)
     retrieval: dict[str, Retrieval] = field(default_factory=dict)
-    embedding: dict[str, Mapping[Level, EmbeddedPoints]] = field(default_factory=dict)
+    embedding: dict[str, Mapping[Granularity, EmbeddedPoints]] = field(default_factory=dict)
     entropy: dict[str, tuple[float, float]] = field(default_factory=dict)
     shown: dict[str, Shown] = field(default_factory=dict)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from segshift.analysis.diagnosis.domains import (
-    Domain,
+    DomainContent,
     Wanted,
     common_classes,
     read_domain,
@@ -104,7 +104,7 @@ class Diagnosis:
     """
 
     document: dict[str, Any]
-    domains: tuple[Domain, Domain]
+    domains: tuple[DomainContent, DomainContent]
     classes: ClassSet
     size_px: tuple[int, int]
     predicted: bool
@@ -274,7 +274,7 @@ def _classes(
 
 def _experiment(
     part: str,
-    domains: tuple[Domain, Domain],
+    domains: tuple[DomainContent, DomainContent],
     sizes: dict[str, tuple[int, int] | None],
     classes: ClassSet,
     settings: DiagnosisSettings,
@@ -297,7 +297,7 @@ def _experiment(
     return found
 
 
-def _described(split: Split, domain: Domain) -> dict[str, Any]:
+def _described(split: Split, domain: DomainContent) -> dict[str, Any]:
     return {
         "dataset": split.dataset,
         "split": split.name,

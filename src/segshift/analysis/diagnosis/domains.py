@@ -19,16 +19,16 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.pixels import network_input
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.pictures import Pixels
 from segshift.plain import counted
 
-Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
 # The longer side of the spatial class maps.
 GRID_CELLS = 32
 
 
 @dataclass
-class Domain:
+class DomainContent:
     """What one pass over a domain leaves behind.
 
     Attributes:
@@ -99,7 +99,7 @@ def common_classes(source: Split, target: Split, classes: str | Sequence[str] | 
     return agree(source, target, shared or None)
 
 
-def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], None]) -> Domain:
+def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], None]) -> DomainContent:
     """Read a split once, image by image.
 
     Raises:
@@ -111,7 +111,7 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
     )
     classes = wanted.classes.count
     counts = ClassCounts(classes, _grid(wanted.canvas)) if wanted.labels else None
-    domain = Domain(
+    domain = DomainContent(
         title=f"{split.dataset} {split.name} ({counted(len(items), 'image')})",
         counts=counts,
         colors=ColorCounts() if wanted.colors else None,

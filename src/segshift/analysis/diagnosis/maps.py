@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segshift.pictures import Pixels
+
 Areas = NDArray[np.float32]
-Pixels = NDArray[np.uint8]
 
 # Wide enough to make the borders of all maps equally smooth, whatever the resolution they were drawn at.
 _BLUR_SIGMA_CELLS = 0.8

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from segshift.analysis.class_centers import DOMAINS
-from segshift.analysis.diagnosis.domains import Domain
+from segshift.analysis.diagnosis.domains import DomainContent
 from segshift.analysis.diagnosis.statistics import (
     CHANNELS,
     ClassCounts,
@@ -19,7 +19,7 @@ from segshift.analysis.diagnosis.statistics import (
 )
 from segshift.evaluation.confusion import mean_of_known
 
-Domains = tuple[Domain, Domain]
+Domains = tuple[DomainContent, DomainContent]
 
 _TELLING = 3
 # Pixels of a stray annotation are no class of a domain.

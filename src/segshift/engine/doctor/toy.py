@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from segshift.config import merge, parse
-from segshift.data.labels import IGNORE, ClassSet
+from segshift.data.labels import ClassSet
 from segshift.documents import dump_yaml
 from segshift.engine.build import build
 from segshift.engine.recipe import Recipe
@@ -21,6 +21,7 @@ from segshift.engine.smoke import tiny_method
 from segshift.files import write_text
 from segshift.methods import Batch, LabelledImages, Method
 from segshift.models import Segmenter, SegmenterConfig
+from segshift.train_ids import IGNORE
 
 CLASSES = ClassSet("toy", ("road", "building", "car"), ((128, 64, 128), (70, 70, 70), (0, 0, 142)))
 SIZE = (48, 48)

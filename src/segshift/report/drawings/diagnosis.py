@@ -44,7 +44,7 @@ def draw_diagnosis(found: Diagnosis, folder: Path) -> dict[str, list[str]]:
     if "spatial" in parts:
         drawings.spatial()
     if "colours" in parts:
-        drawings.colours()
+        drawings.colors()
     for part in found.separability:
         drawings.separability(part)
     return drawings.written
@@ -95,7 +95,7 @@ class Drawings:
             self._subtitle(),
         )
 
-    def colours(self) -> None:
+    def colors(self) -> None:
         """How the values of the channels are spread."""
         first, second = (domain.colors for domain in self.found.domains)
         assert first is not None and second is not None

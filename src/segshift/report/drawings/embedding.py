@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from segshift.analysis.class_centers import DOMAINS
-from segshift.analysis.embedding import LEVELS, NO_CLASS, Level
+from segshift.analysis.embedding import GRANULARITIES, NO_CLASS, Granularity
 from segshift.pictures import Palette, hex_color
 from segshift.report.content import EmbeddedPoints
 from segshift.report.drawings.style import (
@@ -18,7 +18,7 @@ from segshift.report.drawings.style import (
     shorten,
 )
 
-Embedded = Mapping[Level, EmbeddedPoints]
+Embedded = Mapping[Granularity, EmbeddedPoints]
 _HEADINGS = {"patch": "patches", "class": "classes of images", "image": "whole images"}
 _CELL_IN = 3.3
 
@@ -32,7 +32,7 @@ def draw_embedding(path: Path, found: Mapping[str, Embedded], classes: Palette, 
         classes: names and colors.
         subtitle: what was measured on what.
     """
-    levels = [level for level in LEVELS if any(level in embedded for embedded in found.values())]
+    levels = [level for level in GRANULARITIES if any(level in embedded for embedded in found.values())]
     shown = sorted({int(c) for e in found.values() for p in e.values() for c in p.classes if c != NO_CLASS})
     columns = 6 if len(levels) == 3 else 4
     legend_rows = -(-(len(shown) + 4) // columns)
