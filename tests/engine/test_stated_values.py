@@ -1,5 +1,6 @@
 """What the papers state, item by item, against every preset: a value holds or is declared as a deviation."""
 
+import sys
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from functools import cache
@@ -104,7 +105,9 @@ def reached(data: Any, path: str) -> Any:
         return convolutions(data, path.partition(".")[2])
     for key in path.split("."):
         if isinstance(data, list):
-            data = next((item for item in data if item.get("term") == key), MISSING)
+            # A term by its kind, or by its place where two are of one kind.
+            at = [item for index, item in enumerate(data) if key in (item.get("term"), str(index))]
+            data = at[0] if at else MISSING
         elif isinstance(data, Mapping):
             data = data.get(key, None if "lr_multipliers" in path else MISSING)
         else:
@@ -141,7 +144,7 @@ def segmenter() -> Segmenter:
 
 def same(value: Any, wanted: Any) -> bool:
     if wanted == GIVEN:
-        return value not in (None, MISSING)
+        return value not in (None, MISSING, [])
     if isinstance(wanted, Mapping):
         return isinstance(value, Mapping) and all(same(value.get(key), one) for key, one in wanted.items())
     return bool(value == wanted)
@@ -210,6 +213,40 @@ def test_every_item_and_pattern_of_a_list_is_used() -> None:
         for key, item in items.items():
             for pattern in item.presets:
                 assert any(fnmatch(preset, pattern) for preset in presets), f"{name}: {key}: {pattern}"
+
+
+@pytest.mark.parametrize(
+    ("name", "item", "change"),
+    [
+        ("clan_gta5_cityscapes_resnet101", "crop", "source.augmentation.crop=[1280,720]"),
+        ("clan_gta5_cityscapes_resnet101", "adversary_optimizer", "optimizers.adversary.schedule.kind=poly"),
+        ("clan_gta5_cityscapes_resnet101", "discriminator", "method.terms.0.base_channels=32"),
+        ("clan_synthia_cityscapes_fcn8s", "classifiers", "model.classifiers=1"),
+        ("local_alignment_gta5_cityscapes_resnet101", "batch_norm", "model.batch_norm=batch"),
+        ("local_alignment_gta5_cityscapes_resnet101", "verdict", "method.terms.0.verdict=windows"),
+        ("local_alignment_synthia_cityscapes_resnet101", "classes_synthia", "classes=cityscapes13"),
+        ("adaptsegnet_gta5_cityscapes_resnet101", "levels", "method.terms.1.weight=0.001"),
+        ("adaptsegnet_gta5_cityscapes_resnet101", "decay", "optimizers.segmenter.schedule.max_steps=150000"),
+        ("adaptpatch_gta5_cityscapes_resnet101", "start", "method.terms.0.start_step=0"),
+        ("adaptpatch_gta5_cityscapes_resnet101", "data", "source.subset={fraction: 0.5}"),
+        ("pixel_gta5_cityscapes_resnet101", "translated_images", "stages.2.changes.source.also=[]"),
+        ("lsd_gta5_cityscapes_fcn8s", "validation_gta5", "source.subset.fraction=0.9"),
+        ("lsd_640x320_synthia_cityscapes_fcn8s", "crop_640x320", "evaluation.input_size=[1024,512]"),
+        ("fada_gta5_cityscapes_resnet101", "batch_size", "training.batch_size=2"),
+        ("fada_gta5_cityscapes_resnet101", "stages", "stages.1.changes.training.steps=62500"),
+        ("fada_gta5_cityscapes_resnet101", "multi_scale", "evaluation.scales=[0.7,1,1.3]"),
+        ("fada_gta5_cityscapes_resnet101", "augmentation", "target.augmentation.color_jitter=null"),
+    ],
+)
+def test_every_kind_of_value_that_is_changed_is_found(
+    name: str, item: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stated = stated_list(provenance(name).stated).stated[item]
+    assert stated.applies(name) and differing(name, stated) == {}
+    here = sys.modules[__name__]
+    monkeypatch.setattr(here, "recipe_of", lambda preset: load_recipe(preset, [change]))
+    monkeypatch.setattr(here, "stages_of", stages_of.__wrapped__)
+    assert differing(name, stated) != {}
 
 
 def test_a_value_that_is_changed_and_not_declared_is_found() -> None:

@@ -10,12 +10,16 @@ import pytest
 import typer
 from tools.reproduce_page import PAGE, Line, page, papers, reasons
 
+from segshift.analysis.diagnosis import DiagnosisSettings, SeparabilitySettings
+from segshift.analysis.diagnosis.diagnose import PARTS
 from segshift.cli import app
+from segshift.cli.arguments import analysis_names
 from segshift.data.labels import class_set, class_set_names
 from segshift.data.resolve import catalog
 from segshift.engine.presets import load_recipe, preset_names
 from segshift.engine.recipe import Recipe
 from segshift.engine.stages import stage_recipe
+from segshift.report.analyze import ANALYSES
 
 # The means in every table of the five papers, row by row (with two, mIoU and mIoU over 13 classes); None is
 # a row without a number of its own.
@@ -140,6 +144,23 @@ def test_every_command_can_be_given(where: str, command: str) -> None:
         named = words[words.index("--classes") + 1]
         known = class_set("cityscapes19").names if found.name == "analyze" else class_set_names()
         assert set(named.split(",")) <= set(known)
+    if "--only" in words:
+        parts = {"analyze": ANALYSES, "diagnose": PARTS}[str(found.name)]
+        assert set(analysis_names(words[words.index("--only") + 1]) or ()) <= set(parts)
+
+
+def test_the_separability_figure_is_made_at_the_papers_settings() -> None:
+    """Section 4.1: maps of 512x1024, 500 held out, validation every 100 iterations, rate 1e-3, three runs."""
+    command = next(command for _, command in COMMANDS if command.startswith("segshift diagnose"))
+    given = dict(zip(words := shlex.split(command), words[1:], strict=False))
+    patches = tuple(int(side) for side in given["--patches"].split(","))
+    assert given["--size"] == given["--canvas"] == "1024x512" and given["--held-out"] == "500"
+    sizes = DiagnosisSettings(size=(1024, 512), canvas=(1024, 512), patches=patches).patch_sizes()
+    assert list(sizes) == ["64", "128", "256", "512", "whole"]
+    experiment = SeparabilitySettings()
+    assert (float(given["--lr"]), int(given["--validate-every"])) == (1e-3, 100)
+    assert (experiment.momentum, experiment.weight_decay, len(experiment.seeds)) == (0.9, 1e-4, 3)
+    assert int(given["--images"]) >= 2 * int(given["--held-out"])
 
 
 @cache
