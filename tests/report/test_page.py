@@ -16,6 +16,7 @@ from segshift.data.labels import class_set
 from segshift.errors import InputError
 from segshift.evaluation import PairedComparison, format_results
 from segshift.report.content import Curve, Evidence, SeedRun, best_row
+from segshift.report.figures import MOST_RUNS, color_number, run_dash
 from segshift.report.page import render, write_report
 from segshift.report.tables import recipe_differences
 from segshift.report.wording import points, verdict
@@ -61,14 +62,24 @@ def test_plotly_is_inside_once_and_cannot_end_its_script(
     assert len(re.findall(r"\* plotly\.js v[\d.]+", text)) == 1
 
 
+def test_more_runs_than_colors_are_told_apart_by_their_dashes(tmp_path: Path) -> None:
+    write_report(tmp_path / "many.html", make_report(tuple("abcdefghijk"), labelled=False))
+    text = (tmp_path / "many.html").read_text(encoding="utf-8")
+    colors = {k: re.findall(rf"--run-{k}: (#\w+)", text)[0] for k in range(11)}
+    assert colors[8] == colors[1] and colors[0] not in list(colors.values())[1:]
+    looks = [(color_number(k), run_dash(k)) for k in range(MOST_RUNS)]
+    assert len(set(looks)) == MOST_RUNS
+
+
 def test_equal_reports_give_equal_bytes_and_failures_leave_no_file(tmp_path: Path) -> None:
     for name in ("a.html", "b.html"):
         write_report(tmp_path / name, make_report())
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
     with pytest.raises(InputError, match="two runs are called same"):
         write_report(tmp_path / "c.html", make_report(("same", "same")))
-    with pytest.raises(InputError, match="at most 8"):
-        write_report(tmp_path / "c.html", make_report(tuple("abcdefghi"), labelled=False))
+    with pytest.raises(InputError, match="at most 57"):
+        many = tuple(f"run {k}" for k in range(58))
+        write_report(tmp_path / "c.html", make_report(many, labelled=False))
     with pytest.raises(InputError, match="no run"):
         write_report(tmp_path / "c.html", replace(make_report(), runs=()))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.html", "b.html"]

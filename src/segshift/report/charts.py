@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from segshift.evaluation.confusion import ratio
 from segshift.report.content import Report, ReportedRun, Values
 from segshift.report.figures import (
-    DASHES,
     DOMAIN_VARIABLES,
     Chart,
     axis,
@@ -17,6 +16,7 @@ from segshift.report.figures import (
     layout,
     rounded,
     run_color,
+    run_dash,
     safe,
 )
 
@@ -277,7 +277,7 @@ def retrieval_charts(report: Report) -> list[Chart]:
                 y=rounded(counts[ks - 1]),
                 mode="lines",
                 name=f"{safe(name, 20)} (mAP {100 * precision:.1f})",
-                line={"color": run_color(index), "width": 2, "dash": DASHES[index]},
+                line={"color": run_color(index), "width": 2, "dash": run_dash(index)},
                 hovertemplate="k = %{x}: %{y:.1f}",
             )
         pool_source, pool_target = found[0][2].pool_source, found[0][2].pool_target

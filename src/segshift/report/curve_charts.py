@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from segshift.analysis.loss_curves import chance_levels, share_divisor
 from segshift.report.content import Curve, CurveGroup, ReportedRun
-from segshift.report.figures import DASHES, MOST_RUNS, Chart, axis, layout, rounded, run_color, safe
+from segshift.report.figures import COLORS, Chart, axis, layout, rounded, run_color, run_dash, safe
 
 GROUPS: dict[CurveGroup, str] = {
     "loss": "losses",
@@ -106,9 +106,9 @@ def _chart(key: str, title: str, lines: Sequence[tuple[str, int, Curve]], by_run
             name=safe(name) if by_run else safe(name.replace("_", " "), 40),
             line={
                 # Gray is the reference run's; colors that come again have another dash.
-                "color": run_color(place if by_run else 1 + place % (MOST_RUNS - 1)),
+                "color": run_color(place if by_run else 1 + place % (COLORS - 1)),
                 "width": 1.8,
-                "dash": DASHES[(place if by_run else place // (MOST_RUNS - 1)) % len(DASHES)],
+                "dash": run_dash(place if by_run else place // (COLORS - 1)),
             },
             marker={"size": 5},
             hovertemplate="step %{x}: %{y:.4g}",

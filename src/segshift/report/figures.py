@@ -24,8 +24,10 @@ DARK_MODEL_COLORS = (
 )  # fmt: skip
 """The same hues as MODEL_COLORS on dark paper."""
 
-MOST_RUNS = len(MODEL_COLORS)
+COLORS = len(MODEL_COLORS)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px 2px", "2px 5px")
+MOST_RUNS = 1 + (COLORS - 1) * len(DASHES)
+"""How many runs can be told apart: gray is the reference's, the other colors come again with another dash."""
 DOMAIN_VARIABLES = ("var(--source)", "var(--target)")
 CLEAR = "rgba(0,0,0,0)"
 _DIGITS = 5
@@ -65,11 +67,21 @@ def _plain(figure: go.Figure) -> dict[str, Any]:
     return dict(json_ready({"data": parts["data"], "layout": parts["layout"]}))
 
 
+def color_number(index: int) -> int:
+    """Which of the model colors a run has, the same in all charts; 0, gray, is the reference run's alone."""
+    return index if index == 0 else 1 + (index - 1) % (COLORS - 1)
+
+
 def run_color(index: int) -> str:
-    """The color of a run, the same in all charts. Raises InputError when there are more runs than colors."""
+    """The color of a run. Raises InputError when there are more runs than can be told apart."""
     if index >= MOST_RUNS:
         raise InputError(f"a report holds at most {MOST_RUNS} runs, which can be told apart; give fewer")
     return f"var(--run-{index})"
+
+
+def run_dash(index: int) -> str:
+    """The dash of a run's lines: the next for every run."""
+    return DASHES[index % len(DASHES)]
 
 
 def safe(name: str, length: int = 28) -> str:

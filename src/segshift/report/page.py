@@ -22,7 +22,7 @@ from segshift.report.base_page import render_template, script_json
 from segshift.report.content import Report, ReportedRun
 from segshift.report.drawings.strips import ENTROPY_COLORS
 from segshift.report.drawings.style import MODEL_COLORS
-from segshift.report.figures import DARK_MODEL_COLORS, MOST_RUNS, Chart
+from segshift.report.figures import COLORS, DARK_MODEL_COLORS, MOST_RUNS, Chart, color_number
 
 _LEVELS = {"patch": "patches", "class": "classes of images", "image": "whole images"}
 
@@ -45,7 +45,10 @@ def render(report: Report) -> str:
         report=report,
         verdict=wording.verdict(runs),
         cards=_cards(runs),
-        colors=list(zip(MODEL_COLORS, DARK_MODEL_COLORS, strict=True)),
+        colors=[
+            (MODEL_COLORS[number], DARK_MODEL_COLORS[number])
+            for number in map(color_number, range(max(COLORS, len(runs))))
+        ],
         other_reasons=wording.other_reasons(report),
         reasons={
             name: wording.reasons(report, name)
