@@ -170,3 +170,16 @@ def test_the_command_line_starts_without_torch() -> None:
             for alias in node.names
         }
         assert not {name for name in top if name.partition(".")[0] in heavy}, path
+
+
+def test_long_functions_say_why() -> None:
+    """More than 60 lines need a sentence in the docstring that begins with "Long"."""
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > 60
+        and "Long" not in (ast.get_docstring(node) or "")
+    ]
+    assert not silent, "\n".join(silent)

@@ -39,7 +39,10 @@ def _box(
 
 
 def building(rng: np.random.Generator, facade: Facade, sign: int, x_m: float, z_m: float) -> Drawable:
-    """A building whose facade stands at x = sign * x_m and begins at z_m."""
+    """A building whose facade stands at x = sign * x_m and begins at z_m.
+
+    Long, as a list of parts is.
+    """
     depth = rng.uniform(9.0, 14.0)
     height = facade.height_m
     z1 = z_m + facade.width_m

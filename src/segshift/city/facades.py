@@ -128,7 +128,10 @@ class _Painter:
 
 
 def make_facade(rng: np.random.Generator, style: Style) -> Facade:
-    """Draw a random facade in a style's palette: terraced house, block of flats, offices or warehouse."""
+    """Draw a random facade in a style's palette: terraced house, block of flats, offices or warehouse.
+
+    Long, as a list of parts is.
+    """
     low, high = style.building_height_m
     height = low + (high - low) * rng.random() ** 1.7
     kind = rng.choice(["house", "flats", "offices", "warehouse"], p=[0.45, 0.3, 0.17, 0.08])

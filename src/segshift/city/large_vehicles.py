@@ -23,7 +23,10 @@ from segshift.city.vehicles import (
 
 @cache
 def truck(kind: str) -> VehicleModel:
-    """A lorry: box (with a closed body), flatbed (with a load) or tanker-like dumper."""
+    """A lorry: box (with a closed body), flatbed (with a load) or tanker-like dumper.
+
+    Long, as a list of parts is.
+    """
     length, width, height = {"box": (8.0, 2.4, 3.5), "flatbed": (7.4, 2.4, 2.9), "dumper": (7.0, 2.5, 3.1)}[
         kind
     ]

@@ -127,7 +127,10 @@ def traffic_light(rng: np.random.Generator, x: float, z: float, reach: float) ->
 
 
 def sign_post(rng: np.random.Generator, x: float, z: float) -> Drawable:
-    """A traffic sign on a pole: round, triangular, square, octagonal, diamond or a direction board."""
+    """A traffic sign on a pole: round, triangular, square, octagonal, diamond or a direction board.
+
+    Long, as a list of kinds of signs is.
+    """
     kind = str(
         rng.choice(
             ["round", "triangle", "square", "octagon", "diamond", "board"], p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]

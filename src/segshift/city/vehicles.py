@@ -106,7 +106,10 @@ def panes(
 
 @cache
 def car(kind: str) -> VehicleModel:
-    """A car: saloon, hatchback, estate, suv or van."""
+    """A car: saloon, hatchback, estate, suv or van.
+
+    Long, as a list of parts with their measures is.
+    """
     length, width, height, belt, hood, nose, tail, front, back = {
         "saloon": (4.6, 1.8, 1.44, 0.92, 0.84, 1.05, -1.55, 0.15, -1.0),
         "hatchback": (4.0, 1.74, 1.5, 0.94, 0.86, 1.0, -1.97, 0.2, -1.45),

@@ -58,6 +58,9 @@ def analyze(
 
     Over training: segshift analyze centers runs/advent --over-training --source city:game
     --target camvid:CamVid:test --out analysis
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     from segshift.data.resolve import resolve
     from segshift.engine.target_labels import saw_target_labels

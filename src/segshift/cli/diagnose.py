@@ -69,6 +69,9 @@ def diagnose(
     """How far apart are two domains, and which method fits? Before any training.
 
     Example: segshift diagnose city:game camvid:CamVid:train --out diagnosis
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     from segshift.analysis.diagnosis import DiagnosisSettings
     from segshift.analysis.diagnosis import diagnose as diagnose_domains

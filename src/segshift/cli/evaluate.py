@@ -64,6 +64,9 @@ def evaluate(
     Example: segshift evaluate runs/advent --data camvid:CamVid:test
 
     Example: segshift evaluate runs/source_only runs/advent --data camvid:CamVid:test --paired
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     models, folders = checkpoints or [], predictions or []
     shown = Format.json if as_json else output_format

@@ -29,6 +29,9 @@ def health(
     Training prints the same advice by itself; this looks at a run afterwards, or while it is going on.
 
     Example: segshift health runs/advent --chart curves
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     check_runs(runs)
 

@@ -64,6 +64,9 @@ def pseudo_label(
     """Write a network's confident predictions as a labelled data set; goes on if interrupted.
 
     Example: segshift data pseudo-label runs/advent --data camvid:CamVid --out pseudo --portion 0.2 --flip
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     from segshift.data.resolve import resolve
     from segshift.engine.pseudo_label_folder import check_pseudo_labels

@@ -50,6 +50,9 @@ def report(
     """See in one HTML file whether adaptation helped, where, and how sure that is.
 
     Example: segshift report runs/source_only runs/advent --out report.html
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--out {out}: the report is a page; name the file something.html")

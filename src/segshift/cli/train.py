@@ -51,6 +51,9 @@ def train(
     """Train a recipe (all its stages) and print how well it does on the target.
 
     Example: segshift train advent --source city:game --target my_streets.yaml --out runs/advent
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     changes = [*domain_changes(source, target), *(assignments or [])]
     changes += ["training.skip_bad=true"] if skip_bad else []

@@ -55,6 +55,9 @@ def predict(
     Example: segshift predict runs/advent photos/ --out predictions
 
     Example: segshift predict runs/advent camvid:CamVid:test --out predictions --size native --ids camvid
+
+    \f
+    Long, since every option is an argument and a line of its own.
     """
     check_models([checkpoint])
 

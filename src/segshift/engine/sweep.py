@@ -159,6 +159,35 @@ def parse_grid(assignments: Sequence[str]) -> dict[str, list[Any]]:
     return grid
 
 
+@dataclass
+class _Found:
+    """What the runs of one combination found so far; see `SweepRow`."""
+
+    miou: dict[int, float | None] = field(default_factory=dict)
+    adversary_loss: dict[int, float] = field(default_factory=dict)
+    uses_target_labels: bool = False
+    evaluated_on: str = ""
+
+    def train(self, recipe: Recipe, title: str, folder: Path, console: Console) -> None:
+        """One run. Raises as `run_sweep`, but for a loss that is not finite."""
+        try:
+            outcome = run_recipe(recipe, folder, console, resume=True)
+        except NonFiniteError as error:
+            say(console, f"{title}, seed {recipe.seed}: {error}; noted, the sweep goes on")
+            self.miou[recipe.seed] = None
+            return
+        if outcome["evaluation"] is None:
+            raise InputError(
+                f"{recipe.name}: a sweep needs a labelled evaluation set; set evaluation.dataset and "
+                "evaluation.split"
+            )
+        self.evaluated_on = outcome["evaluated_on"]
+        self.uses_target_labels |= bool(outcome["uses_target_labels"])
+        self.miou[recipe.seed] = float(outcome["evaluation"]["miou"] or 0.0)
+        loss = _adversary_loss(folder)
+        self.adversary_loss |= {} if loss is None else {recipe.seed: loss}
+
+
 def run_sweep(
     preset_or_file: str,
     grid: Mapping[str, Sequence[Any]],
@@ -204,37 +233,19 @@ def run_sweep(
         return recipe
 
     recipes = all_or_errors({title: partial(checked, i) for i, title in enumerate(titles)}, "combinations")
-    found: list[dict[int, float | None]] = [{} for _ in combinations]
-    against: list[dict[int, float]] = [{} for _ in combinations]
-    told = [False for _ in combinations]
-    evaluated_on = ""
+    found = [_Found() for _ in combinations]
     total = len(seeds) * len(combinations)
     # Seeds outermost: a first whole curve stands early.
     with held(folder):
         for number, (seed, index) in enumerate(itertools.product(seeds, range(len(combinations))), start=1):
-            title = titles[index]
-            say(console, f"run {number} of {total}: {title}, seed {seed}")
+            say(console, f"run {number} of {total}: {titles[index]}, seed {seed}")
             recipe = recipes[index].model_copy(update={"seed": seed})
-            try:
-                outcome = run_recipe(recipe, folders[index] / f"seed_{seed}", console, resume=True)
-            except NonFiniteError as error:
-                say(console, f"{title}, seed {seed}: {error}; noted, the sweep goes on")
-                found[index][seed] = None
-                continue
-            if outcome["evaluation"] is None:
-                raise InputError(
-                    f"{recipe.name}: a sweep needs a labelled evaluation set; set evaluation.dataset and "
-                    "evaluation.split"
-                )
-            evaluated_on = outcome["evaluated_on"]
-            told[index] |= bool(outcome["uses_target_labels"])
-            found[index][seed] = float(outcome["evaluation"]["miou"] or 0.0)
-            loss = _adversary_loss(folders[index] / f"seed_{seed}")
-            against[index] |= {} if loss is None else {seed: loss}
+            found[index].train(recipe, titles[index], folders[index] / f"seed_{seed}", console)
     rows = [
-        SweepRow(values, miou, here, bool(used), losses)
-        for values, miou, here, used, losses in zip(combinations, found, folders, told, against, strict=True)
+        SweepRow(values, one.miou, here, one.uses_target_labels, one.adversary_loss)
+        for values, one, here in zip(combinations, found, folders, strict=True)
     ]
+    evaluated_on = next((one.evaluated_on for one in reversed(found) if one.evaluated_on), "")
     return SweepResult(recipes[0].name, tuple(grid), swept, tuple(seeds), evaluated_on, tuple(rows))
 
 

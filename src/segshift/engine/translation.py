@@ -124,6 +124,8 @@ def translate_split(
 ) -> Translated:
     """Write a translated copy of a split, with its labels, as an ordinary data set.
 
+    Long for its arguments; the work is one loop.
+
     Labels are resized as images are (nearest pixel) and written as train ids of the split's own classes.
     Every file is written atomically and dataset.yaml last; a second call translates only what is missing.
 

@@ -110,6 +110,8 @@ def compare_paired(
 ) -> PairedComparison:
     """A percentile bootstrap interval of mIoU(B) - mIoU(A) over images.
 
+    Long for its arguments and what it returns; between them stands one loop.
+
     Every resample draws as many images as there are, with repetition, the same ones for both models, adds up
     their counts and takes the mIoU of the sums, so that hard images move both models alike. It says how the
     difference would vary with other images of the same kind; how it varies with the training seed it cannot

@@ -12,6 +12,8 @@ def label_histograms(
 ) -> Tensor:
     r"""Spatial label histograms of patches.
 
+    Long for what it refuses; the histogram itself is one expression after the other.
+
     Each patch is cut into grid x grid equal cells; entry :math:`(i \cdot grid + j) \cdot C + c` is class c's
     share of the labelled pixels of the cell in row i and column j. Patches begin in the top left corner,
     `stride_px` apart; a rest at the right or the bottom in which no whole patch fits is left out.

@@ -39,6 +39,8 @@ def analyze(
 ) -> dict[str, Any]:
     """Analyze models side by side; the first is the reference that gains and CLAN's distances relate to.
 
+    Long, since it is the list of what a document and its pictures hold, in order.
+
     Args:
         models: by name, for the same classes.
         source: labelled.

@@ -39,6 +39,8 @@ def build_report(
 ) -> Report:
     """Read runs, measure them, and say what differs between them; the first row is the reference.
 
+    Long for its arguments: it only hands on.
+
     Every run is scored; pictures, curves and analyses are those of each row's first run.
 
     Args:

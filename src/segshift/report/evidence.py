@@ -130,6 +130,8 @@ def measure(
 ) -> Measured:
     """Measure rows side by side; the first is the reference that CLAN's distances relate to.
 
+    Long, so that the order in which networks come and go is seen at once.
+
     All networks are scored; what else is measured is measured of each row's first. One network is in memory
     at a time, and the features of one image.
 

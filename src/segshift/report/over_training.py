@@ -29,6 +29,8 @@ def analyze_over_training(
 ) -> dict[str, Any]:
     """Measure every kept network of some runs, and draw the curves.
 
+    Long, since it is the list of what a document holds.
+
     Args:
         runs: run folders by name.
         source: labelled.

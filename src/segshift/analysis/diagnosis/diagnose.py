@@ -15,7 +15,8 @@ from segshift.analysis.diagnosis.features import linear_separability
 from segshift.analysis.diagnosis.held_out import SMALLEST
 from segshift.analysis.diagnosis.numbers import class_frequencies, class_places, color_statistics
 from segshift.analysis.diagnosis.recommendation import WHOLE, Placement, recommend, verdict
-from segshift.analysis.diagnosis.separability import Separability, SeparabilitySettings, separability
+from segshift.analysis.diagnosis.separability import Separability, separability
+from segshift.analysis.diagnosis.settings import PARTS, DiagnosisSettings
 from segshift.analysis.measure import spread_evenly
 from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet, class_mapping, class_set
@@ -24,69 +25,8 @@ from segshift.errors import InputError
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 
-PARTS = ("frequencies", "spatial", "colours", "labels", "images", "features")
 _OF_LABELS = ("frequencies", "spatial", "labels")
-_LONGER_SIDE_CELLS = 128
-_PATCH_SHARES = (8, 4, 2)
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class DiagnosisSettings:
-    """What is diagnosed, and how.
-
-    Attributes:
-        only: some of `PARTS`; None makes all that are possible and says what was left out, and why.
-        images: of each domain, spread evenly over its split; fewer where there are fewer.
-        size: (width, height) in px at which networks will see the images; patch sizes relate to it.
-        canvas: (width, height) in cells to which label maps and images are brought, and patches after they
-            are cut; None takes `size`, scaled so that the longer side is at most 128.
-        patches: sides of the square patches in px of `size`; None takes 1/8, 1/4 and 1/2 of its shorter side.
-        keep_ignored: let ignored pixels be a class instead of filling them from their surroundings.
-        experiment: how the classifiers are trained.
-    """
-
-    only: tuple[str, ...] | None = None
-    images: int = 300
-    size: tuple[int, int] = (480, 360)
-    canvas: tuple[int, int] | None = None
-    patches: tuple[int, ...] | None = None
-    keep_ignored: bool = False
-    experiment: SeparabilitySettings = field(default_factory=SeparabilitySettings)
-
-    @property
-    def canvas_cells(self) -> tuple[int, int]:
-        """(width, height) of the canvas."""
-        if self.canvas is not None:
-            return self.canvas
-        factor = min(1.0, _LONGER_SIDE_CELLS / max(self.size))
-        return max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor))
-
-    def patch_sizes(self) -> dict[str, tuple[int, int] | None]:
-        """Cells (width, height) of each patch size by its px, small to large, then None for whole maps.
-
-        Raises:
-            InputError: patches that are too large for the input, or too small for the canvas.
-        """
-        shorter = min(self.size)
-        sides = self.patches if self.patches is not None else [round(shorter / n) for n in _PATCH_SHARES]
-        width_px, height_px = self.size
-        width, height = self.canvas_cells
-        sizes: dict[str, tuple[int, int] | None] = {}
-        for side in sorted(set(sides)):
-            cells = round(side * width / width_px), round(side * height / height_px)
-            if side > shorter:
-                raise InputError(
-                    f"--patches {side}: larger than the shorter side of --size {width_px}x{height_px}; leave "
-                    "it out (whole maps are always tried) or give a larger --size"
-                )
-            if min(cells) < 2:
-                raise InputError(
-                    f"--patches {side}: less than 2 cells of the canvas of {width}x{height}; give larger "
-                    "patches or a larger --canvas"
-                )
-            sizes[str(side)] = cells
-        return {**sizes, WHOLE: None}
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +63,8 @@ def diagnose(
 ) -> Diagnosis:
     """How far apart two domains are, and what follows for the choice of a method.
 
+    Long, since it is the list of what a document holds.
+
     Every image is read once. What stays are counts, and one small label map and image.
 
     Args:
@@ -145,13 +87,7 @@ def diagnose(
     settings = settings or DiagnosisSettings()
     sizes = settings.patch_sizes()
     source, target = spread_evenly(source, settings.images), spread_evenly(target, settings.images)
-    for split in (source, target):
-        if len(split.samples) < SMALLEST:
-            few = counted(len(split.samples), "image is", "images are")
-            raise InputError(
-                f"{split.title}: {few} too few, a diagnosis tests on images it has not trained on and needs "
-                f"{SMALLEST} of each domain; give more, or a larger --images"
-            )
+    _enough(source, target)
     refuse_shared_images(source, target)
     unlabelled = [split.title for split in (source, target) if not split.labelled]
     reasons = _impossible(unlabelled, model)
@@ -173,47 +109,16 @@ def diagnose(
         keep_ignored=settings.keep_ignored,
         input_size=None if model is None or model.config.input_size else settings.size,
     )
-    total = len(source.samples) + len(target.samples)
-    domains = (
-        read_domain(source, wanted, lambda done, _: progress("reading images", done, total)),
-        read_domain(
-            target, wanted, lambda done, _: progress("reading images", len(source.samples) + done, total)
-        ),
-    )
-    analyses: dict[str, Any] = {}
-    telling: list[str] = []
-    exclusive: list[str] = []
-    placement = None
-    if from_labels:
-        frequencies = class_frequencies(domains, agreed.names)
-        telling = frequencies["most_different"]
-        exclusive = frequencies["source_only"] + frequencies["target_only"]
-        if "frequencies" in chosen:
-            analyses["frequencies"] = frequencies
-        spatial = class_places(domains, agreed.names)
-        placement = Placement(
-            spatial["placement"]["mean_by_share"], max(spatial["placement"]["within_domain"].values())
-        )
-        if "spatial" in chosen:
-            analyses["spatial"] = spatial
-    if "colours" in chosen:
-        analyses["colours"] = color_statistics(domains)
-    found: dict[str, dict[str, Separability]] = {}
-    for part in ("labels", "images"):
-        if part in chosen:
-            found[part] = _experiment(part, domains, sizes, agreed, settings, progress)
-            analyses[part] = {
-                size: {**one.to_dict(), "verdict": verdict(one)} for size, one in found[part].items()
-            }
-    of_features = None
-    if "features" in chosen:
-        experiment = settings.experiment
-        of_features = linear_separability(
-            (domains[0].descriptors, domains[1].descriptors), experiment.held_out, experiment.seeds
-        )
-        analyses["features"] = {**of_features.to_dict(), "verdict": verdict(of_features)}
+    domains = _read(source, target, wanted, progress)
+    measured = _measure(domains, agreed, sizes, chosen, settings, progress)
     advice = recommend(
-        found.get("labels"), found.get("images"), of_features, telling, exclusive, predicted, placement
+        measured.found.get("labels"),
+        measured.found.get("images"),
+        measured.of_features,
+        measured.telling,
+        measured.exclusive,
+        predicted,
+        measured.placement,
     )
     document = {
         "source": _described(source, domains[0]),
@@ -221,11 +126,80 @@ def diagnose(
         "classes": {"set": agreed.name, "names": list(agreed.names)} if from_labels else None,
         "label_maps_from": ("predictions" if predicted else "labels") if from_labels else None,
         "settings": _settings(settings, sizes),
-        "analyses": {name: analyses[name] for name in chosen},
+        "analyses": {name: measured.analyses[name] for name in chosen},
         "recommendation": advice.to_dict(),
         "skipped": {} if settings.only else reasons,
     }
-    return Diagnosis(document, domains, agreed, settings.size, predicted, sizes, found)
+    return Diagnosis(document, domains, agreed, settings.size, predicted, sizes, measured.found)
+
+
+def _enough(*splits: Split) -> None:
+    for split in splits:
+        if len(split.samples) < SMALLEST:
+            few = counted(len(split.samples), "image is", "images are")
+            raise InputError(
+                f"{split.title}: {few} too few, a diagnosis tests on images it has not trained on and needs "
+                f"{SMALLEST} of each domain; give more, or a larger --images"
+            )
+
+
+def _read(
+    source: Split, target: Split, wanted: Wanted, progress: Progress
+) -> tuple[DomainContent, DomainContent]:
+    """Both domains, with one count of their images."""
+    before, total = len(source.samples), len(source.samples) + len(target.samples)
+    return (
+        read_domain(source, wanted, lambda done, _: progress("reading images", done, total)),
+        read_domain(target, wanted, lambda done, _: progress("reading images", before + done, total)),
+    )
+
+
+@dataclass
+class _Measured:
+    """Numbers of the chosen parts, and what the recommendation needs of them."""
+
+    analyses: dict[str, Any] = field(default_factory=dict)
+    telling: list[str] = field(default_factory=list)
+    exclusive: list[str] = field(default_factory=list)
+    placement: Placement | None = None
+    found: dict[str, dict[str, Separability]] = field(default_factory=dict)
+    of_features: Separability | None = None
+
+
+def _measure(
+    domains: tuple[DomainContent, DomainContent],
+    agreed: ClassSet,
+    sizes: dict[str, tuple[int, int] | None],
+    chosen: Sequence[str],
+    settings: DiagnosisSettings,
+    progress: Progress,
+) -> _Measured:
+    measured = _Measured()
+    analyses = measured.analyses
+    if set(_OF_LABELS) & set(chosen):
+        frequencies = class_frequencies(domains, agreed.names)
+        measured.telling = frequencies["most_different"]
+        measured.exclusive = frequencies["source_only"] + frequencies["target_only"]
+        spatial = class_places(domains, agreed.names)
+        placement = spatial["placement"]
+        measured.placement = Placement(placement["mean_by_share"], max(placement["within_domain"].values()))
+        analyses |= {"frequencies": frequencies, "spatial": spatial}
+    if "colours" in chosen:
+        analyses["colours"] = color_statistics(domains)
+    for part in ("labels", "images"):
+        if part in chosen:
+            one_by_size = _experiment(part, domains, sizes, agreed, settings, progress)
+            measured.found[part] = one_by_size
+            analyses[part] = {
+                size: {**one.to_dict(), "verdict": verdict(one)} for size, one in one_by_size.items()
+            }
+    if "features" in chosen:
+        experiment = settings.experiment
+        measured.of_features = linear_separability(
+            (domains[0].descriptors, domains[1].descriptors), experiment.held_out, experiment.seeds
+        )
+        analyses["features"] = {**measured.of_features.to_dict(), "verdict": verdict(measured.of_features)}
+    return measured
 
 
 def _impossible(unlabelled: Sequence[str], model: Segmenter | None) -> dict[str, str]:

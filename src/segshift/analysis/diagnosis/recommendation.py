@@ -151,6 +151,7 @@ def recommend(
 def _alignment(
     labels: Mapping[str, Separability], telling: Sequence[str], placement: Placement | None
 ) -> Recommendation:
+    """What label maps say of aligning outputs. Long, as a table of cases is; each ends in its words."""
     whole = labels[WHOLE]
     patches = {int(size): one for size, one in labels.items() if size != WHOLE}
     judged = {size: verdict(one) for size, one in patches.items()}

@@ -41,6 +41,8 @@ def smp_network(
 ) -> Parts:
     """A network of segmentation-models-pytorch.
 
+    Long, since one library's ways are all answered here.
+
     Args:
         architecture: one of `ARCHITECTURES`.
         encoder: its name there: resnet34, mit_b0, tu-convnext_tiny ...

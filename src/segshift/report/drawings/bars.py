@@ -30,6 +30,8 @@ def draw_class_bars(
 ) -> None:
     """Horizontal bars of every class for several models, with the number beside each bar.
 
+    Long, as drawings are: one call for each line that is seen.
+
     Args:
         path: without a suffix; written as PNG and SVG.
         values: (C,) per model; NaN is shown as n/a.
