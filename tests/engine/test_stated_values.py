@@ -19,7 +19,8 @@ from segshift.engine.presets import load_recipe, preset_names
 from segshift.engine.recipe import Provenance, Recipe
 from segshift.engine.stages import stage_recipe
 from segshift.methods import parse_method, term_class
-from segshift.models.segmenter import Segmenter, SegmenterConfig
+from segshift.models.segmenter import Segmenter
+from segshift.models.segmenter_config import SegmenterConfig
 
 LISTS = Path(str(resources.files("segshift.presets"))) / "stated"
 # Of these papers nothing but a table's row, cited by the five, was at hand.
