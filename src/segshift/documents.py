@@ -81,6 +81,17 @@ def read_json(path: str | Path) -> Any:
     return parse_json(read_text(Path(path), "JSON file", MOST_JSON_BYTES), where=str(path))
 
 
+def read_json_object(path: Path, fault: str) -> dict[str, Any]:
+    """A JSON file of ours that holds an object. Raises InputError of `fault` for one that is damaged."""
+    try:
+        value = read_json(path)
+    except InputError:
+        value = None
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: {fault}")
+    return value
+
+
 def parse_json(text: str | bytes, where: str) -> Any:
     """What a JSON text holds; `where` names it in errors.
 

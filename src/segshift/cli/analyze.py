@@ -8,11 +8,11 @@ import typer
 from segshift.cli.arguments import analysis_names, parse_size, split_names
 from segshift.cli.inference import usable_device
 from segshift.cli.options import Device, Images, Json, OneSize, Pictures, Points, Seed
-from segshift.cli.output import console, counting, print_json, results, working
+from segshift.cli.output import counting, print_json, results, say_left_out, say_written, working
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
 from segshift.files import write_json
-from segshift.plain import captions, say
+from segshift.plain import captions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -133,10 +133,8 @@ def _print(document: dict[str, Any], out: Path) -> None:
     summary = _summary_table(document)
     if len(summary.columns) > 1:
         results.print(summary)
-    for name, reason in document["skipped"].items():
-        say(console, f"left out: {name}: {reason}")
-    files = [name for names in document["pictures"].values() for name in names]
-    say(results, f"{out / 'analysis.json'}, and in the same folder {', '.join(files)}")
+    say_left_out(document["skipped"])
+    say_written(out / "analysis.json", document["pictures"])
 
 
 def _summary_table(document: dict[str, Any]) -> "Table":

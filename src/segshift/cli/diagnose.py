@@ -10,7 +10,7 @@ import typer
 from segshift.cli.arguments import analysis_names, parse_seeds, parse_size, whole_numbers
 from segshift.cli.inference import usable_device
 from segshift.cli.options import Device, Json
-from segshift.cli.output import console, counting, print_json, results, working
+from segshift.cli.output import counting, print_json, results, say_left_out, say_written, working
 from segshift.cli.outputs import folder_option
 from segshift.config import did_you_mean
 from segshift.documents import dump_yaml
@@ -222,16 +222,14 @@ def _built_in(agreed: dict[str, Any]) -> bool:
 
 def _print(document: dict[str, Any], out: Path) -> None:
     results.print(_summary(document))
-    for name, reason in document["skipped"].items():
-        say(console, f"left out: {name}: {reason}")
+    say_left_out(document["skipped"])
     if document["label_maps_from"] == "predictions":
         say(results, f"label maps of both domains are predictions of {document['model']}")
     for sentence in document["recommendation"]["sentences"]:
         say(results, sentence)
     if document["recommendation"]["command"]:
         say(results, f"try: {document['recommendation']['command']}")
-    files = [name for names in document["pictures"].values() for name in names]
-    say(results, f"{out / 'diagnosis.json'}, and in the same folder {', '.join(files)}")
+    say_written(out / "diagnosis.json", document["pictures"])
 
 
 def _summary(document: dict[str, Any]) -> "Table":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -104,7 +105,7 @@ def evaluate(
     for caption, row in rows.items():
         scored = None if classes is None else scored_classes(classes, row.class_names)
         with _progress(caption) as progress:
-            result = row.evaluate(split, scored, measures, progress)
+            result = row.evaluate(_Task(split, scored, measures, progress))
         result = result.reordered(order) if set(result.class_names) == set(order) else result
         found[caption] = result if classes is None else result.scored(scored_classes(classes, order))
     comparison = _compare(found) if paired else None
@@ -139,18 +140,22 @@ def _refuse_network_options(**options: object) -> None:
             raise InputError(f"--{name} is about applying a network; with --predictions alone leave it out")
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What every row is judged by: images, classes (None for all), measures."""
+
+    split: "Split"
+    scored: tuple[str, ...] | None
+    measures: "list[Measure]"
+    progress: "Progress"
+
+
 class _Row(Protocol):
     """What one row of the table is about."""
 
     class_names: tuple[str, ...]
 
-    def evaluate(
-        self,
-        split: "Split",
-        scored: tuple[str, ...] | None,
-        measures: "list[Measure]",
-        progress: "Progress",
-    ) -> "EvaluationResult": ...
+    def evaluate(self, task: "_Task") -> "EvaluationResult": ...
 
 
 class _Networks:
@@ -165,19 +170,15 @@ class _Networks:
         check_same_classes(networks)
         self.class_names = networks[0].class_names
 
-    def evaluate(
-        self,
-        split: "Split",
-        scored: tuple[str, ...] | None,
-        measures: "list[Measure]",
-        progress: "Progress",
-    ) -> "EvaluationResult":
+    def evaluate(self, task: "_Task") -> "EvaluationResult":
         from segshift.evaluation import evaluate, labelled_items
         from segshift.models import load
 
         networks = [load(model) for model in self.models]
-        items = labelled_items(split, networks[0].classes, scored)
-        return evaluate(networks, items, self.inference, measures, device=self.device, progress=progress)
+        items = labelled_items(task.split, networks[0].classes, task.scored)
+        return evaluate(
+            networks, items, self.inference, task.measures, device=self.device, progress=task.progress
+        )
 
 
 class _Files:
@@ -186,17 +187,11 @@ class _Files:
     def __init__(self, predictions: "Predictions") -> None:
         self.predictions, self.class_names = predictions, predictions.classes.names
 
-    def evaluate(
-        self,
-        split: "Split",
-        scored: tuple[str, ...] | None,
-        measures: "list[Measure]",
-        progress: "Progress",
-    ) -> "EvaluationResult":
+    def evaluate(self, task: "_Task") -> "EvaluationResult":
         from segshift.evaluation.sidecar import SIDECAR
 
         found = self.predictions
-        result = found.evaluate(measures, scored=scored, progress=progress)
+        result = found.evaluate(task.measures, scored=task.scored, progress=task.progress)
         told = {
             "values": "found out from the values; --prediction-ids says it",
             "sidecar": f"as {SIDECAR} says",

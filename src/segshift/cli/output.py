@@ -3,14 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
 from segshift.files import json_ready
-from segshift.plain import Terminal, one_line, visible
+from segshift.plain import Terminal, one_line, say, visible
 
 # Under a launcher every process runs the command, and one of them speaks.
 SILENT = os.environ.get("RANK", "0") != "0"
@@ -41,3 +42,15 @@ def print_json(value: Any) -> None:
     if SILENT:
         return
     sys.stdout.write(json.dumps(json_ready(value), indent=2, allow_nan=False) + "\n")
+
+
+def say_left_out(skipped: Mapping[str, str]) -> None:
+    """On stderr, what was not done and why."""
+    for name, reason in skipped.items():
+        say(console, f"left out: {name}: {reason}")
+
+
+def say_written(document: Path, pictures: Mapping[str, Sequence[str]]) -> None:
+    """On stdout, where the document of an analysis is, and its pictures."""
+    files = [name for names in pictures.values() for name in names]
+    say(results, f"{document}, and in the same folder {', '.join(files)}")

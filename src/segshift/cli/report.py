@@ -10,7 +10,7 @@ from segshift.cli.arguments import analysis_names, parse_size
 from segshift.cli.early import check_runs
 from segshift.cli.inference import usable_device
 from segshift.cli.options import Device, Images, Json, OneSize, Pictures, Points, Seed
-from segshift.cli.output import console, counting, print_json, results, working
+from segshift.cli.output import console, counting, print_json, results, say_left_out, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
 from segshift.plain import say, size_in_words
@@ -116,8 +116,7 @@ def report(
     for run in made.runs:
         for reason in run.unfair if run.gain is not None else ():
             say(results, f"{run.name}: {reason}")
-    for name, reason in made.evidence.skipped.items():
-        say(console, f"left out: {name}: {reason}")
+    say_left_out(made.evidence.skipped)
     say(results, f"page  {out} ({size_in_words(written)})")
 
 

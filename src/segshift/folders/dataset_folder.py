@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segshift import files
-from segshift.documents import dump_yaml, read_json
+from segshift.documents import dump_yaml, read_json_object
 from segshift.errors import InputError
 from segshift.folders.lock import is_free, lock_folder
 
@@ -57,16 +57,8 @@ class DatasetFolder:
 
     def read_record(self) -> dict[str, Any]:
         """The settings of the set. Raises InputError for a record that is missing or damaged."""
-        record = self.path / self.record
-        try:
-            settings = read_json(record)
-        except InputError:
-            settings = None
-        if not isinstance(settings, dict):
-            raise InputError(
-                f"{record}: is no record of settings; remove {self.path}, or give another folder"
-            )
-        return settings
+        fault = f"is no record of settings; remove {self.path}, or give another folder"
+        return read_json_object(self.path / self.record, fault)
 
     def _compare(self, settings: Mapping[str, Any]) -> None:
         before = self.read_record()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segshift.documents import read_json
+from segshift.documents import read_json_object
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.folders.lock import lock_folder
@@ -206,14 +206,5 @@ def _nothing_kept(run: RunFolder) -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        value = read_json(path)
-    except InputError:
-        value = None
-    if not isinstance(value, dict):
-        raise InputError(
-            f"{path}: is no JSON document of segshift; remove the file and train again with --resume"
-        )
-    return value
+    fault = "is no JSON document of segshift; remove the file and train again with --resume"
+    return read_json_object(path, fault) if path.exists() else None

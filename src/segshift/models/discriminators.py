@@ -15,6 +15,21 @@ _SMALLEST_PX = 32
 _CELLS = 4  # each way
 
 
+def _strided(*channels: int) -> list[nn.Module]:
+    """4x4 convolutions of stride 2, each with a leaky ReLU behind it."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(channels):
+        layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE)]
+    return layers
+
+
+def _judged(layers: nn.Module, x: Tensor) -> Tensor:
+    # Of a smaller map nothing would be left after the fifth convolution.
+    check_least_px(x, _SMALLEST_PX, "the discriminator got a map", "train on larger crops")
+    logits: Tensor = layers(x)
+    return logits
+
+
 class FullyConvolutionalDiscriminator(nn.Module):
     """The output-space discriminator: five 4x4 convolutions of stride 2, leaky ReLU 0.2 between them.
 
@@ -29,21 +44,12 @@ class FullyConvolutionalDiscriminator(nn.Module):
 
     def __init__(self, in_channels: int, base: int = 64) -> None:
         super().__init__()
-        widths = [in_channels, base, 2 * base, 4 * base, 8 * base, 1]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE)]
+        layers = _strided(in_channels, base, 2 * base, 4 * base, 8 * base, 1)
         self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, 1, H // 32, W // 32) logits.
-
-        Raises:
-            InputError: H or W is less than 32, so that nothing would be left after the fifth convolution.
-        """
-        check_least_px(x, _SMALLEST_PX, "the discriminator got a map", "train on larger crops")
-        logits: Tensor = self.layers(x)
-        return logits
+        """(N, in_channels, H, W) to (N, 1, H // 32, W // 32) logits. Raises InputError for H or W < 32."""
+        return _judged(self.layers, x)
 
 
 class WholeMapDiscriminator(nn.Module):
@@ -63,20 +69,12 @@ class WholeMapDiscriminator(nn.Module):
 
     def __init__(self, in_channels: int, base: int = 64) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in pairwise([in_channels, base, 2 * base, 4 * base, 8 * base, 8 * base]):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(NEGATIVE_SLOPE)]
+        layers = _strided(in_channels, base, 2 * base, 4 * base, 8 * base, 8 * base)
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_CELLS), nn.Conv2d(8 * base, 1, _CELLS))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in_channels, H, W) to (N, 1, 1, 1) logits.
-
-        Raises:
-            InputError: H or W is less than 32, so that nothing would be left after the fifth convolution.
-        """
-        check_least_px(x, _SMALLEST_PX, "the discriminator got a map", "train on larger crops")
-        logits: Tensor = self.layers(x)
-        return logits
+        """(N, in_channels, H, W) to (N, 1, 1, 1) logits. Raises InputError for H or W less than 32."""
+        return _judged(self.layers, x)
 
 
 class FeatureDiscriminator(nn.Module):
