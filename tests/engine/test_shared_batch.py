@@ -25,6 +25,7 @@ PROCESSES, STEPS = 2, 3
 METHODS = [
     "source_only",
     "mean_teacher",
+    "mic",
     "adaptsegnet",
     "advent",
     "minent",

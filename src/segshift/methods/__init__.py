@@ -19,6 +19,7 @@ from segshift.methods.cyclegan import CycleGAN
 from segshift.methods.fada import FADA
 from segshift.methods.local_alignment import LocalAlignment
 from segshift.methods.lsd import LSD
+from segshift.methods.masked_consistency import MaskedConsistency
 from segshift.methods.mean_teacher import MeanTeacher
 from segshift.methods.minent import MinEnt
 from segshift.methods.patch import PatchAlignment
@@ -39,6 +40,7 @@ TERMS: dict[str, type[Term]] = {
     "feature_alignment": FeatureAlignment,
     "label_regularization": LabelRegularization,
     "local_alignment": LocalAlignment,
+    "masked_consistency": MaskedConsistency,
     "mean_teacher": MeanTeacher,
     "minent": MinEnt,
     "output_alignment": OutputAlignment,

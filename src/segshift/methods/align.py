@@ -52,6 +52,8 @@ class Align(Method):
                 raise InputError(f"method.terms: the name {name!r} is taken twice; give each term a `name:`")
         self.segmenter = segmenter
         self.terms = nn.ModuleList(terms)
+        for term in terms:
+            term.join(terms)
         self.auxiliary_weight = config.auxiliary_weight
         self.labelled_weight = config.labelled_weight
         self.uses_target = any(term.uses_target for term in terms)

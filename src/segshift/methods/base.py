@@ -41,6 +41,8 @@ class Batch:
         last_micro_batch: False for all but the last micro-batch of a step; what must happen once per step
             (an exponential moving average, say) asks for it.
         labelled: further labelled images, one entry per stream that the recipe names.
+        target_valid: (M, H', W') bool, False where pseudo labels of the target shall not count
+            (`target.ignored_border`); None where all may.
     """
 
     source_images: Tensor
@@ -50,6 +52,7 @@ class Batch:
     progress: float
     last_micro_batch: bool = True
     labelled: tuple[LabelledImages, ...] = ()
+    target_valid: Tensor | None = None
 
     def part(self, index: int, count: int) -> "Batch":
         """One of `count` equal parts of the batch, as a micro-batch or a process sees it."""
@@ -66,6 +69,7 @@ class Batch:
             labelled=tuple(
                 LabelledImages(one.name, cut(one.images), cut(one.labels)) for one in self.labelled
             ),
+            target_valid=None if self.target_valid is None else cut(self.target_valid),
         )
 
 

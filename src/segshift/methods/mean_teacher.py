@@ -1,118 +1,60 @@
 """Self-training with an averaged teacher on class-mixed images, as in DACS."""
 
-import copy
 from typing import Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
-from torchvision.transforms import v2
 
 from segshift.losses import weighted_cross_entropy
-from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
+from segshift.methods.averaged_teacher import AveragedTeacher, AveragedTeacherConfig
+from segshift.methods.term import Look, Prediction
 from segshift.models.segmenter import Segmenter
-from segshift.shared_batch import own_part, processes, whole_batch
+from segshift.shared_batch import own_part, whole_batch
 from segshift.train_ids import IGNORE
 
 Window = tuple[slice, slice]
 
 
-class MeanTeacherConfig(TermConfig):
+class MeanTeacherConfig(AveragedTeacherConfig):
     """Configuration of the mean teacher.
 
     Attributes:
-        weight: of the loss on mixed images.
-        ema_decay: the teacher's share of itself per step; ramps up as 1 - 1/(k+1) over its first steps.
-        confidence: the weight of the pseudo-labelled pixels is the share of the target's pixels whose
-            highest probability exceeds this.
         class_mix: paste half of a source image's classes onto the target image; False trains on the plain
             target image.
-        color_jitter: strength of brightness, contrast, saturation (and a quarter of it hue) on mixed images.
-        blur: largest sigma of the blur, in px; applied to half of the mixed images.
-        deploy: which network is evaluated and saved.
     """
 
     term: Literal["mean_teacher"] = "mean_teacher"
-    weight: float = Field(1.0, ge=0)
-    ema_decay: float = Field(0.99, ge=0, lt=1)
-    confidence: float = Field(0.968, ge=0, le=1)
     class_mix: bool = True
-    color_jitter: float = Field(0.25, ge=0, le=1)
-    blur: float = Field(1.15, ge=0)
-    deploy: Literal["student", "teacher"] = "student"
 
 
-class MeanTeacher(Term):
+class MeanTeacher(AveragedTeacher):
     """The teacher labels the target; the student learns from target images with source objects pasted in.
 
-    Logs `accepted_share` in [0, 1], the share of the target's pixels of which the teacher is confident.
-
     Source: Tranheden et al., DACS, WACV 2021, sections 3.1 and 3.2; class mix from Olsson et al. 2021.
+    `share_of: batch` and `ema_decay: 0.999` are DAFormer's (Hoyer et al., CVPR 2022).
     """
 
     Config = MeanTeacherConfig
     why_splits_differ = "classes, windows, color jitter and blur are drawn at random"
-    uses_target_prediction = False
 
     def __init__(self, config: MeanTeacherConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
-        self.config = config
-        self.teacher = copy.deepcopy(segmenter).requires_grad_(False)
+        self.class_mix = config.class_mix
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """The student's loss on mixed images, labelled by the source's truth and by the teacher."""
         batch = look.batch
-        if batch.step == self.start_step:
-            # The student may have trained while the term slept. A function of the step, not a memory.
-            self.teacher.load_state_dict(look.segmenter.state_dict())
-        pseudo_labels, certainty = self._pseudo_label(batch.target_images)
-        look.observe(self, ACCEPTED_SHARE, certainty.mean())
-        images, labels, weights = batch.target_images, pseudo_labels, certainty
-        if self.config.class_mix:
+        labels, weights = self.pseudo_labels(look)
+        images = batch.target_images
+        if self.class_mix:
             images, labels, weights = class_mix(
-                batch.source_images, batch.source_labels, images, pseudo_labels, certainty
+                batch.source_images, batch.source_labels, images, labels, weights
             )
         images = self._augment(images)
         size = (images.shape[-2], images.shape[-1])
         mixed = Prediction.of(look.segmenter(look.segmenter.normalize(images)), size)
         loss = weighted_cross_entropy(mixed.logits, labels, weights)
         return {"mixed": self.config.weight * loss}
-
-    def after(self, look: Look) -> None:
-        """Move the teacher towards the student that has just been updated."""
-        age = look.batch.step - self.start_step
-        decay = min(1.0 - 1.0 / (age + 1), self.config.ema_decay)
-        with torch.no_grad():
-            for mine, theirs in zip(self.teacher.parameters(), look.segmenter.parameters(), strict=True):
-                mine.lerp_(theirs, 1.0 - decay)
-
-    def deployed(self) -> Segmenter | None:
-        """The teacher if it was asked for."""
-        return self.teacher if self.config.deploy == "teacher" else None
-
-    def _pseudo_label(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(M, H, W) labels and (M, H, W) weights: one weight per image, the share of confident pixels."""
-        size = (images.shape[-2], images.shape[-1])
-        with torch.no_grad():
-            output = self.teacher(self.teacher.normalize(images))
-            confidence, labels = Prediction.of(output, size).probs().max(dim=1)
-        share = (confidence > self.config.confidence).float().mean(dim=(1, 2), keepdim=True)
-        return labels, share.expand_as(confidence)
-
-    def _augment(self, images: Tensor) -> Tensor:
-        strength = self.config.color_jitter
-        if strength > 0:
-            jitter = v2.ColorJitter(strength, strength, strength, strength / 4)
-            # Draws are those for the images of all processes that share the batch; others' are stood in for.
-            every = range(processes() * len(images))
-            own, stand_in = own_part(every), images[0, :, :1, :1]
-            shown = [images[i - own.start] if i in own else stand_in for i in every]
-            shown = [jitter(image) if torch.rand(()) < 0.8 else image for image in shown]
-            images = torch.stack(own_part(shown))
-        if self.config.blur > 0 and torch.rand(()) < 0.5:
-            kernel_px = 2 * max(1, round(2 * self.config.blur)) + 1
-            images = v2.GaussianBlur(kernel_px, (0.15, max(0.15, self.config.blur)))(images)
-        return images
 
 
 def class_mix(

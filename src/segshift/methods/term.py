@@ -1,5 +1,6 @@
 """What a paper usually adds to supervised training: a term, which looks at predictions and returns losses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Literal, Self
@@ -85,6 +86,8 @@ class Look:
         target: its prediction on the target; with its graph in `on_target`, detached later. None before,
             and when no active term uses it.
         observed: what `observe` has collected, for the log.
+        pseudo_labels: labels and weights, both (M, H, W), that averaged teachers gave the target, by the
+            names of their terms; each is asked once, however many terms use its answer.
     """
 
     batch: Batch
@@ -92,6 +95,7 @@ class Look:
     source: Prediction
     target: Prediction | None = None
     observed: dict[str, Tensor] = field(default_factory=dict)
+    pseudo_labels: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def observe(self, term: "Term", name: str, value: Tensor) -> None:
         """Log a scalar that is no loss beside the segmenter's; to be called in `on_source` or `on_target`."""
@@ -162,6 +166,9 @@ class Term(nn.Module):
         self.name = config.title()
         self.start_step = config.start_step
         self.adversary = None
+
+    def join(self, terms: Sequence["Term"]) -> None:
+        """Called once with all terms of the method, itself among them: a term may use another's parts."""
 
     def prepare(self, data: PreparationData) -> None:
         """Called once, before the first step; fills buffers. A resumed run does not call it again."""

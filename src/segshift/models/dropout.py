@@ -1,5 +1,8 @@
 """Dropout that draws for the whole batch, so that processes that share it drop what a single one would."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -24,6 +27,19 @@ class Dropout2d(nn.Dropout2d):
         if processes() == 1 or not self.training:
             return super().forward(x)
         return x * own_part(super().forward(_ones(x, (x.shape[1], 1, 1))))
+
+
+@contextmanager
+def dropping_nothing(module: nn.Module) -> Iterator[None]:
+    """No dropout and no dropped paths inside the block, of whatever library; the rest is as it was."""
+    active = [child for child in module.modules() if child.training and "Drop" in type(child).__name__]
+    for child in active:
+        child.training = False
+    try:
+        yield
+    finally:
+        for child in active:
+            child.training = True
 
 
 def _ones(x: Tensor, shape: tuple[int, ...]) -> Tensor:
