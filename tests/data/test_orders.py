@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from segshift.data.orders import SUB_EPOCH, ClassBalancedOrder, MixedOrder, RareClassOrder
-from segshift.data.sampler import Order, StepSampler, UniformOrder
+from segshift.data.sampler import Order, StepSampler, UniformOrder, Wish
 from segshift.errors import InputError
 
 
@@ -65,6 +65,27 @@ def test_rare_class_probabilities_are_the_published_ones() -> None:
     assert counts[11] / 20000 == pytest.approx(expected[2] + expected[0] / 12, abs=0.015)
     assert counts[3] / 20000 == pytest.approx(expected[1] / 4 + expected[0] / 12, abs=0.015)
     assert counts[1] / 20000 == pytest.approx(expected[0] / 12, abs=0.01)
+
+
+def test_a_repeated_crop_looks_for_the_class_that_the_image_was_drawn_for() -> None:
+    plain = RareClassOrder(pixels(), 5, temperature=0.5, min_pixels=10)
+    order = RareClassOrder(pixels(), 5, temperature=0.5, min_pixels=10, crop_tries=10, crop_pixels=5)
+    assert drawn(order, 300) == drawn(plain, 300)
+    assert plain.wish(3) is None and UniformOrder(5, 1).wish(3) is None
+    wishes = [order.wish(draw) for draw in range(300)]
+    assert {wish[1:] for wish in wishes if wish is not None} == {(5, 10)}
+    for draw, wish in enumerate(wishes):
+        assert wish is not None and pixels()[order.index(draw), wish.train_id] >= 10
+    shares = np.bincount([wish.train_id for wish in wishes if wish is not None]) / 300
+    np.testing.assert_allclose(shares, order.probabilities, atol=0.09)
+    # A mixture hands on what its part wishes for, and the sampler tells the data set.
+    mixed = MixedOrder([UniformOrder(12, 5), order], [1, 1])
+    for draw in range(40):
+        second = mixed.index(draw) >= 12
+        assert (mixed.wish(draw) is not None) == second
+    (batch,) = StepSampler(order, 4, 1, start_step=2, steps=3)
+    assert [one.wish for one in batch] == [order.wish(draw) for draw in range(8, 12)]
+    assert all(isinstance(one.wish, Wish) for one in batch)
 
 
 def test_a_small_temperature_does_not_overflow() -> None:

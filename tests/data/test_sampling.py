@@ -76,3 +76,11 @@ def test_the_pixels_that_are_needed() -> None:
     assert SamplingConfig(kind="rare_class").needed_pixels == 3000
     assert SamplingConfig(kind="class_balanced").needed_pixels == 1
     assert SamplingConfig(kind="rare_class", min_pixels=40).needed_pixels == 40
+
+
+def test_what_a_crop_has_to_show() -> None:
+    assert SamplingConfig(kind="rare_class", crop_tries=10).crop_pixels == 1500
+    assert SamplingConfig(kind="rare_class", min_pixels=25, min_crop_share=0.5).crop_pixels == 13
+    with pytest.raises(InputError) as caught:
+        parse(SamplingConfig, {"kind": "class_balanced", "crop_tries": 10}, "sampling")
+    assert_one_line(caught.value, "crop_tries belongs to kind: rare_class")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from segshift.config import parse
 from segshift.data.labels import IGNORE
+from segshift.data.sampler import Wish
 from segshift.data.transforms import Augmentation, Blur, ColorJitter
 from segshift.errors import InputError
 from tests.data.files import assert_one_line
@@ -45,6 +46,31 @@ def test_crop_and_flip_keep_image_and_label_together(
     assert (new_image[:, padded] == 0).all()
     assert torch.equal(new_image[0][~padded].int(), new_label[~padded].int() + 1)
     assert torch.equal(new_image[0], new_image[2])
+
+
+def test_a_crop_is_repeated_until_it_shows_the_class() -> None:
+    """Of 60 x 60 px, only those of the last ten columns are of class 7."""
+    label = torch.zeros(60, 60, dtype=torch.uint8)
+    label[:, 50:] = 7
+    image = label.expand(3, -1, -1).contiguous()
+    augmentation = Augmentation(crop=(20, 20))
+
+    def shown(seed: int, wish: Wish | None) -> int:
+        _, crop = augmentation(image, label, seed, wish)
+        assert crop is not None
+        return int((crop == 7).sum())
+
+    for seed in range(40):
+        alone = shown(seed, None)
+        assert shown(seed, Wish(7, 100, 1)) == alone  # one try is the crop as it always was
+        if alone >= 100:
+            assert shown(seed, Wish(7, 100, 10)) == alone  # no second try where the first one will do
+    once, often = (sum(shown(seed, Wish(7, 100, n)) >= 100 for seed in range(200)) / 200 for n in (1, 10))
+    # 41 places, of which those from column 35 on have five columns of it or more: 6 of 41.
+    assert once == pytest.approx(6 / 41, abs=0.08)
+    assert often == pytest.approx(1 - (35 / 41) ** 10, abs=0.08)
+    # What no crop can show ends with the last try.
+    assert augmentation(image, label, 0, Wish(9, 1, 5))[0].shape == (3, 20, 20)
 
 
 @given(sizes, sizes, seeds)

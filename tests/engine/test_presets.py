@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from segshift.config import parse
+from segshift.data.border import Border
 from segshift.data.resolve import catalog
 from segshift.documents import parse_yaml
 from segshift.engine.datasets import resolve_domains
@@ -54,6 +55,44 @@ def test_every_method_and_term_has_a_preset() -> None:
     methods = [preset(name).method for name in preset_names()]
     assert {method.get("name", "align") for method in methods} == set(METHODS)
     assert {term["term"] for method in methods for term in method.get("terms", [])} == set(TERMS)
+
+
+@pytest.mark.parametrize("name", [name for name in preset_names() if name.endswith("_plus_mean_teacher")])
+def test_a_method_plus_the_mean_teacher_is_that_methods_preset_and_one_term(name: str) -> None:
+    combined, alone = preset(name), preset(name.removesuffix("_plus_mean_teacher"))
+    assert combined.method["terms"] == [{"term": "mean_teacher"}, *alone.method["terms"]]
+    apart = {"name", "description", "provenance", "method"}
+    assert combined.model_dump(exclude=apart) == alone.model_dump(exclude=apart)
+
+
+def test_the_adversarial_methods_have_such_a_preset() -> None:
+    methods = {"clan", "fada", "advent", "local_alignment", "adaptpatch"}
+    assert {f"{one}_plus_mean_teacher" for one in methods} <= set(preset_names())
+
+
+def test_daformers_recipes_have_the_published_numbers() -> None:
+    for name in ("daformer_gta5_cityscapes_mitb5", "mic_synthia_cityscapes_resnet101"):
+        recipe = preset(name)
+        optimizer = recipe.optimizers["segmenter"]
+        assert (optimizer.kind, optimizer.lr, optimizer.weight_decay) == ("adamw", 6e-5, 0.01)
+        assert optimizer.lr_multipliers["head"] == 10
+        rates = [optimizer.schedule.at(6e-5, step, recipe.training.steps) for step in (749, 1499, 20_000)]
+        assert rates == pytest.approx([3e-5 * (1 - 749 / 40_000), 6e-5 * (1 - 1499 / 40_000), 3e-5])
+        assert (recipe.training.steps, recipe.training.batch_size) == (40_000, 2)
+        sampling = recipe.source.sampling
+        assert (sampling.temperature, sampling.needed_pixels, sampling.crop_pixels) == (0.01, 3000, 1500)
+        assert sampling.crop_tries == 10
+        # 15 and 120 rows at half the size of Cityscapes.
+        border = recipe.target.ignored_border
+        assert border == Border(top=30, bottom=240)
+        assert recipe.target.augmentation.crop == (512, 512)
+        terms = {term["term"]: term for term in recipe.method["terms"]}
+        assert (terms["mean_teacher"]["ema_decay"], terms["mean_teacher"]["share_of"]) == (0.999, "batch")
+        assert terms["feature_distance"]["weight"] == 0.005
+        masked = terms.get("masked_consistency")
+        assert (masked is None) == name.startswith("daformer")
+        if masked is not None:
+            assert (masked["block_px"], masked["masked_share"], masked["weight"]) == (64, 0.7, 1)
 
 
 def test_only_the_oracle_trains_on_target_labels() -> None:

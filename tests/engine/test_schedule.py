@@ -98,6 +98,15 @@ def test_poly_may_end_beyond_the_run() -> None:
     assert ScheduleConfig(max_steps=250_000).at(1.0, 149_999, 150_000) == poly(1.0, 149_999, 250_000)
 
 
+def test_daformers_warm_up_and_linear_decay() -> None:
+    """6e-5 up to step 1500, then straight to 0 at 40 000, as DAFormer's configuration has it."""
+    schedule = ScheduleConfig(kind="linear", warmup_steps=1500)
+    for step in (0, 1, 749, 1499, 1500, 20_000, 39_999):
+        expected = 6e-5 * (1 - step / 40_000) * min(1.0, (step + 1) / 1500)
+        assert schedule.at(6e-5, step, 40_000) == pytest.approx(expected, rel=1e-12)
+    assert ScheduleConfig(kind="linear", power=0.9, max_steps=80_000).at(1.0, 40_000, 40_000) == 0.5
+
+
 def test_poly_may_wait() -> None:
     """CycleGAN: constant for the first half, then linear to zero."""
     schedule = ScheduleConfig(power=1.0, constant_share=0.5)

@@ -15,6 +15,7 @@ from segshift.engine.feed import TrainingData
 from segshift.engine.processes import Processes
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
+from segshift.methods import Batch
 from tests.engine.recipes import toy_recipe
 
 RARE = {"kind": "rare_class", "temperature": 0.1, "min_pixels": 20}
@@ -87,6 +88,34 @@ def test_subsets_of_every_stream(toy_source: Path, toy_target: Path) -> None:
     assert again.labelled["target_labelled"].parts[0].split.samples == chosen
     [batch] = next(iter(data.steps(Processes(0, 1, torch.device("cpu")), 0, uses_target=True)))
     assert [(one.name, len(one.images)) for one in batch.labelled] == [("target_labelled", 2)]
+
+
+def test_an_ignored_border_reaches_the_step(toy_source: Path, toy_target: Path) -> None:
+    """As a map beside the target's images, of every part of a mixture; elsewhere as ignored labels."""
+
+    def first(**changes: Any) -> Batch:
+        data = training_data(toy_source, toy_target, **changes)
+        return next(iter(data.steps(Processes(0, 1, torch.device("cpu")), 0, uses_target=True)))[0]
+
+    whole = {"augmentation": {"scale": None, "crop": None, "blur": None, "color_jitter": None}}
+    plain = first(source=whole, target=whole)
+    assert plain.target_valid is None
+    bordered = first(
+        target={**whole, "ignored_border": {"top": 3}}, source={**whole, "ignored_border": {"bottom": 2}}
+    )
+    assert torch.equal(bordered.target_images, plain.target_images)
+    valid = torch.ones_like(plain.target_images[:, 0], dtype=torch.bool)
+    valid[:, :3] = False
+    assert bordered.target_valid is not None and torch.equal(bordered.target_valid, valid)
+    assert torch.equal(bordered.source_labels[:, :-2], plain.source_labels[:, :-2])
+    assert (bordered.source_labels[:, -2:] == 255).all()
+    parts = [bordered.part(k, 2).target_valid for k in range(2)]
+    assert torch.equal(torch.cat([one for one in parts if one is not None]), valid)
+    # One part with a border is enough for a map of all.
+    further = {"dataset": str(toy_source), "ignored_border": {"top": 3}}
+    mixture = first(target={"also": [further]})
+    assert mixture.target_valid is not None
+    assert mixture.target_valid.shape == mixture.target_images[:, 0].shape
 
 
 def test_an_oracle_takes_the_targets_mixture(toy_source: Path, toy_target: Path) -> None:

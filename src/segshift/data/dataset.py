@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from segshift.data.border import Border
 from segshift.data.decoder import LabelDecoder
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
@@ -21,7 +22,10 @@ from segshift.errors import InputError
 
 @dataclass(frozen=True)
 class Item:
-    """One sample: `image` (3, H, W) uint8 RGB, `label` (H, W) uint8 train ids or None, place in the split."""
+    """One sample: `image` (3, H, W) uint8 RGB, `label` (H, W) uint8 train ids or None, place in the split.
+
+    Without labels but with a border, `label` tells what counts: 0 where pixels do, 255 where not.
+    """
 
     image: Tensor
     label: Tensor | None
@@ -57,6 +61,8 @@ class SegmentationDataset(Dataset[Item]):
         classes: the classes that labels are mapped to (by name, see `class_mapping`).
         augmentation: the joint transforms; None leaves images at their size.
         with_labels: False never opens a label file (a target domain).
+        border: what is ignored along the edges of the images, at their own size; None for no such map of a
+            data set without labels.
 
     Raises:
         InputError: `with_labels` for a split without labels, or classes that the split's do not supply.
@@ -68,6 +74,7 @@ class SegmentationDataset(Dataset[Item]):
         classes: ClassSet,
         augmentation: Augmentation | None = None,
         with_labels: bool = True,
+        border: Border | None = None,
     ) -> None:
         if with_labels and not split.labelled:
             raise InputError(
@@ -78,6 +85,7 @@ class SegmentationDataset(Dataset[Item]):
         self.classes = classes
         self.augmentation = augmentation or Augmentation()
         self.with_labels = with_labels
+        self.border = border
         self._mapping = class_mapping(split.classes, classes)
 
     def __len__(self) -> int:
@@ -90,15 +98,17 @@ class SegmentationDataset(Dataset[Item]):
             InputError: an unreadable file, a label of another size, or an id outside the map; one line each.
             IndexError: an index outside the data set.
         """
-        index, seed = key if isinstance(key, Draw) else (key, None)
+        index, seed, wish = key if isinstance(key, Draw) else (key, None, None)
         sample = self.split.samples[index]
         try:
             image, label = read_pair(sample, self.split.decoder, with_label=self.with_labels)
+            if label is not None:
+                label = torch.from_numpy(np.take(self._mapping, label.numpy()))
+            if self.border is not None:
+                label = self.border.ignored(image, label, str(sample.image))
         except InputError as error:
             raise SampleError(str(error)) from None
-        if label is not None:
-            label = torch.from_numpy(np.take(self._mapping, label.numpy()))
-        image, label = self.augmentation(image, label, seed)
+        image, label = self.augmentation(image, label, seed, wish)
         return Item(image, label, index)
 
 

@@ -53,13 +53,15 @@ class MixedDataset(Dataset[Item]):
             InputError: as the part does.
             IndexError: an index outside the mixture.
         """
-        index, seed = key if isinstance(key, Draw) else (key, None)
+        index = key.index if isinstance(key, Draw) else key
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} items")
         index %= len(self)
         number = bisect_right(self._ends, index)
         start = self._ends[number - 1] if number else 0
-        item = self.parts[number][index - start if seed is None else Draw(index - start, seed)]
+        item = self.parts[number][
+            key._replace(index=index - start) if isinstance(key, Draw) else index - start
+        ]
         return replace(item, index=index)
 
 
@@ -112,7 +114,12 @@ def plan_draws(
 def _class_order(pixels: NDArray[np.int64], sampling: SamplingConfig, seed: int) -> Order:
     if sampling.kind == "rare_class":
         return RareClassOrder(
-            pixels, seed, temperature=sampling.temperature, min_pixels=sampling.needed_pixels
+            pixels,
+            seed,
+            temperature=sampling.temperature,
+            min_pixels=sampling.needed_pixels,
+            crop_tries=sampling.crop_tries,
+            crop_pixels=sampling.crop_pixels,
         )
     return ClassBalancedOrder(pixels, seed, min_pixels=sampling.needed_pixels)
 

@@ -11,7 +11,7 @@ from itertools import accumulate
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.data.sampler import Order, UniformOrder, make_room, mix
+from segshift.data.sampler import Order, UniformOrder, Wish, make_room, mix
 from segshift.errors import InputError
 
 SUB_EPOCH = 3000
@@ -20,25 +20,37 @@ SUB_EPOCH = 3000
 _STREAM = 0x5851F42D4C957F2D  # sets the hashes of choices apart from those of `epoch_order` and `draw_seed`
 
 
-class RareClassOrder:
+class RareClassOrder(Order):
     """Draw a class, the rarer the likelier, then any of the images that hold enough of it.
 
     P(c) = exp((1 - f_c) / T) / sum_k exp((1 - f_k) / T), with f_c the share of class c among the labelled
-    pixels (DAFormer; Hoyer, Dai & Van Gool, CVPR 2022, section 3.3). DAFormer also repeats the random crop
-    until it shows the class; here the crop is drawn once.
+    pixels (DAFormer; Hoyer, Dai & Van Gool, CVPR 2022, section 3.3). As in its code, the random crop can be
+    repeated until it shows the class.
 
     Args:
         pixels: (N, C) int64, the pixels of each class in each image.
         seed: of the choices.
         temperature: T.
         min_pixels: an image holds a class with so many pixels of it. Classes without any are left out.
+        crop_tries: how often a crop is drawn at most until it shows the class.
+        crop_pixels: a crop shows it with so many pixels of it.
 
     Raises:
         InputError: no image holds any class.
     """
 
-    def __init__(self, pixels: NDArray[np.int64], seed: int, *, temperature: float, min_pixels: int) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[np.int64],
+        seed: int,
+        *,
+        temperature: float,
+        min_pixels: int,
+        crop_tries: int = 1,
+        crop_pixels: int = 1,
+    ) -> None:
         self.length, self._seed = len(pixels), seed
+        self._crop_tries, self._crop_pixels = crop_tries, crop_pixels
         self._images = _images_by_class(pixels, min_pixels)
         frequencies = pixels.sum(axis=0) / max(1, int(pixels.sum()))
         held = np.array([images.size > 0 for images in self._images])
@@ -51,12 +63,21 @@ class RareClassOrder:
 
     def index(self, draw: int) -> int:
         """The image of a draw, 0..length - 1."""
-        chosen = _unit(self._seed, 2 * draw) * self._steps[-1]
-        images = self._images[int(np.searchsorted(self._steps, chosen, side="right"))]
+        images = self._images[self._train_id(draw)]
         return int(images[int(_unit(self._seed, 2 * draw + 1) * images.size)])
 
+    def wish(self, draw: int) -> Wish | None:
+        """The class of a draw, for its crop, where that may be repeated."""
+        if self._crop_tries == 1:
+            return None
+        return Wish(self._train_id(draw), self._crop_pixels, self._crop_tries)
 
-class ClassBalancedOrder:
+    def _train_id(self, draw: int) -> int:
+        chosen = _unit(self._seed, 2 * draw) * self._steps[-1]
+        return int(np.searchsorted(self._steps, chosen, side="right"))
+
+
+class ClassBalancedOrder(Order):
     """Draw a class, the fewer images with it were drawn lately the likelier, then its list's next image.
 
     Within a sub-epoch of 3000 images, with n_c the images drawn so far that hold class c, the next class has
@@ -105,7 +126,7 @@ class ClassBalancedOrder:
         return drawn
 
 
-class MixedOrder:
+class MixedOrder(Order):
     """Several data sets, one after the other in the index, each drawn in proportion to its weight.
 
     Data set d has floor(n w_d) or one more of the first n draws, with w_d its share of the weights, so that
@@ -127,10 +148,20 @@ class MixedOrder:
 
     def index(self, draw: int) -> int:
         """The image of a draw, 0..length - 1, counted through all data sets."""
+        start, order, own = self._own(draw)
+        return start + order.index(own)
+
+    def wish(self, draw: int) -> Wish | None:
+        """What the draw's data set wishes for."""
+        _, order, own = self._own(draw)
+        return order.wish(own)
+
+    def _own(self, draw: int) -> tuple[int, Order, int]:
+        """The data set of a draw: where it starts, its order, and the number of its own draw."""
         for start, order, share in zip(self._starts, self._orders, self._shares, strict=False):
             before = draw * share.numerator // share.denominator
             if (draw + 1) * share.numerator // share.denominator > before:
-                return start + order.index(before)
+                return start, order, before
             # The draw belongs to one of the remaining data sets, as their draw of this number.
             draw -= before
         raise AssertionError("the last share is 1")

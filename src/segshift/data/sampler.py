@@ -14,11 +14,20 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _BLOCKS = 4  # permutations that an order keeps
 
 
+class Wish(NamedTuple):
+    """What a crop should show: so many pixels of a class; the last of so many tries is taken as it is."""
+
+    train_id: int
+    pixels: int
+    tries: int
+
+
 class Draw(NamedTuple):
-    """A sample to be loaded: its index, and the seed (0..2**63 - 1) of its augmentation."""
+    """A sample to be loaded: its index, its augmentation's seed (0..2**63 - 1), and a wish for its crop."""
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a draw
     seed: int
+    wish: Wish | None = None
 
 
 class Order(Protocol):
@@ -30,8 +39,12 @@ class Order(Protocol):
     def index(self, draw: int) -> int:
         """The image of a draw, 0..length - 1."""
 
+    def wish(self, draw: int) -> Wish | None:
+        """What the crop of a draw should show, if anything."""
+        return None
 
-class UniformOrder:
+
+class UniformOrder(Order):
     """Every image once per epoch, in a new random order each time."""
 
     def __init__(self, length: int, seed: int) -> None:
@@ -104,7 +117,10 @@ class StepSampler(Sampler[list[Draw]]):
         ]
         for step in range(self.start_step, self.steps):
             positions = [step * self.batch_size + place for place in own]
-            yield [Draw(self.order.index(place), draw_seed(self.seed, place)) for place in positions]
+            yield [
+                Draw(self.order.index(place), draw_seed(self.seed, place), self.order.wish(place))
+                for place in positions
+            ]
 
 
 def make_room(blocks: dict[int, NDArray[np.int64]]) -> None:

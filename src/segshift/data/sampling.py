@@ -1,6 +1,7 @@
 """Which of a data set's images take part (`subset:`), and how often each is drawn (`sampling:`)."""
 
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -54,11 +55,28 @@ class SamplingConfig(Strict):
             the labelled pixels; the smaller, the more the rarest classes are preferred.
         min_pixels: an image holds a class if its label file has so many pixels of it; null is 3000 for
             rare_class, as published for labels of 1914x1052 px, and 1 for class_balanced.
+        crop_tries: of rare_class: how often the crop's place is drawn at most, until the crop shows the class
+            that the image was drawn for; 10 in DAFormer's code, which scales at random anew as well.
+        min_crop_share: a crop shows the class with so many times `min_pixels` pixels of it, as it is trained
+            on, after resizing.
     """
 
     kind: Literal["uniform", "rare_class", "class_balanced"] = "uniform"
     temperature: float = Field(0.01, ge=1e-6, le=1e6)
     min_pixels: Count | None = None
+    crop_tries: int = Field(1, ge=1, le=1000)
+    min_crop_share: float = Field(0.5, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def _crops_of_a_class(self) -> Self:
+        if self.crop_tries > 1 and self.kind != "rare_class":
+            raise ValueError("crop_tries belongs to kind: rare_class, which draws a class to look for")
+        return self
+
+    @property
+    def crop_pixels(self) -> int:
+        """The pixels of its class with which a crop shows it."""
+        return ceil(self.min_crop_share * self.needed_pixels)
 
     @property
     def needed_pixels(self) -> int:

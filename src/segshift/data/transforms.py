@@ -10,6 +10,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from segshift.config import Strict
+from segshift.data.sampler import Wish
 from segshift.ranges import Scale, Share, WidthHeight
 from segshift.train_ids import IGNORE
 
@@ -71,13 +72,16 @@ class Augmentation(Strict):
             _check_range("scale", self.scale)
         return self
 
-    def __call__(self, image: Tensor, label: Tensor | None, seed: int | None) -> tuple[Tensor, Tensor | None]:
+    def __call__(
+        self, image: Tensor, label: Tensor | None, seed: int | None, wish: Wish | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """A transformed sample.
 
         Args:
             image: (3, H, W) uint8.
             label: (H, W) uint8 train ids, or None.
             seed: decides every random choice; None resizes only. The global random state is left alone.
+            wish: the crop's place is drawn again until the label there fulfils it.
 
         Returns:
             The image (3, H', W') uint8 and the label (H', W') uint8 or None.
@@ -97,7 +101,7 @@ class Augmentation(Strict):
             image, label = _padded(image, label, box)
         if draw:
             if self.crop:
-                image, label = _cropped(image, label, self.crop, draw)
+                image, label = _cropped(image, label, self.crop, draw, wish)
             if self.flip and draw.chance(0.5):
                 image, label = image.flip(-1), None if label is None else label.flip(-1)
             if self.color_jitter:
@@ -161,14 +165,17 @@ def _padded(image: Tensor, label: Tensor | None, size: tuple[int, int]) -> tuple
 
 
 def _cropped(
-    image: Tensor, label: Tensor | None, size: tuple[int, int], draw: _Draws
+    image: Tensor, label: Tensor | None, size: tuple[int, int], draw: _Draws, wish: Wish | None
 ) -> tuple[Tensor, Tensor | None]:
     crop_width, crop_height = size
     image, label = _padded(image, label, size)
     height, width = image.shape[-2:]
-    top = draw.integer(height - crop_height + 1)
-    left = draw.integer(width - crop_width + 1)
-    rows, columns = slice(top, top + crop_height), slice(left, left + crop_width)
+    for _ in range(1 if wish is None else wish.tries):
+        top = draw.integer(height - crop_height + 1)
+        left = draw.integer(width - crop_width + 1)
+        rows, columns = slice(top, top + crop_height), slice(left, left + crop_width)
+        if wish is None or label is None or (label[rows, columns] == wish.train_id).sum() >= wish.pixels:
+            break
     return image[..., rows, columns], None if label is None else label[rows, columns]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from segshift.data.border import Border
 from segshift.data.dataset import Collated, SegmentationDataset, collate
 from segshift.data.mixture import DrawPlan, MixedDataset, plan_draws
 from segshift.data.sampler import StepSampler
@@ -17,6 +18,7 @@ from segshift.engine.recipe import DomainConfig, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.errors import InputError
 from segshift.methods.base import Batch, LabelledImages
+from segshift.train_ids import IGNORE
 
 # One random stream per data stream, so that none depends on which others there are.
 _SEED_STREAMS = {"source": 3, "target": 4, "pseudo_labelled": 5, "target_labelled": 6}
@@ -116,8 +118,16 @@ class TrainingData:
     def _dataset(self, name: str, split: Split, stream: DomainConfig) -> MixedDataset:
         parts = (split, *self.domains.also.get(name, ()))
         classes, with_labels = self.domains.classes, name != "target"
+        images_of = self._images_of(name)
+        borders = [images_of.ignored_border, *(further.ignored_border for further in images_of.also)]
+        if any(borders):
+            # A batch has a map of what counts for all of its images or for none.
+            borders = [border or Border() for border in borders]
         dataset = MixedDataset(
-            [SegmentationDataset(part, classes, stream.augmentation, with_labels) for part in parts]
+            [
+                SegmentationDataset(part, classes, stream.augmentation, with_labels, border)
+                for part, border in zip(parts, borders, strict=True)
+            ]
         )
         self._plans[name] = plan_draws(
             dataset,
@@ -169,6 +179,8 @@ class TrainingData:
             step=step,
             progress=step / training.steps,
             labelled=tuple(LabelledImages(name, images[name], labels[name]) for name in self.labelled),
+            # The target has no labels here, but a map of where pseudo labels would count.
+            target_valid=labels["target"] != IGNORE if "target" in labels else None,
         )
         return [batch.part(k, training.micro_batches) for k in range(training.micro_batches)]
 

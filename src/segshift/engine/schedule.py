@@ -34,11 +34,12 @@ class ScheduleConfig(Strict):
     """How one optimizer's learning rate runs.
 
     Attributes:
-        kind: poly decays to 0 at `max_steps`; step multiplies by `step_factor` after every `step_every` steps
-            (LSD's public code: 0.1 every 23800 steps, its eight epochs); constant does not decay.
+        kind: poly decays to 0 at `max_steps`; linear does with power 1 (DAFormer, with
+            warm-up); step multiplies by `step_factor` after every `step_every` steps (LSD's public code: 0.1
+            every 23800 steps, its eight epochs); constant does not decay.
         power: exponent of poly.
-        max_steps: where poly ends; None is the run's own length.
-        constant_share: share of `max_steps` before poly's decay begins. CycleGAN: 0.5, with power 1.
+        max_steps: where poly and linear end; None is the run's own length.
+        constant_share: share of `max_steps` before their decay begins. CycleGAN: 0.5, with power 1.
         step_every: steps between two falls of kind step.
         step_factor: of each fall.
         warmup_steps: length of a linear warm-up.
@@ -47,7 +48,7 @@ class ScheduleConfig(Strict):
             public code.
     """
 
-    kind: Literal["poly", "step", "constant"] = "poly"
+    kind: Literal["poly", "linear", "step", "constant"] = "poly"
     power: float = Field(0.9, gt=0, le=100)
     max_steps: Count | None = None
     constant_share: float = Field(0.0, ge=0, lt=1)
@@ -76,4 +77,5 @@ class ScheduleConfig(Strict):
         end = self.max_steps or run_steps
         begin = int(self.constant_share * end)
         constant = self.kind == "constant" or step < begin
-        return base if constant else poly(base, step - begin, end - begin, self.power)
+        power = 1.0 if self.kind == "linear" else self.power
+        return base if constant else poly(base, step - begin, end - begin, power)

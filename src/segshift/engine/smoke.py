@@ -11,12 +11,16 @@ _AUGMENTATION = {"resize": [64, 48], "crop": [64, 48]}
 
 
 def _dataset(style: str) -> dict[str, Any]:
-    return {"dataset": f"city:{style},size=64x48,count=6,val=2", "split": "train"}
+    return {"dataset": f"city:{style},size=64x48,count=6,val=2", "split": "train", "ignored_border": None}
+
+
+# So few pixels have a class in such images.
+_SAMPLING = {"min_pixels": 10}
 
 
 _TINY: dict[str, Any] = {
-    "source": {**_dataset("game"), "augmentation": _AUGMENTATION},
-    "target": {**_dataset("overcast"), "augmentation": _AUGMENTATION},
+    "source": {**_dataset("game"), "augmentation": _AUGMENTATION, "sampling": _SAMPLING},
+    "target": {**_dataset("overcast"), "augmentation": _AUGMENTATION, "sampling": _SAMPLING},
     "model": {"weights": "none"},
     "init_from": None,
     "training": {

@@ -11,6 +11,7 @@ from segshift.losses.confidence import (
 )
 from segshift.losses.entropy import entropy_loss, self_information
 from segshift.losses.entropy_ranking import ranked_entropy_loss
+from segshift.losses.feature_distance import feature_distance
 from segshift.losses.generative import GAN_CLASSES, GanClass, gan_class_loss
 from segshift.losses.histograms import label_histograms
 from segshift.losses.image_translation import least_squares_loss
@@ -35,6 +36,7 @@ __all__ = [
     "domain_loss",
     "entropy_loss",
     "entropy_regularized_labels",
+    "feature_distance",
     "focal_cross_entropy",
     "gan_class_loss",
     "label_histograms",

@@ -17,6 +17,7 @@ from segshift.methods.clan import Clan
 from segshift.methods.confidence_regularization import ConfidenceRegularization, LabelRegularization
 from segshift.methods.cyclegan import CycleGAN
 from segshift.methods.fada import FADA
+from segshift.methods.feature_distance import FeatureDistance
 from segshift.methods.local_alignment import LocalAlignment
 from segshift.methods.lsd import LSD
 from segshift.methods.masked_consistency import MaskedConsistency
@@ -38,6 +39,7 @@ TERMS: dict[str, type[Term]] = {
     "confidence_regularization": ConfidenceRegularization,
     "fada": FADA,
     "feature_alignment": FeatureAlignment,
+    "feature_distance": FeatureDistance,
     "label_regularization": LabelRegularization,
     "local_alignment": LocalAlignment,
     "masked_consistency": MaskedConsistency,

@@ -1,10 +1,11 @@
-"""Backbones by name: timm's networks at a chosen stride, the papers' Caffe ResNets and VGG-16, a tiny one."""
+"""Backbones by name: timm's at a chosen stride, SegFormer's, the papers' Caffe ResNets and VGG-16."""
 
 import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.caffe_resnet import DEPTHS, CaffeResNet
+from segshift.models.mit import MIT, MIT_CLASSIFIER, MIT_STRIDES, MixTransformer
 from segshift.models.resize import Size
 from segshift.models.timm_features import plan_features
 from segshift.models.tiny import TinyNetwork
@@ -34,6 +36,7 @@ OWN = {TINY: (8, 8), VGG: (8, 8), VGG_FC: (8, 16, 32), **dict.fromkeys(DEPTHS, (
 OutputStride = Literal[8, 16, 32, "native"] | None
 _VGG_HUB = "vgg16.tv_in1k"
 _HUB_SECONDS = 5
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,13 @@ def build_backbone(
 
     Args:
         name: `caffe_resnet101`, `caffe_resnet50`, `vgg16` (DeepLab's), `vgg16_fc` (FCN8s'),
-            `segshift_tiny`, or any timm network that gives maps of features: ResNets (in torchvision's
-            shape; `resnet101.tv_in1k` has torchvision's weights, plain `resnet101` later and better ones),
-            ConvNeXts, Swins, PVTs, plain vision transformers such as DINOv2 and DINOv3, and others.
+            `segshift_tiny`, `mit_b0` to `mit_b5` (SegFormer's, which need transformers), or any timm network
+            that gives maps of features: ResNets (in torchvision's shape; `resnet101.tv_in1k` has its weights
+            too, plain `resnet101` later and better ones), ConvNeXts, Swins, PVTs, plain vision transformers
+            such as DINOv2 and DINOv3, and others.
         weights: `imagenet` from the model hub, `none`, `package` (EfficientNet-Lite0 from a pip package)
-            or the path of a file with the state dict of that network as a classifier.
+            or the path of a file with the state dict of that network as a classifier; for MiT also a folder
+            made by transformers' `save_pretrained`.
         output_stride: 8, 16 or 32, where strides beyond it become dilations; `native` leaves the network as
             it is; None is 8 where that is possible, else `native`.
         levels: how many features, shallow to deep, are wanted at least; 3 for FCN8s.
@@ -120,8 +125,10 @@ def build_backbone(
                 + (f", or {VGG_FC} and output_stride: 32" if levels == len(OWN[VGG_FC]) else "")
             )
         return _own(name, weights, output_stride)
+    if name in MIT:
+        return _mit(name, weights, output_stride, levels)
     if not timm.is_model(name):
-        close = difflib.get_close_matches(name, [*OWN, *timm.list_models()], n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name, [*OWN, *MIT, *timm.list_models()], n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() lists the names"
         raise InputError(f"backbone = {name}: unknown to timm {timm.__version__}; {hint}")
     plan = plan_features(name, output_stride, levels, size)
@@ -145,12 +152,45 @@ def build_backbone(
     return Backbone(plan.takes_any_size(network), plan.channels, plan.strides, statistics)
 
 
-def _own(name: str, weights: str, output_stride: OutputStride) -> Backbone:
-    only = OWN[name][-1]
+def _check_stride(name: str, only: int, output_stride: OutputStride) -> None:
     if output_stride not in (only, "native", None):
         raise InputError(
             f"output_stride = {output_stride}: {name} can only have {only}; set output_stride: {only}"
         )
+
+
+def _mit(name: str, weights: str, output_stride: OutputStride, levels: int) -> Backbone:
+    _check_stride(name, MIT_STRIDES[-1], output_stride)
+    network = MixTransformer(name, levels)
+    if weights == "imagenet":
+        network = _downloaded(name, lambda: MixTransformer(name, levels, f"nvidia/{name.replace('_', '-')}"))
+    elif weights == "package":
+        raise InputError(f"weights = package: there are none for {name}; set weights: imagenet or none")
+    elif weights != "none":
+        path = expanded(weights)
+        if path.is_dir():
+            network = _from_folder(name, levels, path)
+        else:
+            load_backbone_state(network, MIT_CLASSIFIER, read_state(path), str(path))
+    channels = MIT[name][0]
+    return Backbone(network, channels[-levels:], MIT_STRIDES[-levels:], PixelStatistics())
+
+
+def _from_folder(name: str, levels: int, folder: Path) -> MixTransformer:
+    """A MiT with the weights in a folder of transformers."""
+    wanted = {key: value.shape for key, value in MixTransformer(name, levels).state_dict().items()}
+    try:
+        network = MixTransformer(name, levels, folder)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].strip(" .")
+        raise InputError(f"{folder}: holds no weights of {name} ({reason[:120]})") from None
+    if {key: value.shape for key, value in network.state_dict().items()} != wanted:
+        raise InputError(f"{folder}: holds another network than {name}; correct model.backbone")
+    return network
+
+
+def _own(name: str, weights: str, output_stride: OutputStride) -> Backbone:
+    _check_stride(name, OWN[name][-1], output_stride)
     network: TinyNetwork | CaffeResNet | DeepLabVGG16 | FullyConvolutionalVGG16
     if name == TINY:
         network = TinyNetwork()
@@ -197,7 +237,7 @@ def _hub_classifier(name: str) -> nn.Module:
     return _downloaded(name, lambda: timm.create_model(name, pretrained=True))
 
 
-def _downloaded(name: str, create: Callable[[], nn.Module]) -> nn.Module:
+def _downloaded(name: str, create: Callable[[], Network]) -> Network:
     try:
         with _impatient_hub():
             return create()

@@ -28,7 +28,7 @@ class SegmenterConfig(Strict):
             `models.libraries.own`. Building it runs that code.
         settings: further arguments of that network.
         backbone: a timm name (resnet101, resnet101.tv_in1k with torchvision's weights, convnext_tiny ...),
-            caffe_resnet101, caffe_resnet50, vgg16, vgg16_fc or segshift_tiny.
+            mit_b0 to mit_b5 (SegFormer's), caffe_resnet101, caffe_resnet50, vgg16, vgg16_fc or segshift_tiny.
         weights: imagenet (from the model hub), none, package (EfficientNet-Lite0 from the pip package) or
             the path of a state dict of that backbone.
         pixels: what the weights take: published = as the backbone's published weights; caffe_bgr = BGR in
