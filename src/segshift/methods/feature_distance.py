@@ -1,6 +1,7 @@
 """Features of things kept near those that the network started with (DAFormer's ImageNet feature distance)."""
 
 import copy
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from segshift.losses import feature_distance
 from segshift.methods.term import Look, Term, TermConfig
 from segshift.models.batch_norm import evaluating
 from segshift.models.segmenter import Segmenter
-from segshift.ranges import Share
+from segshift.ranges import Byte, Share
 
 THINGS = (
     "traffic light",
@@ -43,7 +44,7 @@ class FeatureDistanceConfig(TermConfig):
 
     term: Literal["feature_distance"] = "feature_distance"
     weight: float = Field(0.005, ge=0)
-    classes: list[str | int] | None = None
+    classes: list[str | Byte] | None = None
     min_share: Share = 0.75
 
 
@@ -85,7 +86,7 @@ class FeatureDistance(Term):
         return F.adaptive_avg_pool2d(shares, size).amax(dim=1) >= self.min_share
 
 
-def thing_ids(classes: list[str | int] | None, names: tuple[str, ...]) -> list[int]:
+def thing_ids(classes: Sequence[str | int] | None, names: tuple[str, ...]) -> list[int]:
     """The train ids of classes given by name or id; of None, those of `THINGS` among the names.
 
     Raises:
