@@ -131,6 +131,10 @@ def build_backbone(
         close = difflib.get_close_matches(name, [*OWN, *MIT, *timm.list_models()], n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(close)}?" if close else "timm.list_models() lists the names"
         raise InputError(f"backbone = {name}: unknown to timm {timm.__version__}; {hint}")
+    return _timm(name, weights, output_stride, levels, size)
+
+
+def _timm(name: str, weights: str, output_stride: OutputStride, levels: int, size: Size | None) -> Backbone:
     plan = plan_features(name, output_stride, levels, size)
     if weights == "imagenet":
         network = _downloaded(name, lambda: plan.create(pretrained=True))
