@@ -45,7 +45,7 @@ class Line(Strict):
         preset: trained for it, with the assignments of `set`.
         command: one command a line, instead of a preset.
         why: a sentence, or the key of one in reasons.yaml; beside a command, what that does not show.
-        unreported: why the number is not among those that the preset's provenance reports.
+        unreported: why the number is not among those that the preset's provenance reports, likewise.
     """
 
     row: str = ""
@@ -130,7 +130,7 @@ def _percent(number: float | None) -> str:
 
 def _how(line: Line) -> str:
     sentence = "" if line.why is None else reasons().get(line.why, line.why)
-    note = line.unreported or ""
+    note = reasons().get(line.unreported or "", line.unreported)
     return "<br>".join(part for part in (sentence, *(f"`{one}`" for one in line.commands), note) if part)
 
 
