@@ -14,7 +14,8 @@ from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
 from segshift.models.pixels import network_input
 from segshift.models.resize import Size, upsample
-from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.models.segmenter import Segmenter
+from segshift.models.segmenter_output import SegmenterOutput
 
 
 @dataclass(frozen=True)

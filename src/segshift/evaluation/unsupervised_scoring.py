@@ -18,7 +18,8 @@ from segshift.evaluation.unsupervised import (
 )
 from segshift.models.batch_norm import evaluating
 from segshift.models.pixels import network_input
-from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.models.segmenter import Segmenter
+from segshift.models.segmenter_output import SegmenterOutput
 
 # Strong enough to show a network that hangs on colors, weak enough to keep every class what it is.
 _JITTER = Augmentation(color_jitter=ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1))

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from segshift.config import Strict
 from segshift.methods.base import Batch, LabelledImages, PreparationData
 from segshift.models.resize import upsample
-from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.models.segmenter import Segmenter
+from segshift.models.segmenter_output import SegmenterOutput
 from segshift.ranges import Steps
 
 Level = Literal["main", "auxiliary"]

@@ -13,12 +13,9 @@ from segshift.models.inference import Inference
 from segshift.models.pixels import network_input
 from segshift.models.prediction import Prediction
 from segshift.models.resize import resize_images, upsample
-from segshift.models.segmenter import (
-    Segmenter,
-    SegmenterOutput,
-    load,
-)
+from segshift.models.segmenter import Segmenter, load
 from segshift.models.segmenter_config import SegmenterConfig
+from segshift.models.segmenter_output import SegmenterOutput
 
 __all__ = [
     "DAFormerHead",

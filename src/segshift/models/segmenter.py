@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, cast, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
 from torch import Tensor, nn
 
-from segshift.config import Strict, parse
-from segshift.data.labels import ClassSet, Color
+from segshift.config import parse
+from segshift.data.labels import ClassSet
 from segshift.errors import InputError
 from segshift.folders import model_file
 from segshift.models.backbones import CAFFE_PIXELS, OutputStride, PixelStatistics, build_backbone
@@ -35,46 +34,11 @@ from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.prediction import OneImage, is_batch, predict_all, predict_ids
 from segshift.models.resize import Size, upsample
 from segshift.models.segmenter_config import SegmenterConfig
+from segshift.models.segmenter_metadata import SegmenterMetadata
+from segshift.models.segmenter_output import SegmenterOutput
 from segshift.models.timm_features import STRIDES
-from segshift.version import __version__
 
 _FCN8S_STRIDES = (8, 16, 32)
-_Positive = Annotated[float, Field(gt=0)]
-
-
-class SegmenterOutput(NamedTuple):
-    """What one forward pass gives, at the resolution of the features; a head on several levels, such as
-    fcn8s, gives logits at that of the finest.
-
-    Attributes:
-        features: (N, F, h, w), of the backbone's last stage.
-        logits: (N, C, h, w), the sum of `head_logits`.
-        auxiliary_features: (N, F', h', w'), of the stage before the last.
-        auxiliary_logits: (N, C, h', w'); None without an auxiliary head.
-        head_logits: (N, C, h, w) of each classifier on the last features.
-        pyramid: all of the backbone's features, shallow to deep; the last are `features`.
-    """
-
-    features: Tensor
-    logits: Tensor
-    auxiliary_features: Tensor | None = None
-    auxiliary_logits: Tensor | None = None
-    head_logits: tuple[Tensor, ...] = ()
-    pyramid: tuple[Tensor, ...] = ()
-
-
-class _Metadata(Strict):
-    """What a model file says about its weights."""
-
-    version: str
-    config: SegmenterConfig
-    class_set: str
-    class_names: tuple[str, ...]
-    class_colors: tuple[Color, ...]
-    pixel_mean: tuple[float, float, float]
-    pixel_std: tuple[_Positive, _Positive, _Positive]
-    pixel_scale: _Positive = 1.0
-    pixel_order: Literal["rgb", "bgr"] = "rgb"
 
 
 class Segmenter(nn.Module):
@@ -310,17 +274,7 @@ class Segmenter(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write weights, configuration, classes, colors and pixel statistics as one safetensors file."""
-        metadata = _Metadata(
-            version=__version__,
-            config=self.config,
-            class_set=self.classes.name,
-            class_names=self.classes.names,
-            class_colors=self.classes.colors,
-            pixel_mean=self.pixel_statistics.mean,
-            pixel_std=self.pixel_statistics.std,
-            pixel_scale=self.pixel_statistics.scale,
-            pixel_order=self.pixel_statistics.order,
-        )
+        metadata = SegmenterMetadata.of(self.config, self.classes, self.pixel_statistics)
         write_model(path, self.state_dict(), metadata.model_dump_json())
 
     @classmethod
@@ -344,23 +298,20 @@ class Segmenter(nn.Module):
         """
         file = model_file(path)
         data, tensors = read_model(file)
-        metadata = parse(_Metadata, data, where=str(file))
+        metadata = parse(SegmenterMetadata, data, where=str(file))
         if metadata.config.module is not None:
             check_trusted(metadata.config.module, file, trust_code)
         # The configuration keeps the source of the initial weights, but nothing is fetched from there.
         bare = metadata.config.model_copy(update={"weights": "none"})
-        statistics = PixelStatistics(
-            metadata.pixel_mean, metadata.pixel_std, metadata.pixel_scale, metadata.pixel_order
-        )
         try:
-            classes = ClassSet(metadata.class_set, metadata.class_names, metadata.class_colors)
+            classes = metadata.classes()
             # Another library's network cannot be counted on to be built without memory.
             with nullcontext() if bare.is_foreign else torch.device("meta"):
                 hollow = cls(bare, classes)
         except InputError as error:
             raise InputError(f"{file}: {error}") from None
         fill(hollow, tensors, file, metadata.version, "train or export it again")
-        segmenter = cls(bare, classes, pixel_statistics=statistics)
+        segmenter = cls(bare, classes, pixel_statistics=metadata.pixel_statistics())
         segmenter.config = metadata.config
         fill(segmenter, tensors, file, metadata.version, "train or export it again")
         return segmenter.to(map_location).eval()

@@ -18,7 +18,8 @@ from segshift.errors import InputError
 from segshift.models.batch_norm import evaluating
 from segshift.models.pixels import network_input
 from segshift.models.resize import upsample
-from segshift.models.segmenter import Segmenter, SegmenterOutput
+from segshift.models.segmenter import Segmenter
+from segshift.models.segmenter_output import SegmenterOutput
 from segshift.pictures import Pixels
 from segshift.plain import counted
 

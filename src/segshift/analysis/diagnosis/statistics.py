@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from segshift.analysis.diagnosis.maps import Areas, Pixels
+from segshift.analysis.diagnosis.maps import Areas
+from segshift.pictures import Pixels
 
 Values = NDArray[np.float64]
 
