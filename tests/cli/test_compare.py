@@ -64,3 +64,20 @@ def test_bad_input_is_one_line(segshift: Segshift, comparison: Path, tmp_path: P
     assert "give a YAML, or --methods" in segshift("compare", "--methods", "clan").refusal()
     said = segshift("compare", comparison, "--methods", "claan,cbst", "--out", tmp_path / "x").refusal()
     assert "2 of 4 arms" in said and "did you mean `clan`?" in said and "cbst has stages" in said
+
+
+def test_all_options_that_are_wrong_are_told_at_once(segshift: Segshift, toy_target: Path) -> None:
+    call = ("compare", "--methods", "clann,minent", "--source", "gone.yaml", "--target", "cityscape:x")
+    said = segshift(*call, "--seeds", "0,a").refusal()
+    for words in (
+        "4 of 4 options are wrong",
+        "did you mean `clan`",
+        "gone.yaml: no such file",
+        "did you mean `cityscapes`",
+        "--seeds 0,a: write whole numbers",
+    ):
+        assert words in said
+    data = ("--source", toy_target, "--target", toy_target)
+    said = segshift("compare", "--methods", "minent", *data, "--set", "a=1").refusal()
+    assert said.startswith("--set: unknown key `a`")
+    assert "give a YAML, or --methods" in segshift("compare", "--methods", ",", *data).refusal()

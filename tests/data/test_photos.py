@@ -45,6 +45,17 @@ def test_results_never_overwrite_each_other(tmp_path: Path) -> None:
         assert_one_line(caught.value, "would both be written as a", "rename")
 
 
+def test_earlier_results_are_no_images(tmp_path: Path) -> None:
+    save(tmp_path / "photos/a.jpg", pixels(1))
+    save(tmp_path / "photos/found/a_overlay.png", pixels(1))
+    found = find_photos([tmp_path / "photos"], tmp_path / "photos/found")
+    assert list(found.named) == ["a"]
+    assert found.notes == (f"{tmp_path}/photos: 1 file in found, the --out, left out",)
+    with pytest.raises(InputError) as caught:
+        find_photos([tmp_path / "photos"], tmp_path / "photos/found/..")
+    assert_one_line(caught.value, "among the images", "--out")
+
+
 def test_nothing_to_see(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x")
     for path, words in ((tmp_path, "holds no images"), (tmp_path / "absent", "no such file")):

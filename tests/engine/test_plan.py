@@ -61,11 +61,12 @@ def mistakes(recipe: Recipe, index: int | None) -> Iterator[tuple[dict[str, Any]
             "`optimizers.segmenter.lr` = -1",
         )
     else:
+        key = "size" if kind == "translate" else "input_size"
         yield (
-            changed(lambda _, stage: stage["settings"].update(szie=[3, 3])),
-            "unknown key `szie`; did you mean `size`",
+            changed(lambda _, stage: stage["settings"].update({key.replace("iz", "zi"): [3, 3]})),
+            f"unknown key `{key.replace('iz', 'zi')}`; did you mean `{key}`",
         )
-        yield changed(lambda _, stage: stage["settings"].update(size=[0, 3])), "`size.0` = 0"
+        yield changed(lambda _, stage: stage["settings"].update({key: [0, 3]})), f"`{key}.0` = 0"
 
 
 def _numbers(method: dict[str, Any]) -> list[str]:
@@ -155,10 +156,10 @@ def test_all_that_fails_is_told_at_once() -> None:
         raise InputError(f"{word} is wrong")
 
     good = {"one": lambda: 1, "two": lambda: 2}
-    assert all_or_errors(good, "arms") == [1, 2]
+    assert all_or_errors(good, "arms cannot run") == [1, 2]
     with pytest.raises(InputError, match=r"^three: this is wrong$"):
-        all_or_errors({**good, "three": lambda: fail("this")}, "arms")
+        all_or_errors({**good, "three": lambda: fail("this")}, "arms cannot run")
     with pytest.raises(
         InputError, match=re.escape("2 of 4 arms cannot run: a: this is wrong; b: that is wrong")
     ):
-        all_or_errors({**good, "a": lambda: fail("this"), "b": lambda: fail("that")}, "arms")
+        all_or_errors({**good, "a": lambda: fail("this"), "b": lambda: fail("that")}, "arms cannot run")

@@ -273,3 +273,20 @@ def test_no_class_is_a_miss_and_no_false_positive(three: Path) -> None:
     np.testing.assert_array_equal(result.confusion, [[24, 0, 0], [0, 0, 24]])
     np.testing.assert_array_equal(result.iou, [1, 0])
     assert result.pixel_accuracy == 0.5 and result.to_dict()["no_class_share"] == 0.5
+
+
+def test_values_that_are_neither_label_nor_train_ids_are_refused(tmp_path: Path) -> None:
+    label = np.tile(np.array([[7, 1, 0, 90]], np.uint8), (4, 1))
+    save(tmp_path / "images/a.png", np.zeros((4, 4)))
+    save(tmp_path / "labels/a.png", label)
+    (tmp_path / "data.yaml").write_text(
+        "name: own\nsplits: {val: {images: 'images/*.png', labels: 'labels/{stem}.png'}}\n"
+        "classes: [road, sky]\nlabels: {kind: ids, map: {7: road, 1: sky}}\n"
+    )
+    split = resolve(f"{tmp_path}/data.yaml:val")
+    # 90 is no class, and stands in the labels nevertheless; 99 stands nowhere.
+    save(tmp_path / "p/a.png", label)
+    assert evaluate_predictions(tmp_path / "p", split).miou == 1
+    save(tmp_path / "p/a.png", np.where(label == 90, 99, label))
+    with pytest.raises(InputError, match="the id 7, which is neither a train id"):
+        evaluate_predictions(tmp_path / "p", split)

@@ -1,8 +1,9 @@
 """`segshift compare` and `segshift demo`: methods against an equal-step control."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -72,7 +73,7 @@ def compare(
 
     Example: segshift compare benchmarks/camvid_day_dusk.yaml --seeds 0,1
     """
-    arms = split_names(methods) or ()
+    arms = tuple(filter(None, split_names(methods) or ()))
     if file is None and not (arms and source and target):
         raise InputError("compare: give a YAML, or --methods PRESET,PRESET with --source and --target")
     changes = [assignment(key, value) for key, value in _data(source, target).items()]
@@ -83,10 +84,7 @@ def compare(
 
     train_on(device)
     if file is None:
-        with _packaged("methods.yaml") as path:
-            comparison = load_comparison(path, [*changes, *(assignments or [])], arms)
-        comparison = _without_needless_oracle(comparison, str(target))
-        comparison = comparison.model_copy(update={"name": f"{source} → {target}"})
+        comparison = _of_methods(arms, str(source), str(target), seeds, [*changes, *(assignments or [])])
     else:
         comparison = load_comparison(file, [*changes, *(assignments or [])], arms)
     folder = out or Path("runs") / ("compare" if file is None else check_name(file.stem, "comparison"))
@@ -109,6 +107,31 @@ def _data(source: str | None, target: str | None) -> dict[str, str]:
     """The keys of a comparison that the options name."""
     found = {"recipe.source.dataset": source, "recipe.target.dataset": target}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _of_methods(
+    arms: tuple[str, ...], source: str, target: str, seeds: str | None, assignments: list[str]
+) -> "Comparison":
+    """The comparison that options alone describe; what is wrong with any of them is said at once."""
+    from segshift.data.resolve import locate
+    from segshift.engine.comparison import load_comparison
+    from segshift.engine.plan import all_or_errors
+
+    comparisons: list[Comparison] = []
+
+    def load() -> None:
+        with _packaged("methods.yaml") as path:
+            comparisons.append(load_comparison(path, assignments, arms, where="--set"))
+
+    checks: dict[str, Callable[[], object]] = {
+        "": load,  # its messages say where
+        "--source": partial(locate, source),
+        "--target": partial(locate, target),
+        "--seeds": partial(parse_seeds, seeds or "0"),
+    }
+    all_or_errors(checks, "options are wrong")
+    comparison = _without_needless_oracle(comparisons[0], target)
+    return comparison.model_copy(update={"name": f"{source} → {target}"})
 
 
 def _without_needless_oracle(comparison: "Comparison", target: str) -> "Comparison":

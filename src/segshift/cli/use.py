@@ -72,7 +72,7 @@ def predict(
     outputs = Outputs(ids, with_overlay, color, probabilities)
     # Labels of data sets are drawn on the pixels as they are stored.
     predictor = Predictor(segmenter, str(checkpoint), out, inference, outputs, upright=not sets)
-    named = _of_data_sets(sets, skip_bad) if sets else _usable(photos, skip_bad)
+    named = _of_data_sets(sets, skip_bad, out) if sets else _usable(photos, skip_bad, out)
     predictor.begin(named)
     written = []
     broken = []
@@ -81,6 +81,8 @@ def predict(
             image = predictor.read(path)
         except InputError as error:
             # Damage behind a sound header; the other images are still wanted.
+            if len(named) == 1:
+                raise
             broken.append(str(error))
             say(console, f"left out: {error}")
             continue
@@ -117,7 +119,7 @@ def _is_data_set(argument: str) -> bool:
     return head == "city" or head.endswith((".yaml", ".yml")) or head in {one.name for one in catalog()}
 
 
-def _of_data_sets(arguments: list[str], skip_bad: bool) -> dict[str, Path]:
+def _of_data_sets(arguments: list[str], skip_bad: bool, out: Path) -> dict[str, Path]:
     """The images of splits by their stems, checked as `_usable` does."""
     from segshift.data.photos import Photos
     from segshift.data.resolve import locate
@@ -133,10 +135,15 @@ def _of_data_sets(arguments: list[str], skip_bad: bool) -> dict[str, Path]:
                     "predict them into two --out folders"
                 )
             named[sample.stem] = sample.image
-    return _usable(Photos(named), skip_bad)
+    folders = {image.parent for image in named.values()}
+    if out.resolve() in {folder.resolve() for folder in folders}:
+        raise InputError(
+            f"{out}: holds images of the data set, to which results would be added; choose another --out"
+        )
+    return _usable(Photos(named), skip_bad, out)
 
 
-def _usable(images: "list[Path] | Photos", skip_bad: bool) -> dict[str, Path]:
+def _usable(images: "list[Path] | Photos", skip_bad: bool, out: Path) -> dict[str, Path]:
     """The images by the names of their results; all are looked at before the first is predicted.
 
     Raises:
@@ -145,7 +152,7 @@ def _usable(images: "list[Path] | Photos", skip_bad: bool) -> dict[str, Path]:
     from segshift.data.photos import Photos, find_photos
     from segshift.data.survey import survey_images
 
-    photos = images if isinstance(images, Photos) else find_photos(images)
+    photos = images if isinstance(images, Photos) else find_photos(images, out)
     for note in photos.notes:
         say(console, note)
     looked = survey_images(photos.named.values())

@@ -17,19 +17,24 @@ class Photos:
     notes: tuple[str, ...] = ()
 
 
-def find_photos(paths: Iterable[Path]) -> Photos:
+def find_photos(paths: Iterable[Path], out: Path | None = None) -> Photos:
     """The images of files and folders, by the rule of `segshift.data.walk`.
 
     A file's results are named by its stem, those of a folder by their place below it (`FOLDER/NAME`).
 
+    Args:
+        paths: files and folders.
+        out: where results will be written; earlier ones that lie in it are no images.
+
     Raises:
-        InputError: a path that does not exist, a folder without images, two images of one name.
+        InputError: a path that does not exist, a folder without images or that is `out` itself, two images of
+            one name.
     """
     named: dict[str, Path] = {}
     notes: list[str] = []
     for path in paths:
         if path.is_dir():
-            files = _below(path, notes)
+            files = _below(path, notes, None if out is None else out.resolve())
             found = [(str(file.relative_to(path).with_suffix("")), file) for file in files]
         elif path.exists():
             found = [(path.stem, path)]
@@ -45,9 +50,19 @@ def find_photos(paths: Iterable[Path]) -> Photos:
     return Photos(named, tuple(notes))
 
 
-def _below(folder: Path, notes: list[str]) -> list[Path]:
+def _below(folder: Path, notes: list[str], out: Path | None) -> list[Path]:
+    if folder.resolve() == out:
+        raise InputError(
+            f"{folder}: the results would lie among the images, as if they were some; choose another --out"
+        )
     walk = Walk(folder)
     places = sorted(walk.all_files())
+    if out is not None and out.is_relative_to(folder.resolve()):
+        results = f"{out.relative_to(folder.resolve()).as_posix()}/"
+        earlier = {place for place in places if place.startswith(results)}
+        if earlier:
+            notes.append(f"{folder}: {counted(len(earlier), 'file')} in {results[:-1]}, the --out, left out")
+            places = sorted(set(places) - earlier)
     images = [place for place in places if is_image_name(place)]
     if not images:
         raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}); give another folder")

@@ -169,7 +169,7 @@ def spread(values: Sequence[float]) -> float | None:
 
 
 def load_comparison(
-    path: str | Path, overrides: Sequence[str] = (), methods: Sequence[str] = ()
+    path: str | Path, overrides: Sequence[str] = (), methods: Sequence[str] = (), where: str | None = None
 ) -> Comparison:
     """Read a comparison's YAML.
 
@@ -177,6 +177,7 @@ def load_comparison(
         path: of the file.
         overrides: "a.b=value" assignments.
         methods: presets or recipe files that become arms, too, above the oracle.
+        where: what messages call the file; None: its path.
 
     Raises:
         InputError: a file that is no comparison, or arms of presets that cannot be arms; all of them at once.
@@ -191,11 +192,9 @@ def load_comparison(
     if isinstance(data.get("recipe"), dict):
         data["recipe"] = recipe_data(data["recipe"], str(path))
     if isinstance(data.get("arms"), dict):
-        filled = {name: partial(_from_preset, arm) for name, arm in data["arms"].items()}
-        data["arms"] = dict(
-            zip(filled, all_or_errors({f"arm {k}": v for k, v in filled.items()}, "arms"), strict=True)
-        )
-    return parse(Comparison, data, str(path))
+        fill = {f"arm {name}": partial(_from_preset, arm) for name, arm in data["arms"].items()}
+        data["arms"] = dict(zip(data["arms"], all_or_errors(fill, "arms cannot run"), strict=True))
+    return parse(Comparison, data, where or str(path))
 
 
 def _from_preset(arm: Any) -> Any:
@@ -241,7 +240,7 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
         return plan
 
     names = [START, *comparison.arms]
-    made = all_or_errors({f"arm {name}": partial(planned, name) for name in names}, "arms")
+    made = all_or_errors({f"arm {name}": partial(planned, name) for name in names}, "arms cannot run")
     plans = dict(zip(names, made, strict=True))
     recipes = {name: plan.recipe for name, plan in plans.items()}
     if recipes[CONTROL].uses_target_labels:
@@ -256,7 +255,7 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
         f"arm {name}": partial(_check_fair, recipes[name], steps[name], recipes[CONTROL])
         for name in comparison.arms
     }
-    all_or_errors(checks, "arms")
+    all_or_errors(checks, "arms cannot run")
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in recipes}
     with held(folder):
         for seed in comparison.seeds:

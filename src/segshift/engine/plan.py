@@ -102,12 +102,12 @@ def _job(
     return Job(title, kind, recipe, method, settings)
 
 
-def all_or_errors(makers: Mapping[str, Callable[[], Made]], noun: str) -> list[Made]:
+def all_or_errors(makers: Mapping[str, Callable[[], Made]], fail: str) -> list[Made]:
     """What every maker makes, or one InputError that tells of all that failed.
 
     Args:
         makers: by the name that each one's message gets, unless it has it already.
-        noun: what they are, for the message ("arms").
+        fail: what several that failed are said to do ("arms cannot run").
     """
     made, problems = [], []
     for name, make in makers.items():
@@ -116,7 +116,7 @@ def all_or_errors(makers: Mapping[str, Callable[[], Made]], noun: str) -> list[M
         except InputError as error:
             problems.append(str(error) if name in str(error) else f"{name}: {error}")
     if len(problems) > 1:
-        raise InputError(f"{len(problems)} of {len(makers)} {noun} cannot run: {'; '.join(problems)}")
+        raise InputError(f"{len(problems)} of {len(makers)} {fail}: {'; '.join(problems)}")
     if problems:
         raise InputError(problems[0])
     return made

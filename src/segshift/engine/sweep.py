@@ -232,7 +232,8 @@ def run_sweep(
             check_data(make_plan(recipe), RunFolder(folders[index] / f"seed_{seed}"), find)
         return recipe
 
-    recipes = all_or_errors({title: partial(checked, i) for i, title in enumerate(titles)}, "combinations")
+    checks = {title: partial(checked, index) for index, title in enumerate(titles)}
+    recipes = all_or_errors(checks, "combinations cannot run")
     found = [_Found() for _ in combinations]
     total = len(seeds) * len(combinations)
     # Seeds outermost: a first whole curve stands early.

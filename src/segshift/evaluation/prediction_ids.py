@@ -42,8 +42,7 @@ def guess_ids(files: Sequence[Path], split: Split) -> str:
         seen[np.unique(read_ids(path, decoder, labels=True))] = True
     values = [value for value in np.flatnonzero(seen).tolist() if value != IGNORE]
     meant = {value: decoder.values.get(value, IGNORE) for value in values}
-    allowed = decoder.other == "ignore" or all(value in decoder.values for value in values)
-    label_ids = allowed and any(train_id != IGNORE for train_id in meant.values())
+    label_ids = any(train_id != IGNORE for train_id in meant.values()) and not _strangers(values, split)
     train_ids = all(value < classes.count for value in values)
     where = files[0].parent
     if not label_ids and not train_ids:
@@ -59,6 +58,18 @@ def guess_ids(files: Sequence[Path], split: Split) -> str:
             f"--prediction-ids {LABEL_IDS} or {TRAIN_IDS}"
         )
     return TRAIN_IDS if train_ids else LABEL_IDS
+
+
+def _strangers(values: Sequence[int], split: Split) -> set[int]:
+    """The values that the label files cannot hold: unknown to their rule, and met in none of them."""
+    strangers = set(values) - set(split.decoder.values)
+    if split.decoder.other == "ignore":
+        for sample in split.samples:
+            if not strangers:
+                break
+            if sample.label is not None:
+                strangers.difference_update(np.unique(split.decoder.read_raw(sample.label)).tolist())
+    return strangers
 
 
 def read_ids(path: Path, decoder: LabelDecoder, *, labels: bool = False) -> NDArray[Any]:
