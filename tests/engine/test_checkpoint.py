@@ -1,5 +1,6 @@
 """The checkpoints folder: what is kept, what is swept away, what is refused."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,9 @@ def test_strange_content_is_one_line(tmp_path: Path, key: str, value: object) ->
     torch.save({**torch.load(path, weights_only=True), "format": 1, key: value}, path)
     with pytest.raises(InputError, match=r"step_00000006\.pt: does not fit"):
         Checkpoints(tmp_path).load_latest(*parts(), "abc")
+
+
+def test_a_pipe_in_place_of_a_checkpoint_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "step_00000006.pt")
+    with pytest.raises(InputError, match=r"step_00000006\.pt: is a named pipe"):
+        Checkpoints(tmp_path).newest_whole()

@@ -238,6 +238,10 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
     path.write_text('{"step": 1}\n{"loss": 2}\n')
     with pytest.raises(InputError, match="line 2: has no `step`"):
         read_records(path)
+    for part in (f'"losses": {{"a/b": {"9" * 400}}}', '"evaluation": {"miou": 1, "iou": [1]}'):
+        path.write_text(f'{{"step": 1, {part}}}\n{{"step": 2}}\n')
+        with pytest.raises(InputError, match="line 1: has no `step`, or a part of another type"):
+            read_records(path)
     path.write_text('{"step": 1, "losses": {}}\n{"step": 2, "lo')
     assert read_records(path) == [{"step": 1, "losses": {}}]
 

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,9 @@ def test_a_journal_survives_a_killed_writer(tmp_path: Path) -> None:
     assert journal.path.read_text() == "1\n2\n"
     journal.remove()
     assert journal.read() == []
+
+
+def test_a_pipe_in_place_of_a_journal_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "done.jsonl")
+    with pytest.raises(InputError, match=r"done\.jsonl: is a named pipe"):
+        Journal(tmp_path / "done.jsonl").read()

@@ -33,7 +33,21 @@ def test_checkpoints_are_listed_by_their_steps(tmp_path: Path) -> None:
     assert run.checkpoint_steps() == [5, 200]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "\x00", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1]",
+        "\x00",
+        "[" * 100_000,
+        '{"evaluation": "x"}',
+        '{"evaluation": {"iou": [1]}}',
+        '{"evaluation": {"iou": {"a": 1}}, "confusion": null}',
+        '{"evaluation": {"iou": {"a": 1}}, "confusion": [[1, 2]]}',
+        '{"evaluation": {"iou": {"a": 1}}, "confusion": [[-1]]}',
+    ],
+)
 def test_damaged_results_are_named(tmp_path: Path, text: str) -> None:
     run = RunFolder(tmp_path)
     assert run.read_results() is None and not run.is_finished

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from segshift.errors import OutputError
+from segshift.documents import read_json
+from segshift.errors import InputError, OutputError
 from segshift.files import cache_root, write_text
 from segshift.making import cores
 
@@ -29,9 +31,10 @@ def content_hashes(paths: Sequence[Path], *, workers: int | None = None) -> tupl
     names = [str(path.absolute()) for path in paths]
     listed = hashlib.sha256("\n".join(names).encode("utf-8", "surrogateescape")).hexdigest()
     cache = cache_root() / "contents" / f"{listed}.json"
-    before: dict[str, list[str]] = {}
-    with suppress(OSError, ValueError):
-        before = json.loads(cache.read_text(encoding="utf-8"))
+    before: Any = {}
+    with suppress(InputError):
+        before = read_json(cache)
+    before = before if isinstance(before, dict) else {}
     # Threads suffice: reading and hashing release the interpreter's lock.
     with ThreadPoolExecutor(workers or cores()) as pool:
         found = list(pool.map(lambda name: _hashed(name, before.get(name)), names))
@@ -43,14 +46,14 @@ def content_hashes(paths: Sequence[Path], *, workers: int | None = None) -> tupl
     return tuple(digest for _, digest in found)
 
 
-def _hashed(name: str, before: list[str] | None) -> list[str]:
+def _hashed(name: str, before: Any) -> list[str]:
     """[size and times, hash] of a file."""
     try:
         status = os.stat(name)
         if not stat.S_ISREG(status.st_mode):
             return ["", ""]
         state = f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
-        if before is not None and len(before) == 2 and before[0] == state:
+        if isinstance(before, list) and len(before) == 2 and before[0] == state:
             return before
         digest = hashlib.sha256()
         with open(name, "rb") as stream:

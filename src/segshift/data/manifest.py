@@ -10,7 +10,7 @@ from typing import Any
 from segshift.data.content import content_hashes
 from segshift.documents import parse_json, read_json
 from segshift.errors import InputError
-from segshift.files import write_json
+from segshift.files import read_text, write_json
 from segshift.folders import DatasetFolder, Journal
 from segshift.making import cores
 
@@ -89,7 +89,7 @@ def read_manifest(folder: Path, split: str) -> dict[str, Entry]:
     """
     path = manifest_path(folder, split)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
         entries = [entry_from(parse_json(line, str(path))) for line in lines]
     except FileNotFoundError:
         raise InputError(

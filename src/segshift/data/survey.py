@@ -14,6 +14,7 @@ from segshift.data.decoder import LabelDecoder
 from segshift.data.finder import Sample
 from segshift.data.images import check_image, conversion
 from segshift.data.label_files import check_label
+from segshift.documents import read_json
 from segshift.errors import InputError, OutputError
 from segshift.files import cache_root, write_text
 from segshift.making import cores
@@ -97,8 +98,8 @@ def survey(
         workers: threads, None for one per core.
     """
     path = cache_root() / "surveys" / f"{_fingerprint(samples, decoder, decode)}.json"
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        rows = json.loads(path.read_text(encoding="utf-8"))
+    with suppress(ValueError, TypeError, KeyError):
+        rows = read_json(path)
         if len(rows) == len(samples):
             return Survey(tuple(_facts_from(row) for row in rows))
     found = _survey(samples, decoder, decode, workers)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segshift.errors import InputError
-from segshift.files import atomic_path
+from segshift.files import atomic_path, refuse_special
 
 _FORMAT = 2
 _FORMATS = (1, _FORMAT)  # the first had no checksum
@@ -172,6 +172,7 @@ def _signature(stream: BinaryIO, length: int) -> bytes:
 def _check_whole(path: Path) -> None:
     """Raises DamagedError for a file that is not what was written, InputError for one that is locked away."""
     try:
+        refuse_special(path)
         with path.open("rb") as stream:
             body = path.stat().st_size - _SIGNATURE_BYTES
             whole = body > 0 and _signature(stream, body) == stream.read()

@@ -149,6 +149,8 @@ def _is_record(record: Any) -> bool:
     """Whether everything that is read of a line has the type that a run writes."""
     if not isinstance(record, dict) or type(record.get("step")) is not int:
         return False
+    if not 0 <= record["step"] < 2**63:
+        return False
     groups = [record.get(key) or {} for key in ("losses", "observed", "unsupervised", "lr")]
     for group in groups:
         if not isinstance(group, dict) or not all(_number_or_null(value) for value in group.values()):
@@ -157,13 +159,17 @@ def _is_record(record: Any) -> bool:
         if key in record and not (isinstance(record[key], dict) and isinstance(record[key].get(part), str)):
             return False
     evaluation = record.get("evaluation")
-    return evaluation is None or (
-        isinstance(evaluation, dict) and _number_or_null(evaluation.get("miou", ""))
-    )
+    if evaluation is None:
+        return True
+    if not isinstance(evaluation, dict) or not _number_or_null(evaluation.get("miou", "")):
+        return False
+    iou = evaluation.get("iou") or {}
+    return isinstance(iou, dict) and all(map(_number_or_null, iou.values()))
 
 
 def _number_or_null(value: Any) -> bool:
-    return value is None or isinstance(value, int | float)
+    # JSON's integers have no end, and those beyond 64 bits are no float's.
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def final_adversary_loss(records: Sequence[Record]) -> float | None:

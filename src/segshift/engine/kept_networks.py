@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 
+from segshift.files import writing
 from segshift.folders import RunFolder
 from segshift.methods import Method
 
@@ -28,7 +29,8 @@ class KeptNetworks:
         # The method names its file itself, so it gets a folder; a kill leaves one, which the next save takes.
         made = RunFolder(self.run.checkpoints / _PARTIAL)
         shutil.rmtree(made.path, ignore_errors=True)
-        made.path.mkdir(parents=True)
+        with writing(made.path):
+            made.path.mkdir(parents=True)
         method.save(made.path)
         for file in (made.model, made.translator):
             if file.is_file():

@@ -98,8 +98,13 @@ class Journal:
     path: Path
 
     def read(self) -> list[Any]:
-        """The lines that are whole; a killed process may have left half of one. Empty without a file."""
+        """The lines that are whole; a killed process may have left half of one. Empty without a file.
+
+        Raises:
+            InputError: a pipe, socket or device.
+        """
         try:
+            files.refuse_special(self.path)
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return []

@@ -18,6 +18,7 @@ TRANSLATOR_FILE = "translator.safetensors"
 _CHECKPOINT = re.compile(r"step_(\d{8})\.pt")
 _STEP = re.compile(r"step_(\d{8})\.safetensors")
 _AT = re.compile(r"(?P<run>.+)@(?P<step>\d+)", re.DOTALL)
+_DAMAGED = "is no JSON document of segshift; remove the file and train again with --resume"
 _STAGE = re.compile(r"(\d+)_[a-z0-9_]+")
 
 
@@ -140,7 +141,10 @@ class RunFolder:
 
     def read_results(self) -> dict[str, Any] | None:
         """The results of a finished run, None where there are none. Raises InputError for a damaged file."""
-        return _read_object(self.results)
+        results = _read_object(self.results)
+        if results is not None and not _has_scores(results):
+            raise InputError(f"{self.results}: {_DAMAGED}")
+        return results
 
     def read_environment(self) -> dict[str, Any] | None:
         """The environment of a finished run, None where it is unknown. Raises InputError if damaged."""
@@ -206,5 +210,20 @@ def _nothing_kept(run: RunFolder) -> str:
 
 
 def _read_object(path: Path) -> dict[str, Any] | None:
-    fault = "is no JSON document of segshift; remove the file and train again with --resume"
-    return read_json_object(path, fault) if path.exists() else None
+    return read_json_object(path, _DAMAGED) if path.exists() else None
+
+
+def _has_scores(results: dict[str, Any]) -> bool:
+    """Whether an evaluation, where there is one, has its IoUs and, where there is one, a square of counts."""
+    evaluation, confusion = results.get("evaluation"), results.get("confusion")
+    if evaluation is None:
+        return True
+    iou = evaluation.get("iou") if isinstance(evaluation, dict) else None
+    if not isinstance(iou, dict):
+        return False
+    return "confusion" not in results or (
+        isinstance(confusion, list)
+        and len(confusion) == len(iou)
+        and all(isinstance(row, list) and len(row) == len(iou) for row in confusion)
+        and all(type(count) is int and 0 <= count < 2**63 for row in confusion for count in row)
+    )
