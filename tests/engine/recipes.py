@@ -46,5 +46,7 @@ EVERY_TERM = {
         {"term": "minent"},
         {"term": "adabn"},
         {"term": "mean_teacher", "deploy": "teacher", "start_step": 3},
+        {"term": "masked_consistency", "block_px": 16},
+        {"term": "feature_distance", "classes": [0, 1]},
     ],
 }

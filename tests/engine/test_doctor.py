@@ -125,8 +125,8 @@ def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     monkeypatch.setattr("segshift.engine.doctor.questions.train_in_processes", trained_alone)
 
-    def ask(name: str) -> Examination:
-        recipe = {"name": name, "method": {"name": f"{tmp_path / 'methods.py'}:{name}"}}
+    def ask(name: str, method: dict[str, Any] | None = None) -> Examination:
+        recipe = {"name": name, "method": method or {"name": f"{tmp_path / 'methods.py'}:{name}"}}
         (examination,) = examine(parse(Recipe, recipe, "recipe"))
         return examination
 
@@ -142,6 +142,13 @@ def test_a_sound_method_is_healthy(examined: Any) -> None:
     assert examination.healthy, failed(examination)
     assert set(examination.schedules) == {("segmenter", "extra")}
     assert examination.to_dict()["healthy"] is True
+
+
+def test_terms_with_frozen_copies_and_averages_are_healthy(examined: Any) -> None:
+    terms = [{"term": "masked_consistency"}, {"term": "feature_distance", "classes": [0, 1]}]
+    examination = examined("today", {"name": "align", "terms": [{"term": "mean_teacher"}, *terms]})
+    assert examination.healthy, failed(examination)
+    assert examined("distance", {"name": "align", "terms": terms[1:]}).healthy
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ class FeatureDistance(Term):
     Config = FeatureDistanceConfig
     uses_target = False
     uses_target_prediction = False
+    why_splits_differ = "the mean is over the cells that count, of which each part has its own number"
 
     def __init__(self, config: FeatureDistanceConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)

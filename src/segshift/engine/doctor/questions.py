@@ -297,8 +297,8 @@ def _target_labels(toy: Recipe, recipe: Recipe) -> Finding:
 
 
 def _no_evaluation(recipe: Recipe) -> Any:
-    """The source's split, which has readable labels, so that only training could touch the target's."""
-    return recipe.evaluation.model_copy(update={"dataset": recipe.source.dataset, "split": "source"})
+    """None: the toy has no split `val`, so that only training could touch the target's labels."""
+    return recipe.evaluation.model_copy(update={"dataset": None, "split": None})
 
 
 def _deployment(recipe: Recipe, scratch: Path) -> Finding:
