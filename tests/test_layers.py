@@ -21,7 +21,7 @@ _LEVELS = [
     {"data"},
     {"city"},
     {"pictures", "making", "external"},
-    {"folders"},
+    {"folders", "sizes"},
     {"config", "ranges"},
     {"documents"},
     {"files", "plain", "shared_batch"},

@@ -10,7 +10,6 @@ from pydantic import Field
 
 Side = Annotated[int, Field(ge=1, le=2**16)]
 """Of an image, crop, window or patch, in px."""
-WidthHeight = tuple[Side, Side]
 Scale = Annotated[float, Field(gt=0, le=16)]
 """A factor on an image's size."""
 Scales = Annotated[tuple[Scale, ...], Field(min_length=1, max_length=32)]

@@ -13,9 +13,10 @@ from segshift.evaluation.evaluate import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
 from segshift.models.pixels import network_input
-from segshift.models.resize import Size, upsample
+from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
+from segshift.sizes import HeightWidth, WidthHeight, height_width
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class FeatureMap:
 
 
 def feature_maps(
-    segmenter: Segmenter, items: LabelledItems, *, input_size: tuple[int, int] | None = None
+    segmenter: Segmenter, items: LabelledItems, *, input_size: WidthHeight | None = None
 ) -> Iterator[FeatureMap]:
     """Every image of a data set through the network in evaluation mode, one at a time.
 
@@ -59,8 +60,8 @@ def feature_maps(
                 item.image[None].to(segmenter.device), input_size or segmenter.config.input_size
             )
             output: SegmenterOutput = segmenter(segmenter.normalize(images))
-            probabilities = upsample(output.logits, _size(images)).softmax(dim=1)
-            cells = _size(output.features)
+            probabilities = upsample(output.logits, height_width(images)).softmax(dim=1)
+            cells = height_width(output.features)
             if item.label is None:
                 labels = upsample(output.logits, cells).argmax(dim=1)[0].to(torch.uint8)
             else:
@@ -72,10 +73,6 @@ def feature_maps(
             )
 
 
-def label_cells(label: Tensor, cells: Size) -> Tensor:
+def label_cells(label: Tensor, cells: HeightWidth) -> Tensor:
     """A label map (H, W) uint8 at the features' resolution (h, w): the pixel nearest to each center."""
     return F.interpolate(label[None, None].float(), size=cells, mode="nearest-exact")[0, 0].to(torch.uint8)
-
-
-def _size(x: Tensor) -> Size:
-    return x.shape[-2], x.shape[-1]

@@ -19,6 +19,7 @@ from segshift.errors import InputError
 from segshift.evaluation import labelled_items
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
+from segshift.sizes import WidthHeight
 
 Values = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def observe(
     names: tuple[Sequence[str], Sequence[str]],
     *,
     points: int = 40,
-    input_size: tuple[int, int] | None = None,
+    input_size: WidthHeight | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Observed:

@@ -10,6 +10,7 @@ from segshift.analysis.measure import observe
 from segshift.evaluation.confusion import mean_of_known
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
+from segshift.sizes import WidthHeight
 
 Values = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def centers_over_training(
     target: LabelledItems,
     names: tuple[Sequence[str], Sequence[str]],
     *,
-    input_size: tuple[int, int] | None = None,
+    input_size: WidthHeight | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CentersOverTraining:
     """Measure the networks of a run one after the other; one is in memory at a time.

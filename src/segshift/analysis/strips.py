@@ -13,6 +13,7 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.pictures import Pixels
+from segshift.sizes import height_width
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def show(
         for name, segmenter in models.items():
             with evaluating(segmenter), torch.inference_mode():
                 images = item.image[None].to(segmenter.device)
-                size = (images.shape[-2], images.shape[-1])
+                size = height_width(images)
                 probabilities = (inference or Inference()).probabilities([segmenter], images, size)
                 information = self_information(probabilities, normalized=True).sum(dim=1)[0]
                 one.predicted[name] = probabilities.argmax(dim=1)[0].to(torch.uint8).cpu().numpy()

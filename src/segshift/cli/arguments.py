@@ -1,6 +1,7 @@
 """Arguments that hold several values with commas."""
 
 from segshift.errors import InputError
+from segshift.sizes import WidthHeight
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:
@@ -35,9 +36,9 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def parse_size(text: str, option: str, more: str = "") -> tuple[int, int]:
+def parse_size(text: str, option: str, more: str = "") -> WidthHeight:
     """(width, height) from "WxH"; `more` says what else may be written. Raises InputError."""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise InputError(f"{option} {text}: write it as WIDTHxHEIGHT, for example 1024x512{more}")
-    return int(width), int(height)
+    return WidthHeight((int(width), int(height)))

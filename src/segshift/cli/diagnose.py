@@ -17,6 +17,7 @@ from segshift.documents import dump_yaml
 from segshift.errors import InputError
 from segshift.files import write_json
 from segshift.plain import say
+from segshift.sizes import WidthHeight
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -155,7 +156,7 @@ def _classes(text: str | None) -> str | list[str] | None:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _preset_sizes() -> tuple[tuple[int, int], tuple[int, int]]:
+def _preset_sizes() -> tuple[WidthHeight, WidthHeight]:
     """(width, height) to which the preset resizes images, and of its crops."""
     from segshift.engine.presets import load_recipe
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from segshift.cli.arguments import parse_size
 from segshift.config import parse
 from segshift.errors import InputError
+from segshift.sizes import WidthHeight
 
 if TYPE_CHECKING:
     from segshift.models.inference import Inference
@@ -29,7 +30,7 @@ def parse_inference(
     return parse(Inference, settings, "inference")
 
 
-def _size(text: str | None, option: str, more: str = "") -> tuple[int, int] | None:
+def _size(text: str | None, option: str, more: str = "") -> WidthHeight | None:
     return None if text is None else parse_size(text, option, more)
 
 

@@ -11,7 +11,8 @@ from torchvision.transforms.v2 import functional
 
 from segshift.config import Strict
 from segshift.data.sampler import Wish
-from segshift.ranges import Scale, Share, WidthHeight
+from segshift.ranges import Scale, Share
+from segshift.sizes import WidthHeight
 from segshift.train_ids import IGNORE
 
 Sigma = Annotated[float, Field(gt=0, le=1000)]
@@ -93,7 +94,7 @@ class Augmentation(Strict):
             factor = draw.uniform(*self.scale)
             target_width = max(1, round(target_width * factor))
             target_height = max(1, round(target_height * factor))
-        box = (target_width, target_height)
+        box = WidthHeight((target_width, target_height))
         if self.fit != "stretch":
             target_width, target_height = self._in_proportion(width, height, box)
         image, label = self._resized(image, label, target_width, target_height)
@@ -110,12 +111,12 @@ class Augmentation(Strict):
                 image = _blurred(image, self.blur, draw)
         return image.contiguous(), None if label is None else label.contiguous()
 
-    def _in_proportion(self, width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
+    def _in_proportion(self, width: int, height: int, box: WidthHeight) -> WidthHeight:
         choose = max if self.fit == "cover" else min
         factor = choose(box[0] / width, box[1] / height)
         sides = (max(1, round(width * factor)), max(1, round(height * factor)))
         # Rounding must not leave a side a pixel short of the box, or beyond it.
-        return choose(sides[0], box[0]), choose(sides[1], box[1])
+        return WidthHeight((choose(sides[0], box[0]), choose(sides[1], box[1])))
 
     def _resized(
         self, image: Tensor, label: Tensor | None, width: int, height: int
@@ -153,7 +154,7 @@ class _Draws:
         return [int(index) for index in torch.randperm(length, generator=self._generator)]
 
 
-def _padded(image: Tensor, label: Tensor | None, size: tuple[int, int]) -> tuple[Tensor, Tensor | None]:
+def _padded(image: Tensor, label: Tensor | None, size: WidthHeight) -> tuple[Tensor, Tensor | None]:
     """At least `size` (width, height), filled up at the right and the bottom: images 0, labels ignored."""
     height, width = image.shape[-2:]
     right, bottom = max(0, size[0] - width), max(0, size[1] - height)
@@ -165,7 +166,7 @@ def _padded(image: Tensor, label: Tensor | None, size: tuple[int, int]) -> tuple
 
 
 def _cropped(
-    image: Tensor, label: Tensor | None, size: tuple[int, int], draw: _Draws, wish: Wish | None
+    image: Tensor, label: Tensor | None, size: WidthHeight, draw: _Draws, wish: Wish | None
 ) -> tuple[Tensor, Tensor | None]:
     crop_width, crop_height = size
     image, label = _padded(image, label, size)

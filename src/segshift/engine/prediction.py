@@ -24,6 +24,7 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.pictures import colorize, legend, overlay
+from segshift.sizes import HeightWidth
 from segshift.train_ids import IGNORE
 
 TRAIN_IDS = "train_ids"
@@ -136,7 +137,7 @@ class Predictor:
                     _array_in_npz(temporary, (height, width, segmenter.classes.count), segmenter.class_names)
                 )
             images = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(segmenter.device)
-            for band in self.inference.bands([segmenter], images, (height, width)):
+            for band in self.inference.bands([segmenter], images, HeightWidth((height, width))):
                 label[band.rows] = ids = band.ids[0].cpu().numpy()
                 self._pixels += np.bincount(ids.ravel(), minlength=256)
                 if stream is not None and confidence is not None:

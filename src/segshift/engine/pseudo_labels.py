@@ -33,6 +33,7 @@ from segshift.models.inference import WHOLE_PIXELS, Band, Inference
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import say, visible
 from segshift.ranges import BatchSize
+from segshift.sizes import height_width
 
 # Batches between two savings of the first pass.
 _SAVE_EVERY = 25
@@ -237,7 +238,7 @@ class _Writer:
 
     def _bands(self, images: Tensor) -> Iterator[Band]:
         """The scores of (N, 3, H, W) images at their own size."""
-        size = (images.shape[-2], images.shape[-1])
+        size = height_width(images)
         return self.config.bands([self.segmenter], images.to(self.segmenter.device), size)
 
     def _write_image(self, index: int, label: NDArray[np.uint8]) -> None:

@@ -14,6 +14,7 @@ from segshift.folders import check_names
 from segshift.models.inference import Inference
 from segshift.models.segmenter_config import SegmenterConfig
 from segshift.ranges import BatchSize, Count, Decay, NotNegative, Seed, Steps
+from segshift.sizes import WidthHeight
 
 # The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.
 CLASSIFIERS = ("head", "second_head", "auxiliary_head")
@@ -337,7 +338,7 @@ class Recipe(Strict):
             return OptimizerConfig(lr_multipliers=dict.fromkeys(CLASSIFIERS, 10.0))
         return OptimizerConfig(kind="adam", lr=1e-4, weight_decay=0.0)
 
-    def inference_size(self) -> tuple[int, int] | None:
+    def inference_size(self) -> WidthHeight | None:
         """(width, height) at which the network sees images after training; None is each image's own."""
         size = self.evaluation.input_size or self.target.augmentation.resize or self.model.input_size
         return None if size == "native" else size

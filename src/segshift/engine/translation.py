@@ -29,7 +29,8 @@ from segshift.models.resize import resize_images
 from segshift.models.translators import ResnetGenerator, load_translator, translator_file
 from segshift.pictures import strip
 from segshift.plain import counted, say
-from segshift.ranges import Count, WidthHeight
+from segshift.ranges import Count
+from segshift.sizes import HeightWidth, WidthHeight
 
 RECORD = "translated.json"
 CONTACT_STRIP = "translated.png"
@@ -115,7 +116,7 @@ def translate_split(
     split: Split,
     out: Path,
     *,
-    size: tuple[int, int] | None = None,
+    size: WidthHeight | None = None,
     image_format: ImageFormat = "jpeg",
     limit: int | None = None,
     workers: int = 0,
@@ -182,9 +183,7 @@ def _is_there(writer: SplitWriter, sample: Sample, labelled: bool) -> bool:
     return label_there and writer.image_path(sample.stem).is_file()
 
 
-def _read(
-    split: Split, samples: Sequence[Sample], size: tuple[int, int] | None, workers: int
-) -> Iterator[Item]:
+def _read(split: Split, samples: Sequence[Sample], size: WidthHeight | None, workers: int) -> Iterator[Item]:
     """The samples, resized, one at a time."""
     some = Split(split.dataset, split.name, split.classes, tuple(samples), split.decoder)
     dataset = SegmentationDataset(some, split.classes, Augmentation(resize=size), with_labels=split.labelled)
@@ -209,7 +208,7 @@ def _contact_strip(writer: SplitWriter, samples: Sequence[Sample]) -> Path:
     for sample in (samples[index * len(samples) // count] for index in range(count)):
         translated = read_image(writer.image_path(sample.stem))
         original = torch.from_numpy(read_image(sample.image)).permute(2, 0, 1)
-        original = resize_images(original, (translated.shape[0], translated.shape[1]))
+        original = resize_images(original, HeightWidth(translated.shape[:2]))
         originals.append((sample.stem, original.permute(1, 2, 0).contiguous().numpy()))
         translations.append(("translated", translated))
     path = writer.folder.path / CONTACT_STRIP

@@ -14,6 +14,7 @@ from segshift.evaluation.result import EvaluationResult
 from segshift.models.batch_norm import evaluating
 from segshift.models.inference import WHOLE_PIXELS, Inference
 from segshift.models.segmenter import Segmenter
+from segshift.sizes import height_width
 
 Progress = Callable[[int, int], None]
 
@@ -115,7 +116,7 @@ def _predicted(
     """Names, predictions and labels, on the networks' device."""
     names, done, place = _image_names(data), 0, networks[0].device
     for images, labels in _batches(data, batch_size):
-        size = (labels.shape[-2], labels.shape[-1])
+        size = height_width(labels)
         predicted = inference.ids(networks, images.to(place), size)
         for prediction, label in zip(predicted, labels.to(place), strict=True):
             yield names[done], prediction, label

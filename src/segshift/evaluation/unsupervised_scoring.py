@@ -20,6 +20,7 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.pixels import network_input
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
+from segshift.sizes import WidthHeight
 
 # Strong enough to show a network that hangs on colors, weak enough to keep every class what it is.
 _JITTER = Augmentation(color_jitter=ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1))
@@ -43,7 +44,7 @@ def score_unlabelled(
     segmenter: Segmenter,
     dataset: UnlabelledItems,
     *,
-    input_size: tuple[int, int] | None = None,
+    input_size: WidthHeight | None = None,
     limit: int | None = None,
     snd_pixels: int = 100,
 ) -> dict[str, float]:
@@ -99,7 +100,7 @@ def score_unlabelled(
     }
 
 
-def _logits(segmenter: Segmenter, image: Tensor, index: int, input_size: tuple[int, int] | None) -> Tensor:
+def _logits(segmenter: Segmenter, image: Tensor, index: int, input_size: WidthHeight | None) -> Tensor:
     """(3, C, h, w) float32: of the image, of its mirror image, and with changed colors."""
     jittered, _ = _JITTER(image, None, index)
     images = torch.stack([image, image.flip(-1), jittered]).to(segmenter.device)

@@ -13,6 +13,7 @@ from segshift.methods.base import Batch, Method, PreparationData, Update
 from segshift.methods.roles import Network
 from segshift.methods.term import Look, Prediction, Term
 from segshift.models.segmenter import Segmenter
+from segshift.sizes import height_width
 
 
 class AlignConfig(Strict):
@@ -125,7 +126,7 @@ class Align(Method):
         return [term for term in self.terms if isinstance(term, Term)]
 
     def _predict(self, images: Tensor) -> Prediction:
-        size = (images.shape[-2], images.shape[-1])
+        size = height_width(images)
         return Prediction.of(self.segmenter(self.segmenter.normalize(images)), size)
 
     def _supervised(self, look: Look, terms: Sequence[Term]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermCo
 from segshift.models.dropout import dropping_nothing
 from segshift.models.segmenter import Segmenter
 from segshift.shared_batch import mean_over_processes, own_part, processes
+from segshift.sizes import height_width
 
 
 class AveragedTeacherConfig(TermConfig):
@@ -101,7 +102,7 @@ class AveragedTeacher(Term):
         return labels, confident.mean(dim=(1, 2), keepdim=True).expand_as(confidence)
 
     def _probs(self, images: Tensor) -> Tensor:
-        size = (images.shape[-2], images.shape[-1])
+        size = height_width(images)
         return Prediction.of(self.teacher(self.teacher.normalize(images)), size).probs()
 
     def _augment(self, images: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from segshift.config import Strict
 from segshift.folders import MODEL_FILE
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
+from segshift.sizes import height_width
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Method(nn.Module):
         segmenter = self.deployed()
         if segmenter is None:
             raise TypeError(f"{type(self).__name__} deploys no segmenter that could predict")
-        return upsample(segmenter(segmenter.normalize(images)).logits, (images.shape[-2], images.shape[-1]))
+        return upsample(segmenter(segmenter.normalize(images)).logits, height_width(images))
 
     def deployed(self) -> Segmenter | None:
         """The network that is evaluated, saved and used after training; None for a method without one."""

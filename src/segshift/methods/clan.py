@@ -19,6 +19,7 @@ from segshift.methods.term import Look, Prediction
 from segshift.models.discriminators import FullyConvolutionalDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
+from segshift.sizes import height_width
 
 
 class ClanConfig(AdversarialConfig):
@@ -145,7 +146,7 @@ class Clan(AdversarialTerm):
 
     def _judge(self, prediction: Prediction) -> Tensor:
         """(N, 1, H, W) logits at the size of the crop."""
-        size = (prediction.logits.shape[-2], prediction.logits.shape[-1])
+        size = height_width(prediction.logits)
         return upsample(super()._judge(prediction), size)
 
     def _damping(self, look: Look) -> float:

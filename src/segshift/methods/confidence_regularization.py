@@ -21,6 +21,7 @@ from segshift.methods.base import LabelledImages
 from segshift.methods.term import Prediction, Term, TermConfig
 from segshift.models.batch_norm import evaluating
 from segshift.models.segmenter import Segmenter
+from segshift.sizes import height_width
 
 PSEUDO_LABELLED = "pseudo_labelled"
 """The stream that both terms act on; true labels, of the source or the target, are left alone."""
@@ -109,7 +110,7 @@ class LabelRegularization(Term):
         """Cross-entropy with the frozen start's soft labels."""
         if labelled.name != PSEUDO_LABELLED:
             return {}
-        size = (labelled.labels.shape[-2], labelled.labels.shape[-1])
+        size = height_width(labelled.labels)
         with evaluating(self.labeller), torch.no_grad():
             probs = self.labeller.predict_probabilities(labelled.images, size)
         soft = entropy_regularized_labels(probs, self.thresholds, self.config.alpha)

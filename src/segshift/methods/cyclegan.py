@@ -28,6 +28,7 @@ from segshift.models.translators import (
 )
 from segshift.ranges import Channels
 from segshift.shared_batch import own_part, whole_batch
+from segshift.sizes import height_width
 
 
 class CycleGANConfig(Strict):
@@ -185,7 +186,7 @@ class CycleGAN(Method):
 
     def _semantics(self, segmenter: Segmenter, images: Tensor, translated: Tensor) -> Tensor:
         """Cross-entropy of the segmenter on translated images against its own choice on the originals."""
-        size = (images.shape[-2], images.shape[-1])
+        size = height_width(images)
         with torch.no_grad():
             labels = upsample(segmenter(segmenter.normalize(to_unit(images))).logits, size).argmax(dim=1)
         logits = segmenter(segmenter.normalize(to_unit(translated))).logits

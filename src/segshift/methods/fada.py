@@ -12,6 +12,7 @@ from segshift.models.discriminators import FineGrainedDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Channels
+from segshift.sizes import height_width
 
 
 class FADAConfig(TermConfig):
@@ -92,5 +93,5 @@ class FADA(Term):
             kind=self.config.encoding,
             threshold=self.config.threshold,
         )
-        size = (prediction.logits.shape[-2], prediction.logits.shape[-1])
+        size = height_width(prediction.logits)
         return class_domain_loss(upsample(self.adversary(prediction.features), size), encoding, domain)

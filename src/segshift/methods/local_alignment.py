@@ -12,8 +12,9 @@ from segshift.methods.adversarial import AdversarialTerm, OutputAdversarialConfi
 from segshift.methods.term import Level, Prediction
 from segshift.models.discriminators import FullyConvolutionalDiscriminator, WholeMapDiscriminator
 from segshift.models.segmenter import Segmenter
-from segshift.ranges import Side, WidthHeight
+from segshift.ranges import Side
 from segshift.shared_batch import own_part, processes
+from segshift.sizes import WidthHeight
 
 # The discriminator halves its map five times.
 _SMALLEST_PX = 32

@@ -21,9 +21,9 @@ from segshift.models.reconstruction import (
     Normalization,
     pyramid_strides,
 )
-from segshift.models.resize import Size
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Channels
+from segshift.sizes import height_width
 from segshift.train_ids import IGNORE
 
 Pyramid = tuple[Tensor, ...]
@@ -179,7 +179,7 @@ class LSD(Method):
         return shown
 
     def _predict(self, images: Tensor) -> Prediction:
-        return Prediction.of(self.segmenter(self.segmenter.normalize(images)), _size(images))
+        return Prediction.of(self.segmenter(self.segmenter.normalize(images)), height_width(images))
 
     def _features(self, images: Tensor) -> Pyramid:
         """All of the backbone's features, without the classifiers' work."""
@@ -187,7 +187,7 @@ class LSD(Method):
 
     def _paint(self, generator: EmbeddingGenerator, pyramid: Pyramid, images: Tensor) -> Tensor:
         """What the generator makes of features, at the size of the images."""
-        painted: Tensor = generator(pyramid[-self.levels :], _size(images))
+        painted: Tensor = generator(pyramid[-self.levels :], height_width(images))
         return painted
 
     def _discriminator_losses(
@@ -269,7 +269,7 @@ class LSD(Method):
 
     def _labels(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of class logits against labels at their resolution."""
-        resized = F.interpolate(labels[:, None].float(), _size(logits), mode="nearest-exact")
+        resized = F.interpolate(labels[:, None].float(), height_width(logits), mode="nearest-exact")
         return self._cross_entropy(logits, resized[:, 0].long())
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -282,10 +282,6 @@ class LSD(Method):
         loss = gan_class_loss(judgement.domain, gan_class)
         cells = judgement.domain[0, 0].numel()
         return loss if self.config.reduction == "mean" else loss * cells
-
-
-def _size(images: Tensor) -> Size:
-    return images.shape[-2], images.shape[-1]
 
 
 def _l1(painted: Tensor, images: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from segshift.methods.term import Look, Prediction, Term
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Share, Side
 from segshift.shared_batch import own_part, processes
+from segshift.sizes import height_width
 
 _TINY_BLOCK_PX = 16
 
@@ -80,7 +81,7 @@ class MaskedConsistency(AveragedTeacher):
         images = look.batch.target_images
         labels, weights = (self._host or (self,))[0].pseudo_labels(look)
         masked = look.segmenter.normalize(self._augment(images)) * self._kept(images)
-        prediction = Prediction.of(look.segmenter(masked), (images.shape[-2], images.shape[-1]))
+        prediction = Prediction.of(look.segmenter(masked), height_width(images))
         loss = weighted_cross_entropy(prediction.logits, labels, weights)
         return {"masked": self.config.weight * loss}
 

@@ -10,6 +10,7 @@ from segshift.methods.averaged_teacher import AveragedTeacher, AveragedTeacherCo
 from segshift.methods.term import Look, Prediction
 from segshift.models.segmenter import Segmenter
 from segshift.shared_batch import own_part, whole_batch
+from segshift.sizes import height_width
 from segshift.train_ids import IGNORE
 
 Window = tuple[slice, slice]
@@ -51,7 +52,7 @@ class MeanTeacher(AveragedTeacher):
                 batch.source_images, batch.source_labels, images, labels, weights
             )
         images = self._augment(images)
-        size = (images.shape[-2], images.shape[-1])
+        size = height_width(images)
         mixed = Prediction.of(look.segmenter(look.segmenter.normalize(images)), size)
         loss = weighted_cross_entropy(mixed.logits, labels, weights)
         return {"mixed": self.config.weight * loss}

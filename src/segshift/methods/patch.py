@@ -13,7 +13,8 @@ from segshift.methods.patch_modes import NO_MODE, Patches, Sampling, assign_mode
 from segshift.methods.term import Look, Prediction, TermConfig
 from segshift.models.patch import PatchModeDiscriminator, PatchModule
 from segshift.models.segmenter import Segmenter
-from segshift.ranges import Channels, Count, Side, WidthHeight
+from segshift.ranges import Channels, Count, Side
+from segshift.sizes import HeightWidth, WidthHeight, of_tensors
 
 _TINY_PX, _TINY_MODES = 32, 4
 
@@ -46,7 +47,7 @@ class PatchConfig(TermConfig):
     weight: float = Field(0.0005, ge=0)
     mode_weight: float = Field(0.01, ge=0)
     modes: int = Field(50, ge=2, le=10_000)
-    patch_px: Side | WidthHeight = (64, 32)
+    patch_px: Side | WidthHeight = WidthHeight((64, 32))
     grid: int = Field(2, ge=1, le=64)
     min_labelled: float = Field(0.5, gt=0, le=1)
     patches_per_image: Count = 25
@@ -56,11 +57,11 @@ class PatchConfig(TermConfig):
     kernel: Literal[1, 3] = 3
 
     @property
-    def patch_size(self) -> tuple[int, int]:
+    def patch_size(self) -> HeightWidth:
         """(height, width) of a patch, the order of tensor shapes."""
         if isinstance(self.patch_px, int):
-            return self.patch_px, self.patch_px
-        return self.patch_px[1], self.patch_px[0]
+            return HeightWidth((self.patch_px, self.patch_px))
+        return of_tensors(self.patch_px)
 
     def tiny(self) -> Self:
         """Also with patches that fit, and as many modes as a few of them can have."""

@@ -12,6 +12,7 @@ from segshift.models.discriminators import FullyConvolutionalDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Channels, Steps
+from segshift.sizes import height_width
 from segshift.train_ids import IGNORE
 
 
@@ -97,7 +98,7 @@ class ScreenedSelfTraining(Term):
 
     def _judge(self, maps: Tensor) -> Tensor:
         assert self.adversary is not None
-        return upsample(self.adversary(maps), (maps.shape[-2], maps.shape[-1]))
+        return upsample(self.adversary(maps), height_width(maps))
 
     def _on_valid(self, maps: Tensor, labels: Tensor, domain: Domain) -> Tensor:
         """The mean domain loss over the pixels with a label; 0 without any."""

@@ -14,6 +14,7 @@ from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
 from segshift.ranges import Steps
+from segshift.sizes import HeightWidth
 
 Level = Literal["main", "auxiliary"]
 ACCEPTED_SHARE = "accepted_share"
@@ -39,7 +40,7 @@ class Prediction:
     pyramid: tuple[Tensor, ...] = ()
 
     @classmethod
-    def of(cls, output: SegmenterOutput, size: tuple[int, int]) -> "Prediction":
+    def of(cls, output: SegmenterOutput, size: HeightWidth) -> "Prediction":
         """The output with its logits up-sampled to `size` = (H, W)."""
         auxiliary = None if output.auxiliary_logits is None else upsample(output.auxiliary_logits, size)
         heads = tuple(upsample(logits, size) for logits in output.head_logits or (output.logits,))

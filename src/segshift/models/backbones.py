@@ -17,7 +17,6 @@ from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.caffe_resnet import DEPTHS, CaffeResNet
 from segshift.models.mit import MIT, MIT_CLASSIFIER, MIT_STRIDES, MixTransformer
-from segshift.models.resize import Size
 from segshift.models.timm_features import plan_features
 from segshift.models.tiny import TinyNetwork
 from segshift.models.vgg import DeepLabVGG16, FullyConvolutionalVGG16, as_convolutions
@@ -28,6 +27,7 @@ from segshift.models.weights import (
     package_state,
     read_state,
 )
+from segshift.sizes import HeightWidth
 
 TINY = "segshift_tiny"
 VGG, VGG_FC = "vgg16", "vgg16_fc"
@@ -94,7 +94,7 @@ def build_backbone(
     weights: str = "none",
     output_stride: OutputStride = None,
     levels: int = 2,
-    size: Size | None = None,
+    size: HeightWidth | None = None,
 ) -> Backbone:
     """A backbone whose last features have `1 / output_stride` of the image's resolution.
 
@@ -134,7 +134,9 @@ def build_backbone(
     return _timm(name, weights, output_stride, levels, size)
 
 
-def _timm(name: str, weights: str, output_stride: OutputStride, levels: int, size: Size | None) -> Backbone:
+def _timm(
+    name: str, weights: str, output_stride: OutputStride, levels: int, size: HeightWidth | None
+) -> Backbone:
     plan = plan_features(name, output_stride, levels, size)
     if weights == "imagenet":
         network = _downloaded(name, lambda: plan.create(pretrained=True))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segshift.models.resize import upsample
+from segshift.sizes import height_width
 
 
 class DeepLabV2Head(nn.Module):
@@ -60,7 +61,7 @@ class FCN8sHead(nn.Module):
         stride8, stride16, stride32 = pyramid
         logits: Tensor = self.scores[2](stride32)
         for level, features in ((1, stride16), (0, stride8)):
-            size = (features.shape[-2], features.shape[-1])
+            size = height_width(features)
             logits = upsample(logits, size) + self.scores[level](self.skip_factors[level] * features)
         return logits
 
@@ -165,7 +166,7 @@ LEVELS = {"deeplab_v2": 1, "linear": 1, "fcn8s": 3, "segformer": 4, "daformer": 
 
 def _joined(embed: nn.ModuleList, pyramid: Sequence[Tensor], reverse: bool = False) -> Tensor:
     """All levels at the width of `embed` and the size of the finest, side by side."""
-    size = (pyramid[0].shape[-2], pyramid[0].shape[-1])
+    size = height_width(pyramid[0])
     maps = [upsample(layer(features), size) for layer, features in zip(embed, pyramid, strict=True)]
     return torch.cat(maps[::-1] if reverse else maps, dim=1)
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from segshift.config import Strict
 from segshift.errors import InputError
 from segshift.models.pixels import network_input
-from segshift.models.resize import Size, resize_images, upsample
+from segshift.models.resize import resize_images, upsample
 from segshift.models.upsample_rows import upsample_rows
-from segshift.ranges import Scales, WidthHeight
+from segshift.ranges import Scales
+from segshift.sizes import HeightWidth, WidthHeight
 
 if TYPE_CHECKING:
     from segshift.models.segmenter import Segmenter
@@ -66,12 +67,12 @@ class Inference(Strict):
             raise ValueError(f"must be at most the window, {window[0]}x{window[1]}, or pixels are missed")
         return stride
 
-    def size_for(self, segmenter: "Segmenter") -> tuple[int, int] | None:
+    def size_for(self, segmenter: "Segmenter") -> WidthHeight | None:
         """(width, height) at which a network sees images at scale 1; None is their own size."""
         size = self.input_size or segmenter.config.input_size
         return None if size == "native" else size
 
-    def bands(self, networks: Sequence["Segmenter"], images: Tensor, size: Size) -> Iterator["Band"]:
+    def bands(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Iterator["Band"]:
         """The class scores of images from top to bottom; one band, unless they would take more than a GiB.
 
         Bands differ from the whole by rounding alone (1e-6 of a probability), and for a given image, network
@@ -100,11 +101,11 @@ class Inference(Strict):
             assert total is not None  # there is a network
             yield Band(rows, total, networks=len(networks))
 
-    def probabilities(self, networks: Sequence["Segmenter"], images: Tensor, size: Size) -> Tensor:
+    def probabilities(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Tensor:
         """(N, C, height, width), sums to 1 over the classes. See `bands`, which needs less memory."""
         return torch.cat([band.probabilities for band in self.bands(networks, images, size)], dim=2)
 
-    def ids(self, networks: Sequence["Segmenter"], images: Tensor, size: Size) -> Tensor:
+    def ids(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Tensor:
         """The most probable class of every pixel: (N, height, width) uint8. See `bands`."""
         return torch.cat([band.ids for band in self.bands(networks, images, size)], dim=1)
 
@@ -113,7 +114,7 @@ class Inference(Strict):
         width, height = self.size_for(network) or (images.shape[-1], images.shape[-2])
         views: list[tuple[_Whole | _Windows, bool]] = []
         for scale in self.scales:
-            size = (max(1, round(scale * height)), max(1, round(scale * width)))
+            size = HeightWidth((max(1, round(scale * height)), max(1, round(scale * width))))
             scaled = resize_images(images, size)
             for mirrored in (False, True) if self.flip else (False,):
                 seen = scaled.flip(-1) if mirrored else scaled
@@ -155,12 +156,12 @@ class Band:
         return self.scores if self.networks == 1 else self.scores / self.networks
 
 
-def default_stride(window: tuple[int, int]) -> tuple[int, int]:
+def default_stride(window: WidthHeight) -> WidthHeight:
     """Two thirds of a (width, height) window, so that neighbors overlap by a third."""
-    return max(1, 2 * window[0] // 3), max(1, 2 * window[1] // 3)
+    return WidthHeight((max(1, 2 * window[0] // 3), max(1, 2 * window[1] // 3)))
 
 
-def automatic_window(size: Size, classes: int) -> tuple[int, int] | None:
+def automatic_window(size: HeightWidth, classes: int) -> WidthHeight | None:
     """The window for network inputs of (height, width) px that are too large to be seen whole, else None.
 
     1024 px square, and less, down to 256 px, where the probabilities of a strip of the image's width and the
@@ -170,7 +171,7 @@ def automatic_window(size: Size, classes: int) -> tuple[int, int] | None:
         return None
     least, most = _WINDOW_SIDES
     side = min(most, max(least, _STRIP_VALUES // (classes * size[1]) // 64 * 64))
-    return side, side
+    return WidthHeight((side, side))
 
 
 def finite_logits(segmenter: "Segmenter", images: Tensor) -> Tensor:
@@ -190,12 +191,12 @@ class _Whole:
     def __init__(self, segmenter: "Segmenter", images: Tensor) -> None:
         self._logits = finite_logits(segmenter, network_input(images))
 
-    def rows(self, rows: slice, size: Size) -> Tensor:
+    def rows(self, rows: slice, size: HeightWidth) -> Tensor:
         """(N, C, rows, width) logits, up-sampled to `size`."""
         height = self._logits.shape[-2]
         return upsample_rows(lambda first, end: self._logits[..., first:end, :], height, rows, size)
 
-    def probabilities(self, rows: slice, size: Size) -> Tensor:
+    def probabilities(self, rows: slice, size: HeightWidth) -> Tensor:
         """Their softmax."""
         return self.rows(rows, size).float().softmax(dim=1)
 
@@ -208,7 +209,7 @@ class _Windows:
     """
 
     def __init__(
-        self, segmenter: "Segmenter", images: Tensor, window: tuple[int, int], stride: tuple[int, int] | None
+        self, segmenter: "Segmenter", images: Tensor, window: WidthHeight, stride: WidthHeight | None
     ) -> None:
         across, down = stride or default_stride(window)
         self._segmenter, self._images = segmenter, images
@@ -223,7 +224,7 @@ class _Windows:
         self._total = torch.zeros(shape, device=images.device)
         self._count = torch.zeros(shape[2:], device=images.device)
 
-    def probabilities(self, rows: slice, size: Size) -> Tensor:
+    def probabilities(self, rows: slice, size: HeightWidth) -> Tensor:
         """(N, C, rows, width), up-sampled to `size`; rows may only be asked for from top to bottom."""
         return upsample_rows(self._mean, self._height, rows, size)
 
@@ -246,7 +247,7 @@ class _Windows:
             part = network_input(self._images[..., top : top + height, left : left + width])
             logits = finite_logits(self._segmenter, part)
             place = (..., slice(top - start, top - start + height), slice(left, left + width))
-            self._total[place] += upsample(logits, (height, width)).float().softmax(dim=1)
+            self._total[place] += upsample(logits, HeightWidth((height, width))).float().softmax(dim=1)
             self._count[place] += 1
 
 
@@ -262,7 +263,7 @@ def _row_bands(height: int, values_per_row: int) -> Iterator[slice]:
         yield slice(first, min(first + step, height))
 
 
-def _probabilities(views: Sequence[tuple[_Whole | _Windows, bool]], rows: slice, size: Size) -> Tensor:
+def _probabilities(views: Sequence[tuple[_Whole | _Windows, bool]], rows: slice, size: HeightWidth) -> Tensor:
     """The sum of some views' probabilities, the mirrored ones turned back."""
     total: Tensor | None = None
     for view, mirrored in views:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from segshift.errors import InputError
 from segshift.models.discriminators import NEGATIVE_SLOPE
-from segshift.models.resize import Size
+from segshift.sizes import HeightWidth
 
 _WIDTHS = (256, 512)
 
@@ -30,7 +30,7 @@ class PatchModule(nn.Module):
     """
 
     def __init__(
-        self, classes: int, modes: int, patch_px: Size, hidden_channels: int = 128, kernel: int = 3
+        self, classes: int, modes: int, patch_px: HeightWidth, hidden_channels: int = 128, kernel: int = 3
     ) -> None:
         super().__init__()
         self.patch_px = patch_px

@@ -13,6 +13,7 @@ from segshift.data.images import read_image
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.resize import resize_images
+from segshift.sizes import WidthHeight, of_tensors
 
 # Modes of Pillow that become RGB without doubt, and NumPy's types that PyTorch knows.
 _CONVERT = ("L", "P", "1", "CMYK", "YCbCr")
@@ -63,7 +64,7 @@ def _array(image: str | Path | Image.Image | NDArray[Any]) -> NDArray[Any]:
     return np.asarray(image.convert("RGB"))
 
 
-def network_input(images: Tensor, input_size: tuple[int, int] | None = None) -> Tensor:
+def network_input(images: Tensor, input_size: WidthHeight | None = None) -> Tensor:
     """Images as the network takes them, before normalisation.
 
     Args:
@@ -74,5 +75,5 @@ def network_input(images: Tensor, input_size: tuple[int, int] | None = None) -> 
         (N, 3, height, width) in [0, 1].
     """
     if input_size is not None:
-        images = resize_images(images, (input_size[1], input_size[0]))
+        images = resize_images(images, of_tensors(input_size))
     return images.float() / 255 if images.dtype == torch.uint8 else images

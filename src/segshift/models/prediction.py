@@ -16,6 +16,7 @@ from segshift.models.batch_norm import evaluating
 from segshift.models.inference import Inference
 from segshift.models.pixels import pixels_of
 from segshift.pictures import colorize, overlay
+from segshift.sizes import height_width
 
 if TYPE_CHECKING:
     from segshift.models.segmenter import Segmenter
@@ -68,7 +69,7 @@ def predict_ids(
     """(H, W) uint8 train ids of each image; see `Segmenter.predict`."""
     for batch in _batches(images, batch_size):
         with evaluating(segmenter), torch.inference_mode():
-            size = (batch.shape[-2], batch.shape[-1])
+            size = height_width(batch)
             yield from inference.ids([segmenter], batch.to(segmenter.device), size).cpu().numpy()
 
 
@@ -78,7 +79,7 @@ def predict_all(
     """Everything about each image; see `Segmenter.predict`."""
     for batch in _batches(images, batch_size):
         with evaluating(segmenter), torch.inference_mode():
-            size = (batch.shape[-2], batch.shape[-1])
+            size = height_width(batch)
             bands = list(inference.bands([segmenter], batch.to(segmenter.device), size))
             ids = torch.cat([band.ids for band in bands], dim=1).cpu().numpy()
             probabilities = torch.cat([band.probabilities for band in bands], dim=2).float().cpu().numpy()

@@ -21,6 +21,7 @@ from segshift.models.dropout import Dropout
 from segshift.models.resize import check_least_px, upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.translators import initialize, to_signed
+from segshift.sizes import HeightWidth
 
 _PROBE_PX = 64
 _DOMAIN_CLASSES = 4  # source real, source fake, target real, target fake: `losses.GAN_CLASSES`
@@ -84,7 +85,7 @@ class EmbeddingGenerator(nn.Module):
         self.exit = nn.Conv2d(widths[0], 3, 3, padding=1, padding_mode="reflect")
         initialize(self)
 
-    def forward(self, pyramid: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+    def forward(self, pyramid: Sequence[Tensor], size: HeightWidth) -> Tensor:
         """An image from features.
 
         Args:
@@ -204,5 +205,5 @@ def _norm(channels: int, normalization: Normalization) -> nn.Module:
     return nn.GroupNorm(math.gcd(channels, _GROUPS), channels)
 
 
-def _shrunk(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    return -(-size[0] // stride), -(-size[1] // stride)
+def _shrunk(size: HeightWidth, stride: int) -> HeightWidth:
+    return HeightWidth((-(-size[0] // stride), -(-size[1] // stride)))

@@ -6,9 +6,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
 from segshift.errors import InputError
-
-Size = tuple[int, int]
-"""(height, width) in pixels, the order of tensor shapes. Configurations say (width, height)."""
+from segshift.sizes import HeightWidth, height_width
 
 
 def check_least_px(x: Tensor, least_px: int, got: str, remedy: str) -> None:
@@ -28,7 +26,7 @@ def check_least_px(x: Tensor, least_px: int, got: str, remedy: str) -> None:
         raise InputError(f"{got} of {width}x{height}, it needs {least_px} pixels each way; {remedy}")
 
 
-def upsample(x: Tensor, size: Size) -> Tensor:
+def upsample(x: Tensor, size: HeightWidth) -> Tensor:
     """Logits, probabilities or discriminator maps at another resolution: bilinear, `align_corners=True`.
 
     Every map in the toolkit is resized by this function, in training and in evaluation, because the
@@ -46,12 +44,12 @@ def upsample(x: Tensor, size: Size) -> Tensor:
         >>> upsample(torch.tensor([[[[0.0, 1.0]]]]), (1, 3))  # align_corners=True: the ends stay
         tensor([[[[0.0000, 0.5000, 1.0000]]]])
     """
-    if (x.shape[-2], x.shape[-1]) == size:
+    if height_width(x) == size:
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
-def resize_images(images: Tensor, size: Size) -> Tensor:
+def resize_images(images: Tensor, size: HeightWidth) -> Tensor:
     """Images at another resolution: bilinear, with anti-aliasing when they shrink.
 
     Args:
@@ -61,7 +59,7 @@ def resize_images(images: Tensor, size: Size) -> Tensor:
     Returns:
         (..., 3, height, width) of the same type; `images` itself when it has that size.
     """
-    if (images.shape[-2], images.shape[-1]) == size:
+    if height_width(images) == size:
         return images
     resized: Tensor = transforms.resize(
         images, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True

@@ -32,11 +32,12 @@ from segshift.models.libraries.parts import Parts
 from segshift.models.libraries.smp import smp_network
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.prediction import OneImage, is_batch, predict_all, predict_ids
-from segshift.models.resize import Size, upsample
+from segshift.models.resize import upsample
 from segshift.models.segmenter_config import SegmenterConfig
 from segshift.models.segmenter_metadata import SegmenterMetadata
 from segshift.models.segmenter_output import SegmenterOutput
 from segshift.models.timm_features import STRIDES
+from segshift.sizes import HeightWidth, of_tensors
 
 _FCN8S_STRIDES = (8, 16, 32)
 
@@ -100,7 +101,7 @@ class Segmenter(nn.Module):
         fcn8s = config.head == "fcn8s"
         if fcn8s and config.auxiliary_head:
             raise InputError("auxiliary_head = true: head fcn8s has none; set auxiliary_head: false")
-        size = config.input_size and (config.input_size[1], config.input_size[0])
+        size = None if config.input_size is None else of_tensors(config.input_size)
         stride: OutputStride = 32 if fcn8s and config.output_stride is None else config.output_stride
         backbone = build_backbone(config.backbone, config.weights, stride, max(2, LEVELS[config.head]), size)
         if fcn8s and backbone.pyramid_strides != _FCN8S_STRIDES:
@@ -201,7 +202,7 @@ class Segmenter(nn.Module):
             images = images * self.pixel_statistics.scale
         return (images - self.mean) / self.std
 
-    def predict_probabilities(self, images: Tensor, size: Size) -> Tensor:
+    def predict_probabilities(self, images: Tensor, size: HeightWidth) -> Tensor:
         """Softmax of the up-sampled logits, in the network's present mode.
 
         Args:

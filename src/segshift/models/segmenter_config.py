@@ -7,7 +7,8 @@ from pydantic import Field, model_validator
 from segshift.config import Strict
 from segshift.models.backbones import OutputStride
 from segshift.models.batch_norm import BatchNormMode
-from segshift.ranges import Dilation, NotNegative, WidthHeight
+from segshift.ranges import Dilation, NotNegative
+from segshift.sizes import WidthHeight
 
 # What describes segshift's own networks alone.
 _OF_OUR_NETWORKS = (

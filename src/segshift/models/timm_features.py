@@ -12,7 +12,8 @@ from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
 from segshift.errors import InputError
-from segshift.models.resize import Size, resize_images
+from segshift.models.resize import resize_images
+from segshift.sizes import HeightWidth
 
 STRIDES = (8, 16, 32)
 """What `output_stride` may be in numbers; `native` is the network's own."""
@@ -50,7 +51,7 @@ class FeaturePlan:
     strides: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     multiple: int = 1
-    only_size: Size | None = None
+    only_size: HeightWidth | None = None
     channels_last: bool = False
     plain: bool = False
 
@@ -83,7 +84,7 @@ class SizedNetwork(nn.Module):
         self,
         network: nn.Module,
         multiple: int = 1,
-        only_size: Size | None = None,
+        only_size: HeightWidth | None = None,
         channels_last: bool = False,
     ) -> None:
         super().__init__()
@@ -93,7 +94,7 @@ class SizedNetwork(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) images to features (N, F, h, w), shallow to deep."""
         height, width = images.shape[-2:]
-        size = self.only_size or (_next(height, self.multiple), _next(width, self.multiple))
+        size = self.only_size or HeightWidth((_next(height, self.multiple), _next(width, self.multiple)))
         features: list[Tensor] = list(self.network(resize_images(images, size)))
         return [f.permute(0, 3, 1, 2) for f in features] if self.channels_last else features
 
@@ -106,7 +107,7 @@ class _NormalizedFeatures(FeatureGetterNet):
 
 
 def plan_features(
-    name: str, output_stride: int | str | None, levels: int, size: Size | None = None
+    name: str, output_stride: int | str | None, levels: int, size: HeightWidth | None = None
 ) -> FeaturePlan:
     """How to build the timm network `name` so that its last features have a stride of `output_stride`.
 
@@ -144,7 +145,9 @@ def plan_features(
 
 
 @cache
-def _planned(name: str, output_stride: int | str, levels: int, size: Size | None) -> FeaturePlan | None:
+def _planned(
+    name: str, output_stride: int | str, levels: int, size: HeightWidth | None
+) -> FeaturePlan | None:
     if output_stride == "native":
         return _native(name, levels, size)
     assert isinstance(output_stride, int)
@@ -159,7 +162,7 @@ def _dilated(name: str, output_stride: int, levels: int) -> FeaturePlan | None:
     """A convolutional network whose strides beyond `output_stride` become dilations."""
     indices, options = tuple(range(-levels, 0)), {"output_stride": output_stride}
     network = _on_meta(name, indices, options)
-    shapes = None if network is None else _shapes(network, (_PROBE_PX, 2 * _PROBE_PX))
+    shapes = None if network is None else _shapes(network, HeightWidth((_PROBE_PX, 2 * _PROBE_PX)))
     if shapes is None:
         return None
     strides = tuple(_PROBE_PX // height for _, _, height, _ in shapes)
@@ -169,7 +172,7 @@ def _dilated(name: str, output_stride: int, levels: int) -> FeaturePlan | None:
 
 
 @cache
-def _native(name: str, levels: int, size: Size | None) -> FeaturePlan | None:
+def _native(name: str, levels: int, size: HeightWidth | None) -> FeaturePlan | None:
     """The network as it is: one that takes many sizes if there is a way to that, else one for one size."""
     for way in _WAYS:
         plan = _tried(name, levels, way, None)
@@ -179,10 +182,12 @@ def _native(name: str, levels: int, size: Size | None) -> FeaturePlan | None:
         return _tried(name, levels, {"img_size": size}, size)
     stages: Any = _on_meta(name, (-1,), {})
     own = None if stages is None else stages.pretrained_cfg.get("input_size")
-    return None if own is None else _tried(name, levels, {}, (own[1], own[2]))
+    return None if own is None else _tried(name, levels, {}, HeightWidth((own[1], own[2])))
 
 
-def _tried(name: str, levels: int, way: Mapping[str, Any], only_size: Size | None) -> FeaturePlan | None:
+def _tried(
+    name: str, levels: int, way: Mapping[str, Any], only_size: HeightWidth | None
+) -> FeaturePlan | None:
     """The freest rule for sizes under which the network gives maps of the image, or `only_size`'s."""
     stages: Any = _on_meta(name, (-1,), way)
     all_strides = [] if stages is None else [int(info["reduction"]) for info in stages.feature_info.info]
@@ -207,15 +212,17 @@ def _tried(name: str, levels: int, way: Mapping[str, Any], only_size: Size | Non
     return None
 
 
-def _free_sizes(strides: Sequence[int]) -> Iterator[tuple[int, Size]]:
+def _free_sizes(strides: Sequence[int]) -> Iterator[tuple[int, HeightWidth]]:
     """What height and width may have to be multiples of, the freest first, each with a size to try."""
-    yield 1, (97, 161)
+    yield 1, HeightWidth((97, 161))
     for multiple in dict.fromkeys((strides[0], *(strides[-1] * window for window in _WINDOWS))):
         odd = ceil(_PROBE_PX / multiple) | 1
-        yield multiple, (multiple * odd, multiple * (odd + 2))
+        yield multiple, HeightWidth((multiple * odd, multiple * (odd + 2)))
 
 
-def _are_maps(shapes: Sequence[tuple[int, ...]], plan: FeaturePlan, probe: Size, channels_last: bool) -> bool:
+def _are_maps(
+    shapes: Sequence[tuple[int, ...]], plan: FeaturePlan, probe: HeightWidth, channels_last: bool
+) -> bool:
     """Whether features of these shapes are maps of an image of size `probe` at the plan's strides."""
     channel, height, width = (3, 1, 2) if channels_last else (1, 2, 3)
     return all(
@@ -227,7 +234,7 @@ def _are_maps(shapes: Sequence[tuple[int, ...]], plan: FeaturePlan, probe: Size,
     )
 
 
-def _shapes(network: nn.Module, size: Size) -> list[tuple[int, ...]] | None:
+def _shapes(network: nn.Module, size: HeightWidth) -> list[tuple[int, ...]] | None:
     """Shapes of the features of an image of `size`; None where the network refuses it."""
     try:
         with torch.inference_mode():

@@ -5,10 +5,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from segshift.models.resize import Size, upsample
+from segshift.models.resize import upsample
+from segshift.sizes import HeightWidth
 
 
-def upsample_rows(source: Callable[[int, int], Tensor], height: int, rows: slice, size: Size) -> Tensor:
+def upsample_rows(
+    source: Callable[[int, int], Tensor], height: int, rows: slice, size: HeightWidth
+) -> Tensor:
     """Some rows of `upsample`, from those rows of the map that they need.
 
     Args:
@@ -28,7 +31,7 @@ def upsample_rows(source: Callable[[int, int], Tensor], height: int, rows: slice
     lower = (upper + 1).clamp(max=height - 1)
     first, end = int(upper[0]), int(lower[-1]) + 1
     part = source(first, end)
-    part = upsample(part, (part.shape[-2], size[1]))
+    part = upsample(part, HeightWidth((part.shape[-2], size[1])))
     if height == size[0]:
         return part[..., : rows.stop - rows.start, :]
     share = (places - upper).to(part)[:, None]

@@ -19,6 +19,7 @@ from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.report.content import EmbeddedPoints, Evidence
+from segshift.sizes import WidthHeight
 
 ANALYSES = ("centres", "retrieval", "embedding", "entropy", "strips")
 _OF_FEATURES = ("centres", "retrieval", "embedding", "entropy")
@@ -51,7 +52,7 @@ class ReportSettings:
     points: int = 40
     perplexity: float = 30.0
     classes: tuple[str, ...] | None = None
-    input_size: tuple[int, int] | None = None
+    input_size: WidthHeight | None = None
     seed: int = 0
     device: str = "cpu"
 

@@ -24,6 +24,7 @@ from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
+from segshift.sizes import WidthHeight
 
 _OF_LABELS = ("frequencies", "spatial", "labels")
 Progress = Callable[[str, int, int], None]
@@ -46,9 +47,9 @@ class Diagnosis:
     document: dict[str, Any]
     domains: tuple[DomainContent, DomainContent]
     classes: ClassSet
-    size_px: tuple[int, int]
+    size_px: WidthHeight
     predicted: bool
-    patches: dict[str, tuple[int, int] | None]
+    patches: dict[str, WidthHeight | None]
     separability: dict[str, dict[str, Separability]]
 
 
@@ -169,7 +170,7 @@ class _Measured:
 def _measure(
     domains: tuple[DomainContent, DomainContent],
     agreed: ClassSet,
-    sizes: dict[str, tuple[int, int] | None],
+    sizes: dict[str, WidthHeight | None],
     chosen: Sequence[str],
     settings: DiagnosisSettings,
     progress: Progress,
@@ -249,7 +250,7 @@ def _classes(
 def _experiment(
     part: str,
     domains: tuple[DomainContent, DomainContent],
-    sizes: dict[str, tuple[int, int] | None],
+    sizes: dict[str, WidthHeight | None],
     classes: ClassSet,
     settings: DiagnosisSettings,
     progress: Progress,
@@ -281,7 +282,7 @@ def _described(split: Split, domain: DomainContent) -> dict[str, Any]:
     }
 
 
-def _settings(settings: DiagnosisSettings, sizes: dict[str, tuple[int, int] | None]) -> dict[str, Any]:
+def _settings(settings: DiagnosisSettings, sizes: dict[str, WidthHeight | None]) -> dict[str, Any]:
     experiment = settings.experiment
     return {
         "size": list(settings.size),

@@ -22,8 +22,8 @@ from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
 from segshift.pictures import Pixels
 from segshift.plain import counted
+from segshift.sizes import WidthHeight, height_width
 
-Size = tuple[int, int]
 # The longer side of the spatial class maps.
 GRID_CELLS = 32
 
@@ -68,7 +68,7 @@ class Wanted:
         input_size: (width, height) in px at which the model sees images; None takes its own.
     """
 
-    canvas: Size
+    canvas: WidthHeight
     classes: ClassSet
     labels: bool
     colors: bool
@@ -77,7 +77,7 @@ class Wanted:
     features: bool
     predictions: bool
     keep_ignored: bool
-    input_size: Size | None
+    input_size: WidthHeight | None
 
 
 def common_classes(source: Split, target: Split, classes: str | Sequence[str] | None) -> ClassSet:
@@ -154,7 +154,7 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
 
 
 def observe(
-    model: Segmenter, image: torch.Tensor, input_size: Size | None
+    model: Segmenter, image: torch.Tensor, input_size: WidthHeight | None
 ) -> tuple[NDArray[np.float32], Pixels]:
     """A model's view of one image in evaluation mode.
 
@@ -169,7 +169,7 @@ def observe(
     with evaluating(model), torch.inference_mode():
         images = network_input(image[None].to(model.device), input_size or model.config.input_size)
         output: SegmenterOutput = model(model.normalize(images))
-        ids = upsample(output.logits, (images.shape[-2], images.shape[-1])).argmax(dim=1)[0]
+        ids = upsample(output.logits, height_width(images)).argmax(dim=1)[0]
         descriptor = output.features[0].float().mean(dim=(1, 2))
     return descriptor.cpu().numpy(), ids.to("cpu", torch.uint8).numpy()
 
@@ -185,8 +185,8 @@ def refuse_shared_images(source: Split, target: Split) -> None:
         )
 
 
-def _grid(canvas: Size) -> Size:
+def _grid(canvas: WidthHeight) -> WidthHeight:
     """(width, height) in cells of the spatial class maps, in the shape of the canvas."""
     longer = max(canvas)
     cells = min(GRID_CELLS, longer)
-    return max(1, round(canvas[0] * cells / longer)), max(1, round(canvas[1] * cells / longer))
+    return WidthHeight((max(1, round(canvas[0] * cells / longer)), max(1, round(canvas[1] * cells / longer))))

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from segshift.analysis.diagnosis.recommendation import WHOLE
 from segshift.analysis.diagnosis.separability import SeparabilitySettings
 from segshift.errors import InputError
+from segshift.sizes import WidthHeight
 
 PARTS = ("frequencies", "spatial", "colours", "labels", "images", "features")
+_SIZE = WidthHeight((480, 360))
 _LONGER_SIDE_CELLS = 128
 _PATCH_SHARES = (8, 4, 2)
 
@@ -28,21 +30,21 @@ class DiagnosisSettings:
 
     only: tuple[str, ...] | None = None
     images: int = 300
-    size: tuple[int, int] = (480, 360)
-    canvas: tuple[int, int] | None = None
+    size: WidthHeight = _SIZE
+    canvas: WidthHeight | None = None
     patches: tuple[int, ...] | None = None
     keep_ignored: bool = False
     experiment: SeparabilitySettings = field(default_factory=SeparabilitySettings)
 
     @property
-    def canvas_cells(self) -> tuple[int, int]:
+    def canvas_cells(self) -> WidthHeight:
         """(width, height) of the canvas."""
         if self.canvas is not None:
             return self.canvas
         factor = min(1.0, _LONGER_SIDE_CELLS / max(self.size))
-        return max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor))
+        return WidthHeight((max(1, round(self.size[0] * factor)), max(1, round(self.size[1] * factor))))
 
-    def patch_sizes(self) -> dict[str, tuple[int, int] | None]:
+    def patch_sizes(self) -> dict[str, WidthHeight | None]:
         """Cells (width, height) of each patch size by its px, small to large, then None for whole maps.
 
         Raises:
@@ -52,9 +54,9 @@ class DiagnosisSettings:
         sides = self.patches if self.patches is not None else [round(shorter / n) for n in _PATCH_SHARES]
         width_px, height_px = self.size
         width, height = self.canvas_cells
-        sizes: dict[str, tuple[int, int] | None] = {}
+        sizes: dict[str, WidthHeight | None] = {}
         for side in sorted(set(sides)):
-            cells = round(side * width / width_px), round(side * height / height_px)
+            cells = WidthHeight((round(side * width / width_px), round(side * height / height_px)))
             if side > shorter:
                 raise InputError(
                     f"--patches {side}: larger than the shorter side of --size {width_px}x{height_px}; leave "

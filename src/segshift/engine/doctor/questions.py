@@ -34,6 +34,7 @@ from segshift.engine.step import ContractError, train_step
 from segshift.errors import InputError, NonFiniteError
 from segshift.methods import Method
 from segshift.models import Segmenter
+from segshift.sizes import height_width
 
 # Sums of floats in another order differ by this much, relative to the largest value.
 _TOLERANCE = 2e-5
@@ -316,7 +317,7 @@ def _deployment(recipe: Recipe, scratch: Path) -> Finding:
     with torch.inference_mode():
         logits = method.predict(images)
         loaded = Segmenter.load(scratch)
-        again = loaded.predict_probabilities(images, (images.shape[-2], images.shape[-1])).argmax(dim=1)
+        again = loaded.predict_probabilities(images, height_width(images)).argmax(dim=1)
     expected = (len(images), CLASSES.count, *images.shape[-2:])
     if tuple(logits.shape) != expected:
         return Finding("deployment", "failed", f"predict gave {tuple(logits.shape)}, expected {expected}")
