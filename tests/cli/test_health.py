@@ -38,6 +38,10 @@ def test_health_says_what_is_sick_and_what_to_try(segshift: Segshift, tmp_path: 
         first.startswith(f"{sick} from step 160 on: advent is pinned at log 2") and "learning rate" in first
     )
     assert second == f"{well}: nothing looks sick"
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "metrics.jsonl").touch()
+    assert segshift("health", begun).out == f"{begun}: no step is recorded\n"
     document = segshift("health", sick, well, "--json").json()
     assert [entry["run"] for entry in document["runs"]] == [str(sick), str(well)]
     assert document["runs"][0]["advice"][0]["symptom"] == "discriminator at chance: advent"

@@ -78,7 +78,7 @@ def test_images_trained_on_with_labels_are_not_scored(toy_source: Path, toy_targ
 def test_a_link_to_a_trained_image_is_that_image(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
     (tmp_path / "linked").symlink_to(toy_target.parent, target_is_directory=True)
     also = [{"dataset": str(tmp_path / "linked" / toy_target.name), "split": "val"}]
-    with pytest.raises(InputError, match="all of its 6 images are trained on with their labels"):
+    with pytest.raises(InputError, match="all of its 6 images are trained on with labels"):
         resolve_domains(toy_recipe(toy_source, toy_target, source={"also": also}))
 
 

@@ -177,6 +177,13 @@ def test_a_run_without_labels_anywhere_is_shown_on_what_it_adapted_to(
     assert report.source == "toy train (6 images)", "nothing looks at the source, so it is not searched for"
 
 
+def test_scored_images_that_were_trained_on_are_said(runs: dict[str, Path], toy_source: Path) -> None:
+    report = build_report(runs, replace(SMALL, only=("strips",)), target=resolve(f"{toy_source}:train"))
+    clause = "trained on 6 of the 6 images that are scored, with labels"
+    first, *others = report.runs
+    assert clause in first.notes and all(clause in run.unfair for run in others)
+
+
 def test_one_size_for_all(runs: dict[str, Path]) -> None:
     report = build_report(runs, replace(SMALL, input_size=(24, 16), only=("strips",)))
     for run in report.runs:

@@ -70,7 +70,9 @@ def health(
     for entry in entries:
         zero = entry.get("classes_at_zero")
         if not entry["advice"]:
-            say(results, f"{entry['run']}: {'no curve' if zero else 'nothing'} looks sick")
+            nothing = "no curve" if zero else "nothing"
+            well = "no step is recorded" if metrics.get(entry["run"]) == [] else f"{nothing} looks sick"
+            say(results, f"{entry['run']}: {well}")
         if zero:
             of = counted(entry["classes"], "class", "classes")
             say(

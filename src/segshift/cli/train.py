@@ -127,7 +127,7 @@ def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
             f"A translator has no IoU: look at {run.pictures}, then `segshift data translate`.",
         )
     else:
-        results.print("The target has no labels, so there is no IoU to print: look at `segshift predict`.")
+        results.print("No labelled images to print an IoU of: look at `segshift predict`.")
     for name, file in (("model", run.model), ("translator", run.translator)):
         if file.is_file():
             say(results, f"{name:<11}{file}")

@@ -112,9 +112,10 @@ def _never_trained(evaluation: Split | None, trained: list[Split]) -> Split | No
         return evaluation
     count = len(evaluation.samples)
     if not kept:
+        all_of_it = "its one image is" if count == 1 else f"all of its {count} images are"
         raise InputError(
-            f"{evaluation.title}: all of its {count} images are trained on with their labels, so that they "
-            f"measure nothing; name others with evaluation.dataset or evaluation.split, or train on fewer"
+            f"{evaluation.title}: {all_of_it} trained on with labels, which measures nothing; name others "
+            f"with evaluation.dataset or evaluation.split, or train on fewer"
         )
     taken = f"{len(kept)} of {count} images, those trained on with labels left out"
     return replace(

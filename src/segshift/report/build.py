@@ -8,6 +8,7 @@ from pathlib import Path
 
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
+from segshift.engine.target_labels import images_trained_on
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, PairedComparison, compare_paired, evaluate
 from segshift.evaluation.evaluate import LabelledItems
@@ -75,7 +76,10 @@ def build_report(
         source = own_source(runs)
     networks = {row.name: [_network(run, settings) for run in row.runs] for row in rows}
     measured = measure(networks, classes, source, target, settings, progress)
-    reported = [_reported(row, rows[0], measured.results, settings, their_own) for row in rows]
+    reported = [
+        _reported(row, rows[0], measured.results, settings, their_own, _seen(row.runs[0], target))
+        for row in rows
+    ]
     known_source = runs[0].data.get("source", "source")
     domain = known_source.partition(" ")[0] if source is None else source.dataset
     return Report(
@@ -150,6 +154,7 @@ def _reported(
     results: Mapping[str, Sequence[EvaluationResult]],
     settings: ReportSettings,
     their_own: bool,
+    seen: tuple[str, ...],
 ) -> ReportedRun:
     run, first = row.runs[0], reference.runs[0]
     provenance = run.recipe.provenance
@@ -173,7 +178,9 @@ def _reported(
         source_images_per_step=run.final.training.batch_size,
         uses_target_labels=run.uses_target_labels,
         selected=str(run.results.get("selected", "last checkpoint")),
-        unfair=() if row is reference else unfair(run, first, same_size=settings.input_size is not None),
+        unfair=()
+        if row is reference
+        else (*unfair(run, first, same_size=settings.input_size is not None), *seen),
         result=own[0] if own else None,
         gain=gain,
         recipe=run.recipe_text,
@@ -182,9 +189,16 @@ def _reported(
         data=run.data,
         curves=run.curves,
         advice=tuple(advice),
-        notes=tuple(notes),
+        notes=(*notes, *(seen if row is reference else ())),
         seeds=seeds,
     )
+
+
+def _seen(run: Run, target: Split) -> tuple[str, ...]:
+    """A clause on scored images whose labels the run was trained on."""
+    trained_on = images_trained_on(run.folder, target)
+    scored = f"the {counted(len(target.samples), 'image')} that are scored"
+    return (f"trained on {trained_on} of {scored}, with labels",) if trained_on else ()
 
 
 def _gains(
