@@ -2,7 +2,7 @@
 
 import pytest
 
-from segshift.plain import counted, size_in_words
+from segshift.plain import counted, share_in_words, size_in_words
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,19 @@ def test_counted_things_agree_in_number() -> None:
         counted(1, "file is", "files are") == "1 file is"
         and counted(3, "file is", "files are") == "3 files are"
     )
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "words"),
+    [
+        (0, 2, "0.00 %"),
+        (0.00001, 2, "<0.01 %"),
+        (0.123, 2, "12.30 %"),
+        (0.99999, 2, ">99.99 %"),
+        (1, 0, "100 %"),
+    ],
+)
+def test_a_share_in_words_is_never_rounded_to_nothing_or_to_all(
+    share: float, digits: int, words: str
+) -> None:
+    assert share_in_words(share, digits) == words

@@ -100,6 +100,16 @@ def counted(count: int, one: str, several: str | None = None) -> str:
     return f"{count} {one if count == 1 else several or f'{one}s'}"
 
 
+def share_in_words(share: float, digits: int = 2) -> str:
+    """A share in percent in which something never becomes zero, and not everything never becomes all."""
+    smallest = 10.0**-digits
+    if 0 < 100 * share < smallest / 2:
+        return f"<{smallest:.{digits}f} %"
+    if share < 1 and 100 * share >= 100 - smallest / 2:
+        return f">{100 - smallest:.{digits}f} %"
+    return f"{100 * share:.{digits}f} %"
+
+
 def size_in_words(size_bytes: int) -> str:
     """A size in the largest unit (powers of 1000) that leaves at least 1, with one decimal from kB on."""
     if size_bytes < 1000:

@@ -18,9 +18,10 @@ from segshift.dataset_init.pair import pair
 from segshift.dataset_init.scan import scan
 from segshift.dataset_init.splits import Splits, propose_splits
 from segshift.dataset_init.values import Values, sample_values, without_soft_edges
-from segshift.dataset_init.write import percent, text_of, written
+from segshift.dataset_init.write import text_of, written
 from segshift.errors import InputError
 from segshift.files import write_text
+from segshift.plain import share_in_words
 
 _SHAPES_SAMPLED = 50
 _SHAPES_DIFFER = 1.05
@@ -127,8 +128,8 @@ def explore(root: Path, lists: str, classes: str | None = None) -> Found:
     for one in values.values:
         if one.value in meaning.unknown:
             notes.append(
-                f"{written(one, values)} ({percent(one.share)} of the pixels) is not known to the guessed "
-                f"rule and becomes ignored"
+                f"{written(one, values)} ({share_in_words(one.share)} of the pixels) is not known to the "
+                "guessed rule and becomes ignored"
             )
     if not meaning.certain:
         notes.append("the classes have no names yet: rename class_... below, or call init with --classes")
@@ -217,7 +218,7 @@ def value_rows(found: Found) -> list[tuple[str, str, str, str]]:
     return [
         (
             written(one, values),
-            percent(one.share),
+            share_in_words(one.share),
             f"{one.files} of {values.sampled}",
             found.meaning.named.get(one.value) or "ignored",
         )

@@ -10,7 +10,7 @@ from segshift.data.labels import Color, class_set
 from segshift.data.split_patterns import SplitSpec
 from segshift.dataset_init.guess import Meaning
 from segshift.dataset_init.values import Value, Values
-from segshift.plain import counted
+from segshift.plain import counted, share_in_words
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*( [A-Za-z0-9_]+)*")
 _YAML_WORDS = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"}
@@ -62,11 +62,6 @@ def text_of(
     lines += list(_classes(meaning, values))
     lines += list(_labels(meaning, values))
     return "\n".join(lines) + "\n"
-
-
-def percent(share: float) -> str:
-    """A share in percent: two digits after the point, and never a zero for something that is there."""
-    return f"{100 * share:.2f} %" if share == 0 or share >= 0.00005 else "<0.01 %"
 
 
 def written(value: Value, values: Values) -> str:
@@ -171,7 +166,7 @@ def _with_facts(line: str, found: Value | None, values: Values) -> str:
 
 
 def _facts(one: Value, values: Values) -> str:
-    text = f"{percent(one.share):>8}  {counted(one.files, 'file'):>9}"
+    text = f"{share_in_words(one.share):>8}  {counted(one.files, 'file'):>9}"
     if one.color is not None and values.kind != "rgb":
         text += f"  palette {','.join(map(str, one.color))}"
     return text

@@ -17,6 +17,7 @@ from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import percent
 from segshift.pictures import Pixels, hex_color, overlay
+from segshift.plain import share_in_words
 from segshift.report.base_page import at_most, data_uri, render_template
 
 THUMBNAIL_PX = 300
@@ -58,7 +59,7 @@ def render(report: CheckReport) -> str:
         splits=[_split_view(split) for split in report.splits],
         several_sizes=len({size for split in report.splits for size in split.sizes}) > 1,
         unmapped=[
-            {"split": split.name, "value": value, "share": _fine_percent(share)}
+            {"split": split.name, "value": value, "share": share_in_words(share)}
             for split in report.splits
             for value, share in split.unmapped.items()
         ],
@@ -139,9 +140,9 @@ def _bars(report: CheckReport, split: SplitReport) -> dict[str, Any]:
             {
                 "name": name,
                 "color": hex_color(report.classes.palette[index]),
-                "pixels": _fine_percent(frequencies[name]),
+                "pixels": share_in_words(frequencies[name]),
                 "pixel_bar": f"{100 * frequencies[name] / most:.1f}",
-                "images": _fine_percent(images[name], digits=0),
+                "images": share_in_words(images[name], digits=0),
                 "image_bar": f"{100 * images[name]:.1f}",
                 "absent": images[name] == 0,
             }
@@ -165,7 +166,7 @@ def _maps(report: CheckReport, split: SplitReport) -> dict[str, Any] | None:
                 "name": name,
                 "color": hex_color(report.classes.palette[index]),
                 "uri": data_uri(heat_map(shares), "PNG", optimize=True),
-                "most": _fine_percent(float(shares.max()), digits=0),
+                "most": share_in_words(float(shares.max()), digits=0),
             }
         )
     return {"split": split.name, "maps": views, "ratio": f"{width} / {height}"}
@@ -218,16 +219,6 @@ def _thumbnail(pixels: Pixels) -> str:
     return data_uri(
         at_most(Image.fromarray(pixels), THUMBNAIL_PX, Image.Resampling.BILINEAR), "JPEG", quality=78
     )
-
-
-def _fine_percent(share: float, digits: int = 2) -> str:
-    """A share in percent in which something never becomes zero, and not everything never becomes all."""
-    smallest = 10.0**-digits
-    if 0 < 100 * share < smallest / 2:
-        return f"<{smallest:.{digits}f} %"
-    if share < 1 and percent(share, digits) == percent(1.0, digits):
-        return f">{100 - smallest:.{digits}f} %"
-    return f"{percent(share, digits)} %"
 
 
 def _number(value: int) -> str:

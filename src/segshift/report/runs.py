@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segshift.analysis.loss_curves import Curves, Record, curves, logged_scores, loss_curves
-from segshift.documents import read_json
+from segshift.documents import read_json_object
 from segshift.engine.comparison import CONTROL, START
 from segshift.engine.config_file import read_config
 from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
@@ -337,10 +337,4 @@ def _read_log(path: Path) -> list[Record]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = read_json(path)
-    except InputError:
-        value = None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: is no JSON document of segshift; train or compare again")
-    return value
+    return read_json_object(path, "is no JSON document of segshift; train or compare again")
