@@ -17,6 +17,7 @@ from segshift.evaluation import compare_paired, evaluate, labelled_items
 from segshift.report.analyze import analyze
 from segshift.report.build import build_report
 from segshift.report.content import Report
+from segshift.report.drawings.analyses import Drawings
 from segshift.report.evidence import ANALYSES, ReportSettings
 from segshift.report.numbers import to_dict
 from tests.conftest import write_toy_dataset
@@ -259,3 +260,8 @@ def test_data_that_are_gone_are_said_with_the_remedy(tmp_path: Path, gone: str, 
 
 def _other(domain: str) -> str:
     return {"source": "target", "target": "source"}[domain]
+
+
+def test_every_analysis_has_a_drawing() -> None:
+    for name in (*ANALYSES, "gains", "confusion"):
+        assert callable(getattr(Drawings, f"_{name}")), name
