@@ -355,6 +355,15 @@ def test_a_mapping_extends_a_preset() -> None:
     assert "extends" not in data
 
 
+def test_a_preset_that_extends_another_row_does_not_report_its_numbers() -> None:
+    """LRENT and MRKLD extend CBST; local alignment's tables 1 and 2 cite their own rows."""
+    for name, gta5, synthia in [("lrent", 45.9, 42.7), ("mrkld", 47.1, 43.8)]:
+        origin = load_recipe(name).provenance
+        assert origin is not None
+        wanted = {"mIoU_gta5_cityscapes_resnet101": gta5, "mIoU16_synthia_cityscapes_resnet101": synthia}
+        assert origin.reported == wanted
+
+
 def test_a_stage_is_the_recipe_with_its_changes() -> None:
     stages = [
         {"name": "source"},

@@ -28,7 +28,7 @@ class Provenance(Strict):
     Attributes:
         paper: authors, title, venue.
         table: table and row that the preset stands for.
-        reported: the paper's numbers, by name.
+        reported: the paper's numbers, by name; null takes an inherited one out.
         stated: which list of what a paper states (`presets/stated/NAME.yaml`) the preset is held against.
         deviations: a sentence for every item of that list that the preset does not follow, or that the paper
             leaves open and something was chosen for; null takes an inherited one out.
@@ -42,13 +42,13 @@ class Provenance(Strict):
     deviations: dict[str, str] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
-    @field_validator("deviations", mode="before")
+    @field_validator("reported", "deviations", mode="before")
     @classmethod
-    def _without_nulls(cls, deviations: Any) -> Any:
+    def _without_nulls(cls, entries: Any) -> Any:
         """A mapping is laid on the one it extends, so a key can only be taken out by saying so."""
-        if not isinstance(deviations, dict):
-            return deviations
-        return {item: sentence for item, sentence in deviations.items() if sentence is not None}
+        if not isinstance(entries, dict):
+            return entries
+        return {key: value for key, value in entries.items() if value is not None}
 
 
 class FurtherData(Strict):

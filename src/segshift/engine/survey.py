@@ -60,8 +60,6 @@ def _splits(domains: Domains) -> Iterator[tuple[str, Split, bool]]:
 
 def _augmentation(recipe: Recipe, key: str) -> Augmentation | None:
     streams = {"source": recipe.source, "target": recipe.target, **recipe.labelled_streams}
-    if recipe.oracle:
-        streams["source"] = recipe.target
     return streams[key].augmentation if key in streams else None
 
 
