@@ -34,10 +34,19 @@ class Drawings:
 
     def draw(self, analyses: Sequence[str]) -> None:
         """Draw some of gains, confusion, centres, retrieval, embedding, entropy and strips."""
+        drawn_by = {
+            "gains": self._gains,
+            "confusion": self._confusion,
+            "centres": self._centers,
+            "retrieval": self._retrieval,
+            "embedding": self._embedding,
+            "entropy": self._entropy,
+            "strips": self._strips,
+        }
         for name in analyses:
             # A third domain has results of its own.
             if name != "unseen":
-                getattr(self, f"_{name}")()
+                drawn_by[name]()
 
     def unseen(self, results: Mapping[str, EvaluationResult], where: str) -> None:
         """IoU on a domain that no model knows."""
