@@ -45,7 +45,7 @@ def test_a_bad_file_stops_or_is_skipped(segshift: Segshift, tmp_path: Path) -> N
     assert str(bad) in segshift(*call).refusal()
     skipping = segshift(*call, "--skip-bad", "--split", "train", "--split", "val")
     assert skipping.status == 0
-    assert "train: 1 samples skipped" in skipping.out and str(bad) in skipping.out
+    assert "train: 1 sample skipped" in skipping.out and str(bad) in skipping.out
     assert "val: 6 images" in skipping.out and "unlabelled" not in skipping.out
 
 
