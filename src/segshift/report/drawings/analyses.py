@@ -88,7 +88,7 @@ class Drawings:
         draw_confusion(self._chart("confusion_linear", "confusion"), counts, names, "linear", where)
         draw_confusion(self._chart("confusion_log", "confusion"), counts, names, "log", where)
 
-    def _centres(self) -> None:
+    def _centers(self) -> None:
         evidence, names = self.report.evidence, self.report.classes.names
         where = f"features of {self._domains}{self._whose}"
         draw_class_bars(
