@@ -30,7 +30,7 @@ from segshift.engine.plan import make_plan
 from segshift.engine.presets import load_recipe, preset_text
 from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
-from segshift.models.segmenter import Segmenter, SegmenterConfig, load
+from segshift.models import Segmenter, SegmenterConfig, load
 
 Reader = Callable[[str], object]
 DATASET = """
