@@ -84,11 +84,12 @@ def prepare_dataset(
 
 
 def _print_report(report: "PreparedSplit") -> None:
-    kind = "images with labels" if report.labelled else "images without labels"
+    kind = "with labels" if report.labelled else "without labels"
     say(
         results,
-        f"{report.name}: {report.images} {kind}, {report.converted} converted, {report.kept} there before; "
-        f"{size_in_words(report.original_bytes)} became {size_in_words(report.prepared_bytes)}",
+        f"{report.name}: {counted(report.images, 'image')} {kind}, {report.converted} converted, "
+        f"{report.kept} there before; {size_in_words(report.original_bytes)} became "
+        f"{size_in_words(report.prepared_bytes)}",
     )
     if report.skipped:
         say(results, f"{report.name}: {counted(len(report.skipped), 'sample')} skipped")

@@ -56,7 +56,7 @@ def find_predictions(folder: Path, samples: Sequence[Sample]) -> list[Path]:
         problems = []
         if missing:
             problems.append(
-                f"{len(missing)} of {len(samples)} images have no prediction "
+                f"{counted(len(missing), 'image')} of {len(samples)} without prediction "
                 f"(PNG named as the image{f' + {suffix}' if suffix else ''}): {_first(missing)}"
             )
         if surplus:
