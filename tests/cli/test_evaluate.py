@@ -206,7 +206,7 @@ def test_tables_for_papers_stand_alone_on_stdout(
         ("RUN --data DATA --prediction-ids train_ids", "--prediction-ids says how to read --predictions"),
         ("--predictions TMP/gone --data DATA", "gone: no such folder"),
         ("--predictions TMP --data DATA", "holds no PNG"),
-        ("--predictions PART --data DATA", "5 images of 6 without prediction"),
+        ("--predictions PART --data DATA", "5 of 6 images have no prediction"),
         ("--predictions SMALL --data DATA", "the prediction is 9 x 9 pixels, its label"),
         ("--predictions SMALL --data DATA --flip", "--flip is about applying a network"),
         ("--predictions SMALL --data DATA --size 9x9", "--size is about applying a network"),

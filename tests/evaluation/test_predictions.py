@@ -186,7 +186,7 @@ def test_equal_names_in_two_folders_are_told_apart_by_the_folder(tmp_path: Path)
     [
         ({}, None, "no such folder"),
         ({"x": RIGHT}, None, "no PNG is named after an image of the split .the first is a.;"),
-        ({"a": RIGHT, "b": RIGHT}, None, "1 image of 3 without prediction .*: a_1; complete the folder"),
+        ({"a": RIGHT, "b": RIGHT}, None, "1 of 3 images has no prediction .*: a_1; complete the folder"),
         ({"b_label": RIGHT}, None, r"2 of 3 images .*\(PNG named as the image \+ _label\): a, a_1; complete"),
         ({"a": RIGHT, "a_1": RIGHT, "b": RIGHT, "c": RIGHT}, None, "1 file fits no image .*: c.png"),
         ({"a_x": RIGHT, "a_1_x": RIGHT, "b_y": RIGHT}, None, "1 of 3 images .*: b; 1 file .*: b_y.png"),

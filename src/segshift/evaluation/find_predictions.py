@@ -55,8 +55,9 @@ def find_predictions(folder: Path, samples: Sequence[Sample]) -> list[Path]:
     if missing or surplus:
         problems = []
         if missing:
+            have = "has" if len(missing) == 1 else "have"
             problems.append(
-                f"{counted(len(missing), 'image')} of {len(samples)} without prediction "
+                f"{len(missing)} of {counted(len(samples), 'image')} {have} no prediction "
                 f"(PNG named as the image{f' + {suffix}' if suffix else ''}): {_first(missing)}"
             )
         if surplus:
