@@ -81,7 +81,7 @@ def test_the_command_for_an_unfinished_run_can_be_pasted(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("log", "message"),
     [
-        (b"\xff\xfe\n", r"metrics\.jsonl, line 1: .*take it out to go on"),
+        (b"\xff\xfe\n", r"metrics\.jsonl, line 1: is damaged; take this line out"),
         (b"[1]\n", r"metrics\.jsonl, line 1: has no `step`"),
         (b'{"step": 3, "losses": {"a": "x"}}\n', r"line 1: has no `step`, or a part of another"),
         (b'{"step": 3, "lr": [1]}\n', r"line 1: has no `step`, or a part of another"),
