@@ -187,6 +187,8 @@ def test_the_cards_say_gain_interval_and_every_warning() -> None:
     low, high = (points(end, 2) for end in first.interval)
     assert f"{points(first.difference, 2)} points (95 % interval {low} to {high})" in text
     assert "not like for like" in text and "4000 instead of 2000 steps" in text
+    steps, images = report.runs[0].steps, report.runs[0].source_images_per_step
+    assert f"{steps:,}".replace(",", " ") + f" steps, {images} source image" in text
     assert "Health: loss is NaN soon: lower lr" in text and "scored at another size" in text
     assert "Uses labels of the target domain" in text and "Only 20 images" in text
     doubtful = [values for _, values in found.tags if "doubtful" in values.get("class", "").split()]

@@ -112,7 +112,8 @@ def _card(index: int, run: ReportedRun, reference: ReportedRun, reach: float) ->
         "method": run.method,
         "miou": None if run.result is None else percent(run.miou),
         "spread": "" if run.miou_spread is None else f"± {100 * run.miou_spread:.1f}",
-        "training": f"{run.steps:,} step{'' if run.steps == 1 else 's'}, ".replace(",", " ", 1)
+        "training": f"{run.steps:,}".replace(",", " ")
+        + f" step{'' if run.steps == 1 else 's'}, "
         + f"{counted(run.source_images_per_step, 'source image')} in each",
         "selected": run.selected,
         "folder": run.folder,
