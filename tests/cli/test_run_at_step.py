@@ -28,7 +28,8 @@ def commands(model: str, target: Path, out: Path) -> dict[str, tuple[object, ...
         "pseudo-label": ("data", "pseudo-label", model, "--data", target, "--out", out / "labels"),
         "train": (
             "train", "source_only", "--set", f"init_from={model}", "--set", "training.steps=0", "--set",
-            "model={backbone: segshift_tiny, weights: none}", "--source", target, "--target", target,
+            "model={backbone: segshift_tiny, weights: none}", "--set", "source.augmentation.resize=[56,40]",
+            "--set", "target.augmentation.resize=[56,40]", "--source", target, "--target", target,
             "--out", out / "run",
         ),
     }  # fmt: skip

@@ -47,6 +47,8 @@ def train(recipe: Path, out: Path, *launcher: str, resume: bool = True) -> subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A test that runs under nohup ignores SIGHUP, and so would what it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
 
 

@@ -12,7 +12,7 @@ import typer
 from segshift.config import assignment
 from segshift.engine.recipe_files import preset_names, read_recipe
 from segshift.errors import InputError
-from segshift.folders import MODEL_FILE, model_file
+from segshift.folders import MODEL_FILE, model_file, model_path
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -55,5 +55,5 @@ def check_models(models: Sequence[str | Path]) -> None:
 def check_runs(runs: Sequence[Path]) -> None:
     """Raises InputError for a run folder that is not there. Of a file, the command knows more to say."""
     for run in runs:
-        if not run.exists():
+        if not model_path(run).exists():
             raise InputError(f"{run}: no such folder; give the folder of a run")

@@ -1,6 +1,6 @@
 """The pictures of `analyze`: a report's scores and analyses as PNG and SVG."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,15 @@ class Drawings:
 
     def draw(self, analyses: Sequence[str]) -> None:
         """Draw some of gains, confusion, centres, retrieval, embedding, entropy and strips."""
-        drawn_by = {
+        drawn_by = self.drawn_by()
+        for name in analyses:
+            # A third domain has results of its own.
+            if name != "unseen":
+                drawn_by[name]()
+
+    def drawn_by(self) -> dict[str, Callable[[], None]]:
+        """What draws each analysis."""
+        return {
             "gains": self._gains,
             "confusion": self._confusion,
             "centres": self._centers,
@@ -43,10 +51,6 @@ class Drawings:
             "entropy": self._entropy,
             "strips": self._strips,
         }
-        for name in analyses:
-            # A third domain has results of its own.
-            if name != "unseen":
-                drawn_by[name]()
 
     def unseen(self, results: Mapping[str, EvaluationResult], where: str) -> None:
         """IoU on a domain that no model knows."""
