@@ -8,7 +8,8 @@ EXTRAS ?= dev,weights
 # Where the lowest versions that pyproject.toml allows are tried, and the tests that touch every library.
 VENV_LOWEST ?= .venv-lowest
 TESTS_LOWEST ?= tests/test_config.py tests/losses tests/models/test_segmenter.py tests/methods/test_align.py \
-  tests/evaluation/test_evaluate.py tests/cli/test_help.py tests/data/test_images.py tests/analysis/test_charts.py
+  tests/evaluation/test_evaluate.py tests/cli/test_help.py tests/data/test_images.py tests/report/test_drawings.py \
+  tests/engine/test_step.py
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
