@@ -1,7 +1,6 @@
 """The segmentation network: backbone, heads, and what belongs to a model file besides its weights."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
@@ -306,13 +305,16 @@ class Segmenter(nn.Module):
         bare = metadata.config.model_copy(update={"weights": "none"})
         try:
             classes = metadata.classes()
-            # Another library's network cannot be counted on to be built without memory.
-            with nullcontext() if bare.is_foreign else torch.device("meta"):
-                hollow = cls(bare, classes)
+            # Whether the file fits is known before memory is taken. Another library's network cannot be
+            # counted on to be built without any.
+            if not bare.is_foreign:
+                with torch.device("meta"):
+                    hollow = cls(bare, classes)
+                fill(hollow, tensors, file, metadata.version, "train or export it again")
+            segmenter = cls(bare, classes, pixel_statistics=metadata.pixel_statistics())
         except InputError as error:
-            raise InputError(f"{file}: {error}") from None
-        fill(hollow, tensors, file, metadata.version, "train or export it again")
-        segmenter = cls(bare, classes, pixel_statistics=metadata.pixel_statistics())
+            text = str(error)
+            raise InputError(text if text.startswith(str(file)) else f"{file}: {text}") from None
         segmenter.config = metadata.config
         fill(segmenter, tensors, file, metadata.version, "train or export it again")
         return segmenter.to(map_location).eval()
