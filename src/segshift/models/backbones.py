@@ -17,16 +17,11 @@ from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.caffe_resnet import DEPTHS, CaffeResNet
 from segshift.models.mit import MIT, MIT_CLASSIFIER, MIT_STRIDES, MixTransformer
+from segshift.models.packaged_weights import PACKAGES, package_state
 from segshift.models.timm_features import plan_features
 from segshift.models.tiny import TinyNetwork
 from segshift.models.vgg import DeepLabVGG16, FullyConvolutionalVGG16, as_convolutions
-from segshift.models.weights import (
-    PACKAGE_BACKBONE,
-    load_backbone_state,
-    package_file,
-    package_state,
-    read_state,
-)
+from segshift.models.weights import load_backbone_state, read_state
 from segshift.sizes import HeightWidth
 
 TINY = "segshift_tiny"
@@ -104,7 +99,7 @@ def build_backbone(
             that gives maps of features: ResNets (in torchvision's shape; `resnet101.tv_in1k` has its weights
             too, plain `resnet101` later and better ones), ConvNeXts, Swins, PVTs, plain vision transformers
             such as DINOv2 and DINOv3, and others.
-        weights: `imagenet` from the model hub, `none`, `package` (EfficientNet-Lite0 from a pip package)
+        weights: `imagenet` from the model hub, `none`, `package` (a pip package, see `packaged_weights`)
             or the path of a file with the state dict of that network as a classifier; for MiT also a folder
             made by transformers' `save_pretrained`.
         output_stride: 8, 16 or 32, where strides beyond it become dilations; `native` leaves the network as
@@ -143,12 +138,8 @@ def _timm(
     else:
         network = plan.create()
     if weights == "package":
-        if name != PACKAGE_BACKBONE:
-            raise InputError(
-                f"weights = package: the package holds {PACKAGE_BACKBONE}, not {name}; set backbone: "
-                f"{PACKAGE_BACKBONE} or other weights"
-            )
-        load_backbone_state(network, _classifier_names(name), package_state(), str(package_file()))
+        state, file = package_state(name)
+        load_backbone_state(network, _classifier_names(name), state, str(file))
     elif weights not in ("none", "imagenet"):
         path = expanded(weights)
         load_backbone_state(network, _classifier_names(name), read_state(path), str(path))
@@ -171,7 +162,7 @@ def _mit(name: str, weights: str, output_stride: OutputStride, levels: int) -> B
     if weights == "imagenet":
         network = _downloaded(name, lambda: MixTransformer(name, levels, f"nvidia/{name.replace('_', '-')}"))
     elif weights == "package":
-        raise InputError(f"weights = package: there are none for {name}; set weights: imagenet or none")
+        package_state(name)
     elif weights != "none":
         path = expanded(weights)
         if path.is_dir():
@@ -253,7 +244,7 @@ def _downloaded(name: str, create: Callable[[], Network]) -> Network:
         reason = str(error).splitlines()[0].strip(" .") if str(error) else type(error).__name__
         raise InputError(
             f"weights = imagenet: cannot get those of {name} from the model hub ({reason[:120]}); use "
-            "weights: none, the path of a file, or backbone: tf_efficientnet_lite0 with weights: package"
+            f"weights: none, the path of a file, or weights: package with backbone: {' or '.join(PACKAGES)}"
         ) from None
 
 

