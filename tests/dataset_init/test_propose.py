@@ -100,6 +100,8 @@ def test_every_public_layout_is_recognized(tmp_path: Path, name: str) -> None:
         ("rgb/{}.JPG", "ann/{}.PNG"),
         ("data/train/photos/{}.png", "data/train/annotations/{}_labelIds.png"),
         ("a/{}.png", "b/{}.png"),
+        ("images/Image_{}L.jpg", "labels/Image_{}L.png"),
+        ("segmentation/image_{}.jpg", "segmentation/mask_{}.png"),
     ],
 )
 def test_names_of_images_and_labels(tmp_path: Path, image: str, label: str) -> None:

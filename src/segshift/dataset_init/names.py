@@ -111,12 +111,14 @@ def role(folder: str, name: Name) -> Role | None:
     found = [_ROLES[word.lower()] for word in own if word.lower() in _ROLES]
     # A whole name may be such a word, as contact_sheet.png is.
     found += [_ROLES[word] for word in name.core.lower().split("_") if _ROLES.get(word) == "other"]
-    for group in (found, [_ROLES[word] for word in reversed(place(folder).words)]):
-        # `gtFine_color` and `gtFine_instanceIds` are that, whatever stands before.
-        if "other" in group:
-            return "other"
-        if "color" in group:
-            return "color"
-        if group:
-            return group[0]
-    return None
+    by_folders = _verdict([_ROLES[word] for word in reversed(place(folder).words)])
+    by_name = _verdict(found)
+    # labels/Image_01L.png: all files are named after their image, so the pixels have to say which they are.
+    if by_name == "image" and by_folders == "label":
+        return None
+    return by_name or by_folders
+
+
+def _verdict(roles: list[Role]) -> Role | None:
+    """The first, but `gtFine_color` and `gtFine_instanceIds` are that, whatever stands before."""
+    return next((one for one in ("other", "color") if one in roles), roles[0] if roles else None)
