@@ -82,6 +82,24 @@ def test_a_link_to_a_trained_image_is_that_image(tmp_path: Path, toy_source: Pat
         resolve_domains(toy_recipe(toy_source, toy_target, source={"also": also}))
 
 
+def test_a_copy_of_a_trained_image_under_another_name_is_not_scored(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    toy_target = shutil.copytree(toy_target.parent, tmp_path / "target") / toy_target.name
+    trained = resolve(str(toy_source)).samples[0].image
+    scored = resolve(str(toy_target), "val")
+    shutil.copy(trained, scored.samples[2].image)
+    domains = resolve_domains(toy_recipe(toy_source, toy_target))
+    assert domains.evaluation is not None
+    assert {one.image for one in scored.samples} - {one.image for one in domains.evaluation.samples} == {
+        scored.samples[2].image
+    }
+    (tmp_path / "run").mkdir()
+    recipe = toy_recipe(toy_source, toy_target)
+    (tmp_path / "run/config.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))
+    assert images_trained_on(tmp_path / "run", scored) == 1
+
+
 def surveyed(tmp_path: Path, *sizes: tuple[int, int]) -> Survey:
     return survey_images(
         save(tmp_path / f"{index}.png", pixels(index, *size)) for index, size in enumerate(sizes)

@@ -1,11 +1,11 @@
 """Which images a recipe trains and is judged on."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from segshift.data.labels import ClassSet, agreed_classes
 from segshift.data.resolve import agree, classes_of, resolve
+from segshift.data.same_images import found_among
 from segshift.data.sampling import take_subset
 from segshift.data.spec import LabelUse, Split
 from segshift.engine.recipe import DomainConfig, Recipe
@@ -99,15 +99,17 @@ def resolve_domains(recipe: Recipe) -> Domains:
 
 
 def _never_trained(evaluation: Split | None, trained: list[Split]) -> Split | None:
-    """The evaluation's images without those whose labels are trained on, which would be no measure.
+    """The evaluation without images (or copies of them) whose labels are trained on: no measure.
 
     Raises:
         InputError: nothing else is left.
     """
     if evaluation is None:
         return None
-    seen = {os.path.realpath(sample.image) for split in trained for sample in split.samples}
-    kept = tuple(one for one in evaluation.samples if os.path.realpath(one.image) not in seen)
+    seen = found_among(
+        (one.image for one in evaluation.samples), (one.image for split in trained for one in split.samples)
+    )
+    kept = tuple(one for one in evaluation.samples if one.image not in seen)
     if len(kept) == len(evaluation.samples):
         return evaluation
     count = len(evaluation.samples)

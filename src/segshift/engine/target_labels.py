@@ -1,10 +1,11 @@
 """Whether a network has seen labels of its target: what every table has to say beside its scores."""
 
-import os
+from contextlib import suppress
 from pathlib import Path
 
 from segshift.config import parse
 from segshift.data.resolve import locate, resolve
+from segshift.data.same_images import found_among
 from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
 from segshift.documents import read_json, read_yaml
@@ -40,25 +41,22 @@ def images_trained_on(model: str | Path, split: Split) -> int:
     run = RunFolder.of(model)
     if not run.is_run:
         return 0
-    scored = {os.path.realpath(sample.image) for sample in split.samples}
     try:
         recipe = parse(Recipe, read_yaml(run.config), str(run.config))
-        streams = [recipe.target if recipe.oracle else recipe.source, *recipe.labelled_streams.values()]
-        named: list[DomainConfig | FurtherData] = []
-        for stream in streams:
-            named += [stream, *stream.also]
-        trained: set[str] = set()
-        for one in named:
-            if one.dataset is None:
-                continue
-            folder = os.path.realpath(locate(one.dataset)[0].root)
-            # Only data sets that could hold the images are searched.
-            if any(image.startswith(folder + os.sep) for image in scored):
-                found = take_subset(resolve(one.dataset, one.split), one.subset)
-                trained.update(os.path.realpath(sample.image) for sample in found.samples)
     except InputError:
         return 0
-    return len(scored & trained)
+    streams = [recipe.target if recipe.oracle else recipe.source, *recipe.labelled_streams.values()]
+    named: list[DomainConfig | FurtherData] = []
+    for stream in streams:
+        named += [stream, *stream.also]
+    trained: list[Path] = []
+    for one in named:
+        # Data that has gone since the run: of that nobody knows.
+        with suppress(InputError):
+            if one.dataset is not None:
+                found = take_subset(resolve(one.dataset, one.split), one.subset)
+                trained += [sample.image for sample in found.samples]
+    return len(found_among([sample.image for sample in split.samples], trained))
 
 
 def _begun_with(recipe: Recipe) -> bool:
