@@ -127,6 +127,15 @@ def test_the_seed_alone_decides_the_start() -> None:
     assert all(torch.equal(plain[name], first[name]) for name in plain)
 
 
+def test_a_network_sees_images_in_the_proportions_that_it_was_trained_with() -> None:
+    kept = recipe(target={"augmentation": {"resize": [20, 10], "fit": "cover"}})
+    assert build_segmenter(kept, CLASSES).config.input_fit == kept.inference.fit == "cover"
+    other = recipe(
+        target={"augmentation": {"resize": [20, 10], "fit": "cover"}}, evaluation={"fit": "stretch"}
+    )
+    assert build_segmenter(other, CLASSES).config.input_fit == other.inference.fit == "stretch"
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A run folder with a segmenter that no fresh one equals."""

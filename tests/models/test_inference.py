@@ -204,3 +204,16 @@ def test_an_ensemble_is_the_mean_of_its_networks_probabilities(settings: dict[st
     assert (ids == expected).float().mean() > 0.9999
     # Neither network alone says so.
     assert all((part.argmax(1) != expected).any() for part in parts)
+
+
+def test_proportions_are_kept_where_the_network_was_trained_so() -> None:
+    x = torch.rand(1, 3, 40, 64, generator=torch.Generator().manual_seed(4))
+    own = tiny(input_size=(32, 32)).eval()
+    for fit, size in (("stretch", (32, 32)), ("cover", (51, 32)), ("pad", (32, 20))):
+        kept = tiny(input_size=(32, 32), input_fit=fit).eval()
+        torch.testing.assert_close(
+            probabilities(kept, x, (40, 64)), probabilities(own, x, (40, 64), input_size=size)
+        )
+        torch.testing.assert_close(
+            probabilities(own, x, (40, 64), fit=fit), probabilities(own, x, (40, 64), input_size=size)
+        )

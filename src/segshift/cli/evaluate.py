@@ -11,7 +11,7 @@ import typer
 from segshift.cli.early import check_models
 from segshift.cli.evaluation_report import Format, print_report
 from segshift.cli.inference import parse_inference, usable_device
-from segshift.cli.options import Device, Flip, Json, Scales, Size, Stride, Window
+from segshift.cli.options import Device, Fit, Flip, Json, Scales, Size, Stride, Window
 from segshift.cli.output import console, working
 from segshift.cli.outputs import file_option
 from segshift.errors import InputError
@@ -54,6 +54,7 @@ def evaluate(
     window: Window = None,
     stride: Stride = None,
     size: Size = None,
+    fit: Fit = None,
     boundary: Annotated[bool, typer.Option("--boundary", help="Also boundary IoU (takes time).")] = False,
     device: Device = None,
     out: Annotated[Path | None, file_option("--out", "Also write everything to this JSON file.")] = None,
@@ -82,10 +83,10 @@ def evaluate(
     from segshift.evaluation import BoundaryIou, Iou, open_predictions, scored_classes
 
     if not models:
-        _refuse_network_options(scales=scales, flip=flip, window=window, stride=stride, size=size)
+        _refuse_network_options(scales=scales, flip=flip, window=window, stride=stride, size=size, fit=fit)
     if prediction_ids is not None and not folders:
         raise InputError("--prediction-ids says how to read --predictions; give their folder as well")
-    inference = parse_inference(size, window, stride, scales, flip)
+    inference = parse_inference(size, window, stride, scales, flip, fit)
     measures: list[Measure] = [Iou(), BoundaryIou()] if boundary else [Iou()]
     names = dict(zip([*models, *folders], captions([*models, *folders]), strict=True))
     for model in models:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def parse_inference(
-    size: str | None, window: str | None, stride: str | None, scales: str, flip: bool
+    size: str | None, window: str | None, stride: str | None, scales: str, flip: bool, fit: str | None
 ) -> "Inference":
     """The settings that the options say. Raises InputError."""
     from segshift.models.inference import Inference
@@ -26,6 +26,7 @@ def parse_inference(
         "stride": _size(stride, "--stride"),
         "scales": _parse_scales(scales),
         "flip": flip,
+        "fit": fit,
     }
     return parse(Inference, settings, "inference")
 

@@ -21,6 +21,10 @@ Flip = Annotated[bool, typer.Option("--flip", help="Average with the mirrored im
 Window = Annotated[str | None, typer.Option(help="Sliding window WxH in px; default whole image.")]
 Stride = Annotated[str | None, typer.Option(help="Of the window, XxY in px; default 2/3 of it.")]
 Size = Annotated[str | None, typer.Option(help="WxH at which the network sees images, or native.")]
+Fit = Annotated[
+    str | None,
+    typer.Option(help="Of images with other proportions: stretch, cover or pad; default: as trained."),
+]
 OneSize = Annotated[
     str | None, typer.Option(help="WxH at which all networks see images; default: each one's own.")
 ]

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from segshift.cli.inference import parse_inference, usable_device
-from segshift.cli.options import Device, Flip, Json, Scales, Size, Stride, Window
+from segshift.cli.options import Device, Fit, Flip, Json, Scales, Size, Stride, Window
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.config import did_you_mean, parse
@@ -50,6 +50,7 @@ def pseudo_label(
     scales: Scales = "1",
     flip: Flip = False,
     size: Size = None,
+    fit: Fit = None,
     window: Window = None,
     stride: Stride = None,
     device: Device = None,
@@ -82,7 +83,7 @@ def pseudo_label(
         "threshold": threshold,
         "weigh_classes": weigh,
         "min_class_share": min_class_share,
-        **parse_inference(size, window, stride, scales, flip).model_dump(),
+        **parse_inference(size, window, stride, scales, flip, fit).model_dump(),
         "copy_images": copy_images,
     }
     config = parse(PseudoLabelConfig, settings, "pseudo-label")

@@ -7,7 +7,7 @@ import typer
 
 from segshift.cli.early import check_models
 from segshift.cli.inference import parse_inference, usable_device
-from segshift.cli.options import Device, Flip, Json, Scales, Size, Stride, Window
+from segshift.cli.options import Device, Fit, Flip, Json, Scales, Size, Stride, Window
 from segshift.cli.output import console, print_json, results
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
@@ -30,6 +30,7 @@ def predict(
     window: Window = None,
     stride: Stride = None,
     size: Size = None,
+    fit: Fit = None,
     device: Device = None,
     ids: Annotated[
         str, typer.Option(help="Values in NAME_label.png: train_ids, or the data set whose label ids.")
@@ -66,7 +67,7 @@ def predict(
     from segshift.engine.prediction import Outputs, Predictor
     from segshift.models import load
 
-    inference = parse_inference(size, window, stride, scales, flip)
+    inference = parse_inference(size, window, stride, scales, flip, fit)
     segmenter = load(checkpoint).to(usable_device(device))
     sets, photos = _split_arguments(paths)
     outputs = Outputs(ids, with_overlay, color, probabilities)

@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional
 from segshift.config import Strict
 from segshift.data.sampler import Wish
 from segshift.ranges import Scale, Share
-from segshift.sizes import WidthHeight
+from segshift.sizes import Fit, WidthHeight, fitted
 from segshift.train_ids import IGNORE
 
 Sigma = Annotated[float, Field(gt=0, le=1000)]
@@ -48,8 +48,8 @@ class Augmentation(Strict):
         resize: (width, height) in pixels; the only part that is not random.
         fit: what becomes of other proportions than `resize` has. `stretch` changes them. `cover` scales until
             both sides are at least as long as in `resize` (then `crop` makes sizes equal). `pad` scales until
-            both sides fit, and fills up at the right and the bottom as `crop` does. Of training alone: the
-            evaluation stretches to its `input_size`.
+            both sides fit, and fills up at the right and the bottom as `crop` does. The network that is
+            trained keeps the target's rule (`model.input_fit`) and fills nothing up.
         scale: range of the factor on top of it. Both are done in one resampling, so nothing is blurred twice.
         crop: (width, height) in pixels at a random place. Smaller samples are padded at the right and the
             bottom, images with 0 and labels with 255 (ignore).
@@ -59,7 +59,7 @@ class Augmentation(Strict):
     """
 
     resize: WidthHeight | None = None
-    fit: Literal["stretch", "cover", "pad"] = "stretch"
+    fit: Fit = "stretch"
     scale: tuple[Scale, Scale] | None = None
     crop: WidthHeight | None = None
     flip: bool = False
@@ -95,8 +95,7 @@ class Augmentation(Strict):
             target_width = max(1, round(target_width * factor))
             target_height = max(1, round(target_height * factor))
         box = WidthHeight((target_width, target_height))
-        if self.fit != "stretch":
-            target_width, target_height = self._in_proportion(width, height, box)
+        target_width, target_height = fitted(WidthHeight((width, height)), box, self.fit)
         image, label = self._resized(image, label, target_width, target_height)
         if self.fit == "pad":
             image, label = _padded(image, label, box)
@@ -110,13 +109,6 @@ class Augmentation(Strict):
             if self.blur:
                 image = _blurred(image, self.blur, draw)
         return image.contiguous(), None if label is None else label.contiguous()
-
-    def _in_proportion(self, width: int, height: int, box: WidthHeight) -> WidthHeight:
-        choose = max if self.fit == "cover" else min
-        factor = choose(box[0] / width, box[1] / height)
-        sides = (max(1, round(width * factor)), max(1, round(height * factor)))
-        # Rounding must not leave a side a pixel short of the box, or beyond it.
-        return WidthHeight((choose(sides[0], box[0]), choose(sides[1], box[1])))
 
     def _resized(
         self, image: Tensor, label: Tensor | None, width: int, height: int

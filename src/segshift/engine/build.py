@@ -28,7 +28,9 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
         InputError: weights that are missing or do not fit the recipe's network or classes.
     """
     torch.manual_seed(derive_seed(recipe.seed, 1))
-    settings = recipe.model.model_copy(update={"input_size": recipe.inference_size()})
+    settings = recipe.model.model_copy(
+        update={"input_size": recipe.inference_size(), "input_fit": recipe.inference_fit()}
+    )
     if recipe.init_from is None:
         return Segmenter(settings, classes)
     start = load(recipe.init_from)

@@ -14,7 +14,7 @@ from segshift.folders import check_names
 from segshift.models.inference import Inference
 from segshift.models.segmenter_config import SegmenterConfig
 from segshift.ranges import BatchSize, Count, Decay, NotNegative, Seed, Steps
-from segshift.sizes import WidthHeight
+from segshift.sizes import Fit, WidthHeight
 
 # The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.
 CLASSIFIERS = ("head", "second_head", "auxiliary_head")
@@ -343,8 +343,15 @@ class Recipe(Strict):
         size = self.evaluation.input_size or self.target.augmentation.resize or self.model.input_size
         return None if size == "native" else size
 
+    def inference_fit(self) -> Fit:
+        """What becomes, after training, of images with other proportions: what became of the target's."""
+        if self.evaluation.fit is not None:
+            return self.evaluation.fit
+        target = self.target.augmentation
+        return self.model.input_fit if target.resize is None else target.fit
+
     @property
     def inference(self) -> Inference:
         """How the network sees images after training."""
         settings = self.evaluation.model_dump(include={*Inference.model_fields})
-        return Inference(**{**settings, "input_size": self.inference_size()})
+        return Inference(**{**settings, "input_size": self.inference_size(), "fit": self.inference_fit()})

@@ -70,7 +70,8 @@ def evaluate(
         for network in networks:
             network.to(device)
     sizes = [inference.size_for(network) for network in networks]
-    protocol = inference_protocol(inference, sizes, len(names))
+    fits = [inference.fit_for(network) for network in networks]
+    protocol = inference_protocol(inference, sizes, fits, len(names))
     with ExitStack() as stack:
         for network in networks:
             stack.enter_context(evaluating(network))

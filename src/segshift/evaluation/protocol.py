@@ -15,6 +15,7 @@ from segshift.documents import parse_yaml
 from segshift.errors import InputError
 from segshift.models.inference import Inference, default_stride
 from segshift.plain import counted
+from segshift.sizes import Fit
 from segshift.train_ids import IGNORE
 from segshift.version import __version__
 
@@ -69,13 +70,14 @@ def scored_classes(argument: str, class_names: Sequence[str]) -> tuple[str, ...]
 
 
 def inference_protocol(
-    inference: Inference, input_sizes: Sequence[InputSize], classes: int
+    inference: Inference, input_sizes: Sequence[InputSize], fits: Sequence[Fit], classes: int
 ) -> dict[str, Any]:
     """How networks were applied, for JSON. Sizes are [width, height] in px; null is the image's own size.
 
     Args:
         inference: the settings.
         input_sizes: at which each network sees images; several networks are an ensemble.
+        fits: what becomes, for each, of images with other proportions.
         classes: of the network.
     """
     networks, window = len(input_sizes), inference.window
@@ -94,6 +96,7 @@ def inference_protocol(
     return {
         "mode": "sliding" if window else "whole",
         "input_size": sizes[0] if networks == 1 else sizes,
+        "fit": fits[0] if networks == 1 else list(fits),
         "image_resize": "bilinear with anti-aliasing",
         "window": list(window) if window else None,
         "stride": list(inference.stride or default_stride(window)) if window else None,
@@ -105,6 +108,13 @@ def inference_protocol(
         "decision": f"arg max over the network's {classes} classes",
         "ignore": IGNORE,
     }
+
+
+_FITS: dict[Fit, str] = {
+    "stretch": "",
+    "cover": " (covered)",
+    "pad": " (fitted into)",
+}
 
 
 def versions() -> dict[str, str]:
@@ -124,7 +134,10 @@ def protocol_lines(protocol: dict[str, Any]) -> list[str]:
     else:
         sizes = protocol["input_size"]
         several = protocol["networks"] > 1
-        shown = [_size(size) for size in (sizes if several else [sizes])]
+        # Results of older versions do not say it.
+        fits = protocol.get("fit", ["stretch"] * len(sizes) if several else "stretch")
+        pairs = zip(sizes, fits, strict=True) if several else [(sizes, fits)]
+        shown = [_size(size) + (_FITS[fit] if size else "") for size, fit in pairs]
         first = f"network sees {', '.join(dict.fromkeys(shown))}"
         if protocol["mode"] == "sliding":
             first += f", windows {_size(protocol['window'])} every {_size(protocol['stride'])}"

@@ -15,7 +15,7 @@ from segshift.models.pixels import network_input
 from segshift.models.resize import resize_images, upsample
 from segshift.models.upsample_rows import upsample_rows
 from segshift.ranges import Scales
-from segshift.sizes import HeightWidth, WidthHeight
+from segshift.sizes import Fit, HeightWidth, WidthHeight, fitted
 
 if TYPE_CHECKING:
     from segshift.models.segmenter import Segmenter
@@ -40,6 +40,9 @@ class Inference(Strict):
     Attributes:
         input_size: (width, height) in px to which images are resized; `native` keeps their own size; null
             takes the network's `config.input_size`, whose null is the images' own size.
+        fit: what becomes of images with other proportions: `stretch` changes them, `cover` scales until both
+            sides are at least the input size's, `pad` until both fit into it. null takes the network's
+            `config.input_fit`.
         window: (width, height) in px of a sliding window over the resized images; null sees them whole, up to
             `WHOLE_PIXELS`: larger ones are seen in square windows that `automatic_window` chooses.
         stride: (x, y) in px from window to window, at most the window; null is two thirds of it.
@@ -50,6 +53,7 @@ class Inference(Strict):
     """
 
     input_size: InputSize = None
+    fit: Fit | None = None
     window: WidthHeight | None = None
     stride: WidthHeight | None = None
     scales: Scales = (1.0,)
@@ -71,6 +75,10 @@ class Inference(Strict):
         """(width, height) at which a network sees images at scale 1; None is their own size."""
         size = self.input_size or segmenter.config.input_size
         return None if size == "native" else size
+
+    def fit_for(self, segmenter: "Segmenter") -> Fit:
+        """What becomes of images whose proportions are not the size's."""
+        return self.fit or segmenter.config.input_fit
 
     def bands(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Iterator["Band"]:
         """The class scores of images from top to bottom; one band, unless they would take more than a GiB.
@@ -111,7 +119,8 @@ class Inference(Strict):
 
     def _views(self, network: "Segmenter", images: Tensor) -> list[tuple["_Whole | _Windows", bool]]:
         """What a network sees of images, and whether it is mirrored."""
-        width, height = self.size_for(network) or (images.shape[-1], images.shape[-2])
+        own = WidthHeight((images.shape[-1], images.shape[-2]))
+        width, height = fitted(own, self.size_for(network) or own, self.fit_for(network))
         views: list[tuple[_Whole | _Windows, bool]] = []
         for scale in self.scales:
             size = HeightWidth((max(1, round(scale * height)), max(1, round(scale * width))))

@@ -8,7 +8,7 @@ from segshift.config import Strict
 from segshift.models.backbones import OutputStride
 from segshift.models.batch_norm import BatchNormMode
 from segshift.ranges import Dilation, NotNegative
-from segshift.sizes import WidthHeight
+from segshift.sizes import Fit, WidthHeight
 
 # What describes segshift's own networks alone.
 _OF_OUR_NETWORKS = (
@@ -51,6 +51,8 @@ class SegmenterConfig(Strict):
         skip_factors: what fcn8s multiplies the features at strides 8 and 16 by.
         input_size: (width, height) in px to which `predict` resizes images; None keeps their size. A network
             that is built for one size (Hiera, MaxViT ...) is built for this one, and sees every image in it.
+        input_fit: what becomes of images with other proportions, see `Inference.fit`. A run takes its
+            target's `augmentation.fit`.
     """
 
     library: Literal["segshift", "smp", "transformers"] = "segshift"
@@ -71,6 +73,7 @@ class SegmenterConfig(Strict):
     head_dilations: tuple[Dilation, ...] = Field((6, 12, 18, 24), min_length=1, max_length=16)
     skip_factors: tuple[NotNegative, NotNegative] = (1.0, 1.0)
     input_size: WidthHeight | None = None
+    input_fit: Fit = "stretch"
 
     @model_validator(mode="before")
     @classmethod
