@@ -1,5 +1,6 @@
 """Sweeps: the grid, the folders, what runs and what does not run again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,22 @@ def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Pa
     assert [dict(row.miou) for row in more.rows[:2]] == [dict(row.miou) for row in found.rows]
     assert len(sorted((tmp_path / "runs").glob("*/seed_*/model.safetensors"))) == 6
     assert more.best() in more.rows and more.best().mean == max(row.mean for row in more.rows)  # type: ignore[union-attr,type-var]
+
+
+def test_label_free_scores_choose_a_row(recipe: str, tmp_path: Path) -> None:
+    grid = {"training.steps": [1, 2], "training.evaluate_every": [1]}
+    found = run_sweep(recipe, grid, [0, 1], tmp_path / "runs", QUIET)
+    for row in found.rows:
+        records = [read_records(row.folder / f"seed_{seed}" / "metrics.jsonl")[-1] for seed in (0, 1)]
+        expected = [record["unsupervised"]["information_maximization"] for record in records]
+        assert row.label_free_mean("information_maximization") == pytest.approx(sum(expected) / 2)
+    means = [row.label_free_mean("information_maximization") or 0.0 for row in found.rows]
+    assert found.best_without_labels() is found.rows[means.index(max(means))]
+    heading, _, first, _ = markdown(found).splitlines()
+    assert heading.endswith("| information\\_maximization |") and first.endswith(f"| {means[0]:.3f} |")
+    assert set(found.to_dict()["rows"][0]["label_free"]) == {"0", "1"}
+    bound = replace(found, rows=tuple(replace(row, uses_target_labels=True) for row in found.rows))
+    assert bound.best_without_labels() is None
 
 
 def test_rows_say_when_target_labels_were_used(recipe: str, tmp_path: Path) -> None:

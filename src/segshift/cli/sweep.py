@@ -43,7 +43,7 @@ def sweep(
     fixed = domain_changes(source, target)
     check_recipe(recipe, fixed)
 
-    from segshift.engine.sweep import parse_grid, run_sweep
+    from segshift.engine.sweep import RANKING_SCORE, parse_grid, run_sweep, settings_words
     from segshift.report.drawings.lines import draw_sweep
 
     train_on(device)
@@ -65,6 +65,9 @@ def sweep(
         print_json({**found.to_dict(), "table": str(out / "sweep.md"), "curve": str(out / "sweep.png")})
         return
     results.print(_table(found))
+    chosen = found.best_without_labels()
+    if chosen is not None:
+        say(results, f"best without labels, by {RANKING_SCORE}: {settings_words(chosen.values, found.swept)}")
     say(results, f"written to {out}: sweep.md, sweep.json" + (", sweep.png, sweep.svg" if drawn else ""))
 
 
@@ -89,18 +92,22 @@ def _table(found: "SweepResult") -> "Table":
 
 
 def _cells(found: "SweepResult") -> list[list[str]]:
-    """The heading, then a line per combination: the swept values, the mean, every seed, the adversaries."""
+    """The heading, then a line per combination: the swept values, the mean, every seed, the adversaries, and
+    the label-free score.
+    """
     from statistics import fmean
 
     from segshift.engine.comparison import spread
-    from segshift.engine.sweep import in_words
+    from segshift.engine.sweep import RANKING_SCORE, in_words
     from segshift.evaluation import percent
     from segshift.report.wording import spread_words
 
     several = len(found.seeds) > 1
     seeds = [f"seed {seed}" for seed in found.seeds] if several else []
     against = any(row.adversary_loss for row in found.rows)
-    lines = [[*found.swept, "mIoU", *seeds, *(["discriminators' loss"] if against else [])]]
+    scored = any(row.label_free for row in found.rows)
+    further = [*(["discriminators' loss"] if against else []), *([RANKING_SCORE] if scored else [])]
+    lines = [[*found.swept, "mIoU", *seeds, *further]]
     for row in found.rows:
         mean = "diverged" if row.mean is None else spread_words(row.mean, spread(row.scores))
         per_seed = ["diverged" if score is None else percent(score) for score in row.miou.values()]
@@ -108,6 +115,8 @@ def _cells(found: "SweepResult") -> list[list[str]]:
             mean += " (uses target labels)"
         losses = list(row.adversary_loss.values())
         loss = [f"{fmean(losses):.3f}" if losses else "n/a"] if against else []
-        cells = [mean, *(per_seed if several else []), *loss]
+        value = row.label_free_mean(RANKING_SCORE)
+        rank = ["n/a" if value is None else f"{value:.3f}"] if scored else []
+        cells = [mean, *(per_seed if several else []), *loss, *rank]
         lines.append([*(in_words(row.values[key]) for key in found.swept), *cells])
     return lines

@@ -24,9 +24,12 @@ from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import check_data, run_recipe
 from segshift.errors import InputError, NonFiniteError, shown
+from segshift.evaluation.unsupervised import SCORES, goodness
 from segshift.folders import RunFolder, name_fault
 from segshift.plain import say
 
+RANKING_SCORE = "information_maximization"
+"""The label-free score that ranked runs best (docs/health.md)."""
 _LONGEST_NAME = 100
 _UNFIT = re.compile(r"[^A-Za-z0-9._=+-]+")
 
@@ -42,6 +45,8 @@ class SweepRow:
         uses_target_labels: an oracle, or a run with labelled target images.
         adversary_loss: by seed, at the end of the run (see `health.final_adversary_loss`); without runs that
             have no adversary.
+        label_free: by seed, the label-free scores at the end of the run by name (docs/health.md); without
+            runs that have none, as `training.evaluate_every` makes them.
     """
 
     values: Mapping[str, Any]
@@ -49,6 +54,7 @@ class SweepRow:
     folder: Path
     uses_target_labels: bool = False
     adversary_loss: Mapping[int, float] = field(default_factory=dict)
+    label_free: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def scores(self) -> list[float]:
@@ -59,6 +65,11 @@ class SweepRow:
     def mean(self) -> float | None:
         """Over these seeds."""
         return statistics.fmean(self.scores) if self.scores else None
+
+    def label_free_mean(self, score: str) -> float | None:
+        """A label-free score's mean over the seeds that have it."""
+        values = [scores[score] for scores in self.label_free.values() if score in scores]
+        return statistics.fmean(values) if values else None
 
 
 @dataclass(frozen=True)
@@ -85,6 +96,16 @@ class SweepResult:
         """The row with the highest mean; None if no run came to an end."""
         return max((row for row in self.rows if row.scores), key=lambda row: row.mean or 0.0, default=None)
 
+    def best_without_labels(self) -> SweepRow | None:
+        """The row that `RANKING_SCORE` prefers, as on a target without labels; None without scores."""
+        ranked = [
+            (goodness(RANKING_SCORE, value), row)
+            for row in self.rows
+            for value in [row.label_free_mean(RANKING_SCORE)]
+            if value is not None and not row.uses_target_labels
+        ]
+        return max(ranked, key=lambda pair: pair[0])[1] if ranked else None
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
@@ -100,6 +121,7 @@ class SweepResult:
                     "miou_mean": row.mean,
                     "miou_std": spread(row.scores),
                     "adversary_loss": {str(seed): loss for seed, loss in row.adversary_loss.items()},
+                    "label_free": {str(seed): dict(scores) for seed, scores in row.label_free.items()},
                     "folder": str(row.folder),
                     "uses_target_labels": row.uses_target_labels,
                 }
@@ -165,6 +187,7 @@ class _Found:
 
     miou: dict[int, float | None] = field(default_factory=dict)
     adversary_loss: dict[int, float] = field(default_factory=dict)
+    label_free: dict[int, dict[str, float]] = field(default_factory=dict)
     uses_target_labels: bool = False
     evaluated_on: str = ""
 
@@ -184,8 +207,13 @@ class _Found:
         self.evaluated_on = outcome["evaluated_on"]
         self.uses_target_labels |= bool(outcome["uses_target_labels"])
         self.miou[recipe.seed] = float(outcome["evaluation"]["miou"] or 0.0)
-        loss = _adversary_loss(folder)
+        records = _last_records(folder)
+        loss = final_adversary_loss(records)
         self.adversary_loss |= {} if loss is None else {recipe.seed: loss}
+        scored = [record["unsupervised"] for record in records if record.get("unsupervised")]
+        if scored:
+            last = {name: value for name, value in scored[-1].items() if name in SCORES and value is not None}
+            self.label_free[recipe.seed] = last
 
 
 def run_sweep(
@@ -222,7 +250,7 @@ def run_sweep(
         dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     ]  # fmt: skip
     folders = [folder / folder_name({key: values[key] for key in swept}) for values in combinations]
-    titles = [", ".join(f"{key} = {in_words(values[key])}" for key in swept) for values in combinations]
+    titles = [settings_words(values, swept) for values in combinations]
     find = DomainFinder()
 
     def checked(index: int) -> Recipe:
@@ -243,24 +271,29 @@ def run_sweep(
             recipe = recipes[index].model_copy(update={"seed": seed})
             found[index].train(recipe, titles[index], folders[index] / f"seed_{seed}", console)
     rows = [
-        SweepRow(values, one.miou, here, one.uses_target_labels, one.adversary_loss)
+        SweepRow(values, one.miou, here, one.uses_target_labels, one.adversary_loss, one.label_free)
         for values, one, here in zip(combinations, found, folders, strict=True)
     ]
     evaluated_on = next((one.evaluated_on for one in reversed(found) if one.evaluated_on), "")
     return SweepResult(recipes[0].name, tuple(grid), swept, tuple(seeds), evaluated_on, tuple(rows))
 
 
-def _adversary_loss(folder: Path) -> float | None:
-    """Of a run, or of the last of its stages that trained."""
+def _last_records(folder: Path) -> list[Mapping[str, Any]]:
+    """The log of a run, or of the last of its stages that trained."""
     run = RunFolder(folder)
     stages = run.stages_there() if folder.is_dir() else []
     trained = [one for one in (run, *stages) if one.metrics.is_file()]
-    return final_adversary_loss(read_records(trained[-1].metrics)) if trained else None
+    return list(read_records(trained[-1].metrics)) if trained else []
 
 
 def in_words(value: Any) -> str:
     """A value as it is written after `--set key=`."""
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def settings_words(values: Mapping[str, Any], swept: Sequence[str]) -> str:
+    """`a.b = 1, c = 2`: a combination by its swept keys."""
+    return ", ".join(f"{key} = {in_words(values[key])}" for key in swept)
 
 
 def folder_name(values: Mapping[str, Any]) -> str:
