@@ -95,6 +95,40 @@ def test_daformers_recipes_have_the_published_numbers() -> None:
             assert (masked["block_px"], masked["masked_share"], masked["weight"]) == (64, 0.7, 1)
 
 
+def test_hrdas_recipes_have_the_published_numbers() -> None:
+    for name in ("hrda_gta5_cityscapes_mitb5", "mic_hrda_synthia_cityscapes_mitb5"):
+        recipe = preset(name)
+        look = recipe.model.multi_resolution
+        assert look is not None
+        assert (look.shrink, look.detail, look.attention, look.loss_weight) == (
+            2,
+            (512, 512),
+            "per_class",
+            0.1,
+        )
+        assert recipe.target.augmentation.resize == (2048, 1024)
+        assert recipe.source.augmentation.resize == (2560, 1440 if "gta5" in name else 1520)
+        assert recipe.source.augmentation.crop == recipe.target.augmentation.crop == (1024, 1024)
+        assert recipe.source.sampling.crop_pixels == 2 * 3000
+        assert recipe.target.ignored_border == Border(top=30, bottom=240, left=30, right=30)
+        assert (recipe.inference.window, recipe.inference.stride) == ((1024, 1024), (512, 512))
+        assert recipe.optimizers["segmenter"].lr_multipliers["multi_resolution"] == 10
+        terms = [term["term"] for term in recipe.method["terms"]]
+        masked = ["masked_consistency"] if name.startswith("mic") else []
+        assert terms == ["mean_teacher", "feature_distance", *masked]
+
+
+def test_the_small_details_have_the_papers_proportions() -> None:
+    """Details of half the crop's sides, and DAFormer's list of terms with MIC's on top."""
+    for name, lower in (("hrda", "daformer"), ("mic_hrda", "hrda")):
+        recipe = preset(name)
+        crop = recipe.target.augmentation.crop
+        assert crop is not None and recipe.model.multi_resolution is not None
+        assert recipe.model.multi_resolution.detail == (crop[0] // 2, crop[1] // 2)
+        terms = preset(lower).method["terms"]
+        assert recipe.method["terms"][: len(terms)] == terms
+
+
 def test_only_the_oracle_trains_on_target_labels() -> None:
     assert [name for name in preset_names() if preset(name).oracle] == ["oracle"]
 

@@ -14,15 +14,15 @@ from segshift.models.segmenter import Segmenter, load
 
 # Parts that a network may lack without the recipe being wrong.
 _PARTS = ("backbone", *CLASSIFIERS)
-# Classifiers that a start may lack, or have for nothing.
-_OPTIONAL = ("auxiliary_head.", "second_head.")
+# Parts that a start may lack.
+_OPTIONAL = ("auxiliary_head.", "second_head.", "multi_resolution.")
 
 
 def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
     """A new segmenter from `recipe.model`, or one that continues from `recipe.init_from`.
 
-    A start that lacks an auxiliary or second head which the recipe wants gets a new one; everything else
-    must fit. A start with two summed classifiers for a recipe with one does not.
+    A start that lacks an auxiliary or second head, or HRDA's attention, which the recipe wants gets a new
+    one; everything else must fit. A start with two summed classifiers for a recipe with one does not.
 
     Raises:
         InputError: weights that are missing or do not fit the recipe's network or classes.

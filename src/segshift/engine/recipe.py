@@ -17,7 +17,7 @@ from segshift.ranges import BatchSize, Count, Decay, NotNegative, Seed, Steps
 from segshift.sizes import Fit, WidthHeight
 
 # The parts of a segmenter that are trained from scratch: the papers give them ten times the rate.
-CLASSIFIERS = ("head", "second_head", "auxiliary_head")
+CLASSIFIERS = ("head", "second_head", "auxiliary_head", "multi_resolution")
 # Besides the names of `SCORES`, what `training.select` may be.
 LAST, TARGET_MIOU = "last", "target_miou"
 

@@ -17,6 +17,8 @@ def _dataset(style: str) -> dict[str, Any]:
 # So few pixels have a class in such images.
 _SAMPLING = {"min_pixels": 10}
 
+# Several fit into such images.
+_DETAIL = {"detail": [32, 32]}
 
 _TINY: dict[str, Any] = {
     "source": {**_dataset("game"), "augmentation": _AUGMENTATION, "sampling": _SAMPLING},
@@ -36,7 +38,8 @@ _TINY: dict[str, Any] = {
         "dataset": None,
         "split": "val",
         "input_size": None,
-        "mode": "whole",
+        "window": None,
+        "stride": None,
         "source_validation": None,
     },
 }
@@ -49,6 +52,7 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
     at once. A recipe without steps (AdaBN) keeps having none.
     """
     data = merge(recipe.model_dump(mode="json"), _TINY)
+    data["model"] = with_tiny_details(data["model"])
     data["training"]["steps"] = min(2, recipe.training.steps)
     data["method"] = tiny_method(data["method"])
     for name in recipe.labelled_streams:
@@ -82,6 +86,12 @@ def _tiny_changes(changes: dict[str, Any]) -> dict[str, Any]:
     if "method" in tiny:
         tiny["method"] = tiny_method(tiny["method"])
     return tiny
+
+
+def with_tiny_details(model: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's `model:` section with details, if it has some, of which several fit into a tiny image."""
+    details = model["multi_resolution"]
+    return model if details is None else {**model, "multi_resolution": {**details, **_DETAIL}}
 
 
 def tiny_method(method: dict[str, Any]) -> dict[str, Any]:

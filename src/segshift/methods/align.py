@@ -58,9 +58,10 @@ class Align(Method):
         self.auxiliary_weight = config.auxiliary_weight
         self.labelled_weight = config.labelled_weight
         self.uses_target = any(term.uses_target for term in terms)
-        self.why_splits_differ = "; ".join(
-            f"{term.name}: {term.why_splits_differ}" for term in terms if term.why_splits_differ
-        )
+        reasons = {term.name: term.why_splits_differ for term in terms if term.why_splits_differ}
+        if segmenter.multi_resolution is not None:
+            reasons["multi_resolution"] = "the detail's place is drawn at random"
+        self.why_splits_differ = "; ".join(f"{name}: {why}" for name, why in reasons.items())
 
     def networks(self) -> dict[str, list[nn.Parameter]]:
         """The segmenter (with the terms' cooperating modules) and one network per adversary."""
@@ -141,7 +142,7 @@ class Align(Method):
     def _cross_entropies(
         self, prediction: Prediction, labels: Tensor, name: str, weight: float
     ) -> dict[str, Tensor]:
-        losses = {name: weight * cross_entropy(prediction.logits, labels)}
+        losses = {name: weight * prediction.cross_entropy(labels)}
         if prediction.auxiliary_logits is not None:
             auxiliary = cross_entropy(prediction.auxiliary_logits, labels)
             losses[f"{name}_auxiliary"] = weight * self.auxiliary_weight * auxiliary

@@ -11,6 +11,7 @@ from torchvision.transforms import v2
 
 from segshift.methods.term import ACCEPTED_SHARE, Look, Prediction, Term, TermConfig
 from segshift.models.dropout import dropping_nothing
+from segshift.models.multi_resolution import seeing_all_details
 from segshift.models.segmenter import Segmenter
 from segshift.shared_batch import mean_over_processes, own_part, processes
 from segshift.sizes import height_width
@@ -46,8 +47,8 @@ class AveragedTeacherConfig(TermConfig):
 class AveragedTeacher(Term):
     """A term whose labels for the target come from an exponential moving average of the network in training.
 
-    Its dropout is off, its batch norm is in the student's mode. Pixels outside of `Batch.target_valid` have
-    labels of weight 0.
+    Its dropout is off, its batch norm is in the student's mode, and a network that sees details (HRDA) sees
+    all of them. Pixels outside of `Batch.target_valid` have labels of weight 0.
 
     Logs `accepted_share` in [0, 1], the share of the target's pixels of which the teacher is confident.
 
@@ -91,7 +92,7 @@ class AveragedTeacher(Term):
 
     def _pseudo_label(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(M, H, W) labels and (M, H, W) weights: the share of confident pixels, of each image or of all."""
-        with torch.no_grad(), dropping_nothing(self.teacher):
+        with torch.no_grad(), dropping_nothing(self.teacher), seeing_all_details(self.teacher):
             probs = self._probs(images)
             if self.config.flip_average:
                 probs = (probs + self._probs(images.flip(-1)).flip(-1)) / 2

@@ -104,7 +104,9 @@ class Clan(AdversarialTerm):
             logits = {"supervised_first": first, "supervised_second": second}
         labels = look.batch.source_labels
         return {
-            name: focal_cross_entropy(scores, labels, self.config.focal_gamma)
+            name: look.source.with_detail(
+                focal_cross_entropy(scores, labels, self.config.focal_gamma), labels
+            )
             for name, scores in logits.items()
         }
 

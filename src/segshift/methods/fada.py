@@ -70,8 +70,9 @@ class FADA(Term):
         """The public code's cross-entropy on tempered logits, if asked for."""
         if not self.config.tempered_supervision:
             return None
-        logits = look.source.logits / self.config.temperature
-        return {"supervised": cross_entropy(logits, look.batch.source_labels)}
+        labels = look.batch.source_labels
+        loss = cross_entropy(look.source.logits / self.config.temperature, labels)
+        return {"supervised": look.source.with_detail(loss, labels)}
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """The backbone's adversarial loss: the target's features called source, in their classes."""

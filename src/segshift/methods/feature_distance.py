@@ -77,7 +77,8 @@ class FeatureDistance(Term):
         """The weighted distance of the source's last features from those of the start."""
         features = look.source.features
         with evaluating(self.start), torch.no_grad():
-            reference = self.start(look.segmenter.normalize(look.batch.source_images))[-1]
+            seen = look.segmenter.context(look.segmenter.normalize(look.batch.source_images))
+            reference = self.start(seen)[-1]
         counted = self._counted(look.batch.source_labels, (features.shape[-2], features.shape[-1]))
         return {"distance": self.weight * feature_distance(features, reference, counted)}
 

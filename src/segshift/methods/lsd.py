@@ -183,7 +183,7 @@ class LSD(Method):
 
     def _features(self, images: Tensor) -> Pyramid:
         """All of the backbone's features, without the classifiers' work."""
-        return tuple(self.segmenter.backbone(self.segmenter.normalize(images)))
+        return tuple(self.segmenter.backbone(self.segmenter.context(self.segmenter.normalize(images))))
 
     def _paint(self, generator: EmbeddingGenerator, pyramid: Pyramid, images: Tensor) -> Tensor:
         """What the generator makes of features, at the size of the images."""
@@ -261,7 +261,8 @@ class LSD(Method):
     def _supervised(
         self, prediction: Prediction, labels: Tensor, name: str, weight: float
     ) -> dict[str, Tensor]:
-        losses = {name: weight * self._cross_entropy(prediction.logits, labels)}
+        loss = prediction.with_detail(self._cross_entropy(prediction.logits, labels), labels)
+        losses = {name: weight * loss}
         if prediction.auxiliary_logits is not None:
             auxiliary = self._cross_entropy(prediction.auxiliary_logits, labels)
             losses[f"{name}_auxiliary"] = weight * self.config.auxiliary_weight * auxiliary

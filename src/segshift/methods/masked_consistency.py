@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from segshift.losses import weighted_cross_entropy
 from segshift.methods.averaged_teacher import AveragedTeacher, AveragedTeacherConfig, teachers
 from segshift.methods.term import Look, Prediction, Term
 from segshift.models.segmenter import Segmenter
@@ -82,8 +81,7 @@ class MaskedConsistency(AveragedTeacher):
         labels, weights = (self._host or (self,))[0].pseudo_labels(look)
         masked = look.segmenter.normalize(self._augment(images)) * self._kept(images)
         prediction = Prediction.of(look.segmenter(masked), height_width(images))
-        loss = weighted_cross_entropy(prediction.logits, labels, weights)
-        return {"masked": self.config.weight * loss}
+        return {"masked": self.config.weight * prediction.cross_entropy(labels, weights)}
 
     def after(self, look: Look) -> None:
         """Move the teacher, if it is this term's own."""

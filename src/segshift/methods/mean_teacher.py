@@ -5,7 +5,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from segshift.losses import weighted_cross_entropy
 from segshift.methods.averaged_teacher import AveragedTeacher, AveragedTeacherConfig
 from segshift.methods.term import Look, Prediction
 from segshift.models.segmenter import Segmenter
@@ -54,8 +53,7 @@ class MeanTeacher(AveragedTeacher):
         images = self._augment(images)
         size = height_width(images)
         mixed = Prediction.of(look.segmenter(look.segmenter.normalize(images)), size)
-        loss = weighted_cross_entropy(mixed.logits, labels, weights)
-        return {"mixed": self.config.weight * loss}
+        return {"mixed": self.config.weight * mixed.cross_entropy(labels, weights)}
 
 
 def class_mix(

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from segshift.config import Strict
+from segshift.losses import weighted_cross_entropy
 from segshift.methods.base import Batch, LabelledImages, PreparationData
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
-from segshift.models.segmenter_output import SegmenterOutput
+from segshift.models.segmenter_output import Detail, SegmenterOutput
 from segshift.ranges import Steps
 from segshift.sizes import HeightWidth
 
@@ -31,6 +32,7 @@ class Prediction:
         auxiliary_logits: (N, C, H, W) of the auxiliary head, or None.
         head_logits: (N, C, H, W) of each classifier on the last features (two in CLAN).
         pyramid: all of the backbone's features, shallow to deep; the last are `features`.
+        detail: a part of the images that was seen by itself (HRDA), its logits at the window's size.
     """
 
     features: Tensor
@@ -38,6 +40,7 @@ class Prediction:
     auxiliary_logits: Tensor | None
     head_logits: tuple[Tensor, ...] = ()
     pyramid: tuple[Tensor, ...] = ()
+    detail: Detail | None = None
 
     @classmethod
     def of(cls, output: SegmenterOutput, size: HeightWidth) -> "Prediction":
@@ -45,7 +48,12 @@ class Prediction:
         auxiliary = None if output.auxiliary_logits is None else upsample(output.auxiliary_logits, size)
         heads = tuple(upsample(logits, size) for logits in output.head_logits or (output.logits,))
         logits = heads[0] if len(heads) == 1 else torch.stack(heads).sum(dim=0)
-        return cls(output.features, logits, auxiliary, heads, output.pyramid)
+        detail = output.detail
+        if detail is not None:
+            rows, columns = detail.window
+            window_size = HeightWidth((rows.stop - rows.start, columns.stop - columns.start))
+            detail = detail._replace(logits=upsample(detail.logits, window_size))
+        return cls(output.features, logits, auxiliary, heads, output.pyramid, detail)
 
     def level_logits(self, level: Level) -> Tensor:
         """(N, C, H, W) logits of one head. Raises ValueError for the auxiliary level of a network without."""
@@ -54,6 +62,29 @@ class Prediction:
         if self.auxiliary_logits is None:
             raise ValueError("the segmenter has no auxiliary head: set model.auxiliary_head: true")
         return self.auxiliary_logits
+
+    def cross_entropy(self, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """The main classifiers' loss, and the detail's own: every supervised loss but those of special form.
+
+        Args:
+            labels: (N, H, W) train ids.
+            weights: (N, H, W) of the pixels, as in `losses.weighted_cross_entropy`; None for 1 everywhere.
+        """
+        loss = weighted_cross_entropy(self.logits, labels, weights)
+        return self.with_detail(loss, labels, weights)
+
+    def with_detail(self, loss: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        r"""A supervised loss L of the whole, and that of a detail: (1 - \lambda) L + \lambda CE(y_d).
+
+        Where there is no detail it is L. Source: Hoyer et al., HRDA, ECCV 2022, section 3.3.
+        """
+        if self.detail is None:
+            return loss
+        place = (..., *self.detail.window)
+        part = weighted_cross_entropy(
+            self.detail.logits, labels[place], None if weights is None else weights[place]
+        )
+        return (1 - self.detail.weight) * loss + self.detail.weight * part
 
     @cached_property
     def _probs(self) -> dict[Level, Tensor]:
@@ -74,6 +105,7 @@ class Prediction:
             auxiliary,
             tuple(logits.detach() for logits in self.head_logits),
             tuple(features.detach() for features in self.pyramid),
+            None if self.detail is None else self.detail._replace(logits=self.detail.logits.detach()),
         )
 
 

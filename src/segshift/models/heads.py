@@ -1,12 +1,16 @@
 """Classifiers on top of backbone features."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from segshift.models.resize import upsample
 from segshift.sizes import height_width
+
+if TYPE_CHECKING:
+    from segshift.models.segmenter_config import SegmenterConfig
 
 
 class DeepLabV2Head(nn.Module):
@@ -159,9 +163,43 @@ class DAFormerHead(nn.Module):
         return logits
 
 
+class OfLast(nn.Module):
+    """A classifier on the last features that is given all of them."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """(N, F_i, h_i, w_i) features, shallow to deep, to (N, C, h, w) logits."""
+        logits: Tensor = self.head(pyramid[-1])
+        return logits
+
+
 Head = DeepLabV2Head | LinearHead | FCN8sHead | SegFormerHead | DAFormerHead
 LEVELS = {"deeplab_v2": 1, "linear": 1, "fcn8s": 3, "segformer": 4, "daformer": 4}
 """How many levels of features each head takes; those of one level take the last features alone."""
+
+
+def build_head(config: "SegmenterConfig", channels: Sequence[int], classes: int) -> Head:
+    """The classifier that a configuration names, with random weights.
+
+    Args:
+        config: `head` and the keys that belong to it.
+        channels: of the backbone's features, shallow to deep.
+        classes: C.
+    """
+    match config.head:
+        case "deeplab_v2":
+            return DeepLabV2Head(channels[-1], classes, config.head_dilations)
+        case "linear":
+            return LinearHead(channels[-1], classes)
+        case "fcn8s":
+            return FCN8sHead(channels, classes, config.skip_factors)
+        case "segformer":
+            return SegFormerHead(channels, classes, config.head_channels)
+        case "daformer":
+            return DAFormerHead(channels, classes, config.head_channels)
 
 
 def _joined(embed: nn.ModuleList, pyramid: Sequence[Tensor], reverse: bool = False) -> Tensor:

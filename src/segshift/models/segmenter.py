@@ -14,22 +14,15 @@ from segshift.data.labels import ClassSet
 from segshift.errors import InputError
 from segshift.folders import model_file
 from segshift.models.backbones import CAFFE_PIXELS, OutputStride, PixelStatistics, build_backbone
-from segshift.models.batch_norm import set_batch_norm_mode
-from segshift.models.heads import (
-    LEVELS,
-    DAFormerHead,
-    DeepLabV2Head,
-    FCN8sHead,
-    Head,
-    LinearHead,
-    SegFormerHead,
-)
+from segshift.models.batch_norm import evaluating, set_batch_norm_mode
+from segshift.models.heads import LEVELS, DeepLabV2Head, Head, build_head
 from segshift.models.inference import Inference
 from segshift.models.libraries.hugging_face import transformers_network
 from segshift.models.libraries.own import check_trusted, own_network
 from segshift.models.libraries.parts import Parts
 from segshift.models.libraries.smp import smp_network
 from segshift.models.model_file import fill, read_model, write_model
+from segshift.models.multi_resolution import MultiResolution, build_attention
 from segshift.models.prediction import OneImage, is_batch, predict_all, predict_ids
 from segshift.models.resize import upsample
 from segshift.models.segmenter_config import SegmenterConfig
@@ -39,12 +32,15 @@ from segshift.models.timm_features import STRIDES
 from segshift.sizes import HeightWidth, of_tensors
 
 _FCN8S_STRIDES = (8, 16, 32)
+# A multiple of all strides and patch sizes.
+_PROBE_PX = 224
 
 
 class Segmenter(nn.Module):
     """A backbone with its classifiers for a set of classes.
 
-    Its parameters' names begin with `backbone.`, `head.`, `second_head.` or `auxiliary_head.`.
+    Its parameters' names begin with `backbone.`, `head.`, `second_head.`, `auxiliary_head.` or
+    `multi_resolution.`.
 
     Attributes:
         config: what it was made from.
@@ -53,6 +49,7 @@ class Segmenter(nn.Module):
         head: the classifier.
         second_head: the one beside it; None unless the configuration has two.
         auxiliary_head: the one on the stage before the last; None unless configured.
+        multi_resolution: what looks at images twice (HRDA); None unless configured.
     """
 
     mean: Tensor
@@ -60,6 +57,7 @@ class Segmenter(nn.Module):
     head: nn.Module
     second_head: nn.Module | None
     auxiliary_head: nn.Module | None
+    multi_resolution: MultiResolution | None
 
     def __init__(
         self, config: SegmenterConfig, classes: ClassSet, *, pixel_statistics: PixelStatistics | None = None
@@ -91,6 +89,7 @@ class Segmenter(nn.Module):
         for name in ("mean", "std"):
             values = torch.tensor(getattr(self.pixel_statistics, name), dtype=torch.float32)
             self.register_buffer(name, values.view(1, 3, 1, 1), persistent=False)
+        self.multi_resolution = self._new_multi_resolution()
         set_batch_norm_mode(
             self.backbone, config.batch_norm, affine_trained=config.batch_norm_affine == "trained"
         )
@@ -114,29 +113,34 @@ class Segmenter(nn.Module):
         named = own if own in STRIDES else "native"
         self.config = config.model_copy(update={"output_stride": config.output_stride or named})
         self._channels = backbone.pyramid_channels
+        self._strides = backbone.pyramid_strides
         self.pixel_statistics = CAFFE_PIXELS if config.pixels == "caffe_bgr" else backbone.pixel_statistics
         self.backbone = backbone.network
-        self.head = self._new_head()
+        self.head = self._new_head(classes)
         self.auxiliary_head = (
             DeepLabV2Head(self.auxiliary_channels, classes, config.head_dilations)
             if config.auxiliary_head
             else None
         )
-        self.second_head = self._new_head() if config.classifiers == 2 else None
+        self.second_head = self._new_head(classes) if config.classifiers == 2 else None
 
-    def _new_head(self) -> Head:
-        classes, config = self.classes.count, self.config
-        match config.head:
-            case "deeplab_v2":
-                return DeepLabV2Head(self.feature_channels, classes, config.head_dilations)
-            case "linear":
-                return LinearHead(self.feature_channels, classes)
-            case "fcn8s":
-                return FCN8sHead(self.pyramid_channels, classes, config.skip_factors)
-            case "segformer":
-                return SegFormerHead(self.pyramid_channels, classes, config.head_channels)
-            case "daformer":
-                return DAFormerHead(self.pyramid_channels, classes, config.head_channels)
+    def _new_head(self, classes: int) -> Head:
+        return build_head(self.config, self.pyramid_channels, classes)
+
+    def _new_multi_resolution(self) -> MultiResolution | None:
+        settings = self.config.multi_resolution
+        if settings is None:
+            return None
+        attention = build_attention(self.config, settings, self.pyramid_channels, self.classes.count)
+        return MultiResolution(settings, attention, self._logits_stride())
+
+    def _logits_stride(self) -> int:
+        """Px of the image to a cell of the logits; another library's network is asked with an empty image."""
+        if not self.config.is_foreign:
+            return self._strides[-1 if LEVELS[self.config.head] == 1 else 0]
+        with evaluating(self), torch.no_grad():
+            logits = self._look(torch.zeros(1, 3, _PROBE_PX, _PROBE_PX, device=self.device)).logits
+        return max(1, round(_PROBE_PX / logits.shape[-1]))
 
     @property
     def pyramid_channels(self) -> tuple[int, ...]:
@@ -175,6 +179,15 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Tensor) -> SegmenterOutput:
         """Normalised images (see `normalize`) of shape (N, 3, H, W) to features and logits."""
+        return (
+            self._look(images) if self.multi_resolution is None else self.multi_resolution(images, self._look)
+        )
+
+    def context(self, images: Tensor) -> Tensor:
+        """What the backbone sees of normalised images as a whole: themselves, unless `multi_resolution`."""
+        return images if self.multi_resolution is None else self.multi_resolution.context(images)
+
+    def _look(self, images: Tensor) -> SegmenterOutput:
         pyramid = tuple(self.backbone(images))
         head_logits = self.classify(pyramid)
         return SegmenterOutput(

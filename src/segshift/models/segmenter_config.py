@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from segshift.config import Strict
 from segshift.models.backbones import OutputStride
 from segshift.models.batch_norm import BatchNormMode
+from segshift.models.multi_resolution import MultiResolutionConfig
 from segshift.ranges import Dilation, NotNegative
 from segshift.sizes import Fit, WidthHeight
 
@@ -53,6 +54,8 @@ class SegmenterConfig(Strict):
             that is built for one size (Hiera, MaxViT ...) is built for this one, and sees every image in it.
         input_fit: what becomes of images with other proportions, see `Inference.fit`. A run takes its
             target's `augmentation.fit`.
+        multi_resolution: see every image small as a whole and large in parts, and fuse both (HRDA), around
+            any network; null sees it once.
     """
 
     library: Literal["segshift", "smp", "transformers"] = "segshift"
@@ -74,6 +77,7 @@ class SegmenterConfig(Strict):
     skip_factors: tuple[NotNegative, NotNegative] = (1.0, 1.0)
     input_size: WidthHeight | None = None
     input_fit: Fit = "stretch"
+    multi_resolution: MultiResolutionConfig | None = None
 
     @model_validator(mode="before")
     @classmethod

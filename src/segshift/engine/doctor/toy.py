@@ -17,7 +17,7 @@ from segshift.documents import dump_yaml
 from segshift.engine.build import build
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import derive_seed
-from segshift.engine.smoke import tiny_method
+from segshift.engine.smoke import tiny_method, with_tiny_details
 from segshift.files import write_text
 from segshift.methods import Batch, LabelledImages, Method
 from segshift.models import Segmenter, SegmenterConfig
@@ -60,6 +60,7 @@ def toy_recipe(recipe: Recipe, folder: Path) -> Recipe:
             },
         },
     )
+    data["model"] = with_tiny_details(data["model"])
     data["training"] |= {"workers": 0, "precision": "fp32", "threads": None}
     for name in ("source", "target", *recipe.labelled_streams):
         data[name] = {**data[name], "augmentation": {"resize": [SIZE[1], SIZE[0]]}}
