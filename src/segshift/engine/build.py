@@ -1,5 +1,7 @@
 """From a recipe to objects: the segmenter, the method, its optimizers."""
 
+from collections.abc import Iterable, Mapping
+
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -10,6 +12,8 @@ from segshift.engine.recipe import CLASSIFIERS, OptimizerConfig, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.errors import InputError
 from segshift.methods import Method, parse_method
+from segshift.models.backbone_training import set_backbone_training
+from segshift.models.layer_depths import layer_depths
 from segshift.models.segmenter import Segmenter, load
 
 # Parts that a network may lack without the recipe being wrong.
@@ -39,9 +43,9 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
             f"init_from = {recipe.init_from}: was trained on the classes {', '.join(start.class_names)}, "
             f"this run has {', '.join(classes.names)}; start from a model with the same classes"
         )
-    segmenter = Segmenter(
-        settings.model_copy(update={"weights": "none"}), classes, pixel_statistics=start.pixel_statistics
-    )
+    # A model file has whole weights, so that nothing is added to them before they are loaded.
+    bare = settings.model_copy(update={"weights": "none", "backbone_training": "all"})
+    segmenter = Segmenter(bare, classes, pixel_statistics=start.pixel_statistics)
     weights, wanted = start.state_dict(), segmenter.state_dict()
     missing = [key for key in wanted if key not in weights and not key.startswith(_OPTIONAL)]
     surplus = [key for key in weights if key not in wanted and not key.startswith("auxiliary_head.")]
@@ -53,6 +57,7 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
             "use the model section it was trained with (its run folder's config.yaml)"
         )
     segmenter.load_state_dict(weights, strict=False)
+    set_backbone_training(segmenter.backbone, settings.backbone_training, settings.lora)
     return segmenter
 
 
@@ -68,14 +73,20 @@ def build_optimizers(method: Method, recipe: Recipe) -> dict[str, Optimizer]:
     """One optimizer per network, with a parameter group per learning-rate multiplier.
 
     Raises:
-        InputError: `optimizers` names a network that the method does not have, or a multiplier's key
-            matches no parameter.
+        InputError: `optimizers` names a network that the method does not have, a multiplier's key matches no
+            parameter, or the layers of the backbone are not known for `layer_decay`.
     """
     networks = method.networks()
     check_networks(list(recipe.optimizers), list(networks))
     names = {id(parameter): _short(name) for name, parameter in method.named_parameters()}
     return {
-        network: _optimizer(recipe.optimizer_for(network), parameters, names, network)
+        network: _optimizer(
+            settings := recipe.optimizer_for(network),
+            parameters,
+            names,
+            network,
+            _layer_factors(settings.layer_decay, recipe, names.values()),
+        )
         for network, parameters in networks.items()
     }
 
@@ -96,8 +107,24 @@ def _short(name: str) -> str:
     return name.removeprefix("segmenter.")
 
 
+def _layer_factors(decay: float, recipe: Recipe, names: Iterable[str]) -> dict[str, float]:
+    """The factors on the rates of the backbone's parameters by the depth of their layers; none for 1."""
+    if decay == 1:
+        return {}
+    if recipe.model.is_foreign:
+        raise InputError(
+            f"layer_decay: the layers of {recipe.model.title()} are not known; set layer_decay: 1"
+        )
+    own = [name for name in names if name.startswith("backbone.")]
+    return {name: decay**depth for name, depth in layer_depths(recipe.model.backbone, own).items()}
+
+
 def _optimizer(
-    settings: OptimizerConfig, parameters: list[nn.Parameter], names: dict[int, str], network: str
+    settings: OptimizerConfig,
+    parameters: list[nn.Parameter],
+    names: dict[int, str],
+    network: str,
+    layer_factors: Mapping[str, float],
 ) -> Optimizer:
     used = set()
     groups: dict[float, list[nn.Parameter]] = {}
@@ -106,6 +133,7 @@ def _optimizer(
         keys = [key for key in settings.lr_multipliers if name == key or name.startswith(key + ".")]
         used.update(keys)
         multiplier = settings.lr_multipliers[max(keys, key=len)] if keys else 1.0
+        multiplier *= layer_factors.get(name, 1.0)
         groups.setdefault(multiplier, []).append(parameter)
     for key in settings.lr_multipliers:
         if key not in used and key not in _PARTS:

@@ -26,6 +26,8 @@ _FREE_KEYS = {
     "select",
     "oracle_selection",
 }
+# Came later, and change nothing at these values: older runs know them not.
+_LATER = {"backbone_training": "all", "lora": None, "layer_decay": 1.0}
 # The same for the results of finished runs: what these change stands in metrics.jsonl alone.
 _NOT_JUDGING = {"unsupervised_images", "source_validation"}
 
@@ -39,6 +41,9 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     data = recipe.model_dump(
         mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
     )
+    for part in (data["model"], *data["optimizers"].values()):
+        for key in [key for key, value in _LATER.items() if key in part and part[key] == value]:
+            del part[key]
     if recipe.init_from is not None:
         data["init_from"] = start_content(recipe.init_from)
     data["training"] = {key: value for key, value in data["training"].items() if key not in _FREE_KEYS}

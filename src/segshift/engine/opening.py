@@ -6,6 +6,8 @@ from segshift.engine.datasets import Domains
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
 from segshift.methods import Method, parse_method
+from segshift.models.backbone_training import in_words, trained_share
+from segshift.models.segmenter import Segmenter
 
 # The first step pays for what is made once; so many after it tell a machine's pace.
 _TIMED_STEPS = 5
@@ -24,7 +26,12 @@ def opening(recipe: Recipe, domains: Domains, method: Method, processes: Process
         "evaluated on": domains.describe("evaluation"),
     }
     data = "; ".join(f"{key} {what}" for key, what in named.items() if what is not None)
-    return f"on {processes.device}{several}: {network}, {_in_words(numbers)} parameters; {data}"
+    counted = f"{in_words(numbers)} parameters"
+    learner = next((child for child in method.children() if isinstance(child, Segmenter)), None)
+    if learner is not None and recipe.model.backbone_training != "all":
+        how = {"frozen": "backbone frozen", "lora": "LoRA"}[recipe.model.backbone_training]
+        counted = f"{how}: {trained_share(list(learner.parameters()))}"
+    return f"on {processes.device}{several}: {network}, {counted}; {data}"
 
 
 class Estimate:
@@ -54,7 +61,3 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{round(seconds / 60)} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
-
-
-def _in_words(count: int) -> str:
-    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count}"

@@ -104,6 +104,8 @@ class OptimizerConfig(Strict):
         weight_decay: as PyTorch defines it for that kind.
         lr_multipliers: factor on the learning rate of parameters whose name starts with the key
             ("head": 10), the longest matching key wins.
+        layer_decay: a further factor for each layer of a timm backbone between a parameter and the head: with
+            0.9 the last block has 0.9 of the rate, the one before it 0.81.
         schedule: how the rate runs over the steps.
     """
 
@@ -113,6 +115,7 @@ class OptimizerConfig(Strict):
     betas: tuple[Decay, Decay] = (0.9, 0.99)
     weight_decay: NotNegative = 5e-4
     lr_multipliers: dict[str, NotNegative] = Field(default_factory=dict)
+    layer_decay: float = Field(1.0, gt=0, le=1)
     schedule: ScheduleConfig = ScheduleConfig()
 
 

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from segshift.losses import domain_loss, self_information
-from segshift.methods.term import Level, Look, Prediction, Term, TermConfig
+from segshift.methods.term import Level, Look, Prediction, Term, TermConfig, trained_feature_channels
 from segshift.models.discriminators import FeatureDiscriminator, FullyConvolutionalDiscriminator
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Channels
@@ -125,7 +125,7 @@ class FeatureAlignment(AdversarialTerm):
     def __init__(self, config: AdversarialConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
         self.weight = config.weight
-        self.adversary = FeatureDiscriminator(segmenter.feature_channels, config.base_channels)
+        self.adversary = FeatureDiscriminator(trained_feature_channels(segmenter), config.base_channels)
 
     def view(self, prediction: Prediction) -> Tensor:
         """(N, F, h, w) features."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from segshift.errors import InputError
 from segshift.losses import Domain, EncodingKind, class_domain_loss, cross_entropy, domain_encoding
-from segshift.methods.term import Look, Prediction, Term, TermConfig
+from segshift.methods.term import Look, Prediction, Term, TermConfig, trained_feature_channels
 from segshift.models.discriminators import FineGrainedDiscriminator
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
@@ -64,7 +64,9 @@ class FADA(Term):
             )
         self.config = config
         classes = len(segmenter.class_names)
-        self.adversary = FineGrainedDiscriminator(segmenter.feature_channels, classes, config.hidden_channels)
+        self.adversary = FineGrainedDiscriminator(
+            trained_feature_channels(segmenter), classes, config.hidden_channels
+        )
 
     def supervised(self, look: Look) -> dict[str, Tensor] | None:
         """The public code's cross-entropy on tempered logits, if asked for."""

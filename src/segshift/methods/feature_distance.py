@@ -12,7 +12,7 @@ from torch import Tensor
 from segshift.config import did_you_mean
 from segshift.errors import InputError
 from segshift.losses import feature_distance
-from segshift.methods.term import Look, Term, TermConfig
+from segshift.methods.term import Look, Term, TermConfig, trained_feature_channels
 from segshift.models.batch_norm import evaluating
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Byte, Share
@@ -70,7 +70,7 @@ class FeatureDistance(Term):
         super().__init__(config, segmenter)
         self.weight, self.min_share = config.weight, config.min_share
         self.things = thing_ids(config.classes, segmenter.class_names)
-        _ = segmenter.feature_channels  # a network without features is refused before the first step
+        trained_feature_channels(segmenter)  # without any, it is refused before the first step
         self.start = copy.deepcopy(segmenter.backbone).requires_grad_(False)
 
     def on_source(self, look: Look) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from segshift.config import Strict
 from segshift.losses import GanClass, cross_entropy, domain_loss, gan_class_loss, valid_pixels
 from segshift.methods.base import Batch, Method, Update
 from segshift.methods.roles import Network
-from segshift.methods.term import Prediction
+from segshift.methods.term import Prediction, trained_feature_channels
 from segshift.models.discriminators import FeatureDiscriminator
 from segshift.models.reconstruction import (
     EmbeddingGenerator,
@@ -111,12 +111,13 @@ class LSD(Method):
         super().__init__()
         self.config = config
         self.segmenter = segmenter
+        trained_channels = trained_feature_channels(segmenter)
         self.levels = len(segmenter.pyramid_channels) if config.skips else 1
         self.generator: EmbeddingGenerator | None = None
         self.discriminator: nn.Module
         if config.space == "feature":
             width = config.discriminator_channels // 4
-            self.discriminator = FeatureDiscriminator(segmenter.feature_channels, width)
+            self.discriminator = FeatureDiscriminator(trained_channels, width)
             return
         self.generator = EmbeddingGenerator(
             segmenter.pyramid_channels[-self.levels :],

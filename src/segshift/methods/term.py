@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from segshift.config import Strict
+from segshift.errors import InputError
 from segshift.losses import weighted_cross_entropy
 from segshift.methods.base import Batch, LabelledImages, PreparationData
 from segshift.models.resize import upsample
@@ -20,6 +21,20 @@ from segshift.sizes import HeightWidth
 Level = Literal["main", "auxiliary"]
 ACCEPTED_SHARE = "accepted_share"
 """What terms that label target pixels observe: the share of the pixels whose label counts, in [0, 1]."""
+
+
+def trained_feature_channels(segmenter: Segmenter) -> int:
+    """F of the last features, for a method that trains them.
+
+    Raises:
+        InputError: the network gives none, or its backbone is frozen, so that the method would do nothing.
+    """
+    if not any(parameter.requires_grad for parameter in segmenter.backbone.parameters()):
+        raise InputError(
+            "model.backbone_training = frozen: no features are trained, which this method is about; set all "
+            "or lora, or use a method that needs logits alone"
+        )
+    return segmenter.feature_channels
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Networks: the segmenter, its parts, and the discriminators that play against it."""
 
+from segshift.models.backbone_training import merged_state, set_backbone_training
 from segshift.models.backbones import PixelStatistics, build_backbone
 from segshift.models.batch_norm import adapt_batch_norm, evaluating, set_batch_norm_mode
 from segshift.models.discriminators import (
@@ -37,8 +38,10 @@ __all__ = [
     "build_backbone",
     "evaluating",
     "load",
+    "merged_state",
     "network_input",
     "resize_images",
+    "set_backbone_training",
     "set_batch_norm_mode",
     "upsample",
 ]

@@ -13,6 +13,7 @@ from segshift.config import parse
 from segshift.data.labels import ClassSet
 from segshift.errors import InputError
 from segshift.folders import model_file
+from segshift.models.backbone_training import merged_state, set_backbone_training
 from segshift.models.backbones import CAFFE_PIXELS, OutputStride, PixelStatistics, build_backbone
 from segshift.models.batch_norm import evaluating, set_batch_norm_mode
 from segshift.models.heads import LEVELS, DeepLabV2Head, Head, build_head
@@ -93,6 +94,7 @@ class Segmenter(nn.Module):
         set_batch_norm_mode(
             self.backbone, config.batch_norm, affine_trained=config.batch_norm_affine == "trained"
         )
+        set_backbone_training(self.backbone, config.backbone_training, config.lora)
 
     def _assemble(self, config: SegmenterConfig, classes: int) -> None:
         """A backbone with heads of ours."""
@@ -286,9 +288,13 @@ class Segmenter(nn.Module):
         return found if several else found[0]
 
     def save(self, path: str | Path) -> None:
-        """Write weights, configuration, classes, colors and pixel statistics as one safetensors file."""
-        metadata = SegmenterMetadata.of(self.config, self.classes, self.pixel_statistics)
-        write_model(path, self.state_dict(), metadata.model_dump_json())
+        """Write weights, configuration, classes, colors and pixel statistics as one safetensors file.
+
+        Low-rank additions go into the weights, so that the file holds a plain network.
+        """
+        plain = self.config.model_copy(update={"backbone_training": "all", "lora": None})
+        metadata = SegmenterMetadata.of(plain, self.classes, self.pixel_statistics)
+        write_model(path, merged_state(self), metadata.model_dump_json())
 
     @classmethod
     def load(

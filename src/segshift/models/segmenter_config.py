@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from segshift.config import Strict
+from segshift.models.backbone_training import BackboneTraining, LoraConfig
 from segshift.models.backbones import OutputStride
 from segshift.models.batch_norm import BatchNormMode
 from segshift.models.multi_resolution import MultiResolutionConfig
@@ -48,6 +49,10 @@ class SegmenterConfig(Strict):
             and stay; running = they normalise, then are updated; batch = the batch's statistics normalise.
         batch_norm_affine: whether its scales and offsets are trained or frozen. Batch norm in a head starts
             from nothing, so it always learns from the batch.
+        backbone_training: all, frozen (the heads alone are trained; what batch norm does is said above), or
+            lora: its weights are frozen too, and low-rank additions to some of them are trained. A model
+            file holds whole weights, whatever was trained.
+        lora: rank, alpha and layers of these additions; null takes the default ones.
         head_dilations: of the deeplab_v2 classifier's parallel convolutions.
         skip_factors: what fcn8s multiplies the features at strides 8 and 16 by.
         input_size: (width, height) in px to which `predict` resizes images; None keeps their size. A network
@@ -73,6 +78,8 @@ class SegmenterConfig(Strict):
     auxiliary_head: bool = False
     batch_norm: BatchNormMode = "batch"
     batch_norm_affine: Literal["trained", "frozen"] = "trained"
+    backbone_training: BackboneTraining = "all"
+    lora: LoraConfig | None = None
     head_dilations: tuple[Dilation, ...] = Field((6, 12, 18, 24), min_length=1, max_length=16)
     skip_factors: tuple[NotNegative, NotNegative] = (1.0, 1.0)
     input_size: WidthHeight | None = None
@@ -95,6 +102,13 @@ class SegmenterConfig(Strict):
             raise ValueError(f"library: {self.library} needs `architecture: NAME`")
         if self.is_foreign and self.auxiliary_head:
             raise ValueError("auxiliary_head: true: only segshift's own networks have one")
+        if self.module is not None and self.backbone_training != "all":
+            raise ValueError(
+                f"backbone_training: {self.backbone_training}: where the backbone of a module of one's own "
+                "ends is not known; freeze its parameters where it is built (requires_grad_(False))"
+            )
+        if self.lora is not None and self.backbone_training != "lora":
+            raise ValueError("lora: is used with backbone_training: lora alone; set that, or leave it out")
         if self.settings and not self.is_foreign:
             raise ValueError("settings: are those of another library's network or of a module")
         return self
