@@ -27,7 +27,7 @@ _FREE_KEYS = {
     "oracle_selection",
 }
 # Came later, and change nothing at these values: older runs know them not.
-_LATER = {"backbone_training": "all", "lora": None, "layer_decay": 1.0}
+_LATER = {"backbone_training": "all", "lora": None, "layer_decay": 1.0, "multi_resolution": None}
 # The same for the results of finished runs: what these change stands in metrics.jsonl alone.
 _NOT_JUDGING = {"unsupervised_images", "source_validation"}
 
