@@ -159,9 +159,9 @@ def test_one_file_imports_accelerate() -> None:
 
 
 def test_the_command_line_starts_without_torch() -> None:
-    """`--help` answers at once: nothing heavy is imported where a command file is read."""
+    """`--help` answers at once: nothing heavy is imported where options are declared, and nothing late."""
     heavy = {"torch", "timm", "torchvision", "accelerate"}
-    for path in (ROOT / "cli").glob("*.py"):
+    for path in (ROOT / "cli" / "command.py", *(ROOT / "cli" / "commands").glob("*.py")):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         top = {
             alias.name if isinstance(node, ast.Import) else str(node.module)
@@ -170,6 +170,15 @@ def test_the_command_line_starts_without_torch() -> None:
             for alias in node.names
         }
         assert not {name for name in top if name.partition(".")[0] in heavy}, path
+    late = [
+        f"{path.relative_to(ROOT)}:{statement.lineno}"
+        for path in (ROOT / "cli").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+        for statement in ast.walk(node)
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+    ]
+    assert not late, late
 
 
 def test_long_functions_say_why() -> None:

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from segshift.cli import app
+from segshift.cli.command import load
 from tests.cli.conftest import Segshift
 
 # What each command needs besides; nothing of it is looked at before the output is.
@@ -40,17 +41,13 @@ def path_options() -> Iterator[tuple[str, str, str]]:
     """Command, option and its help, of every option that is a path."""
 
     def below(group: typer.Typer, words: str) -> Iterator[tuple[str, str, str]]:
-        for command in group.registered_commands:
-            assert command.callback is not None
-            for argument, hint in get_type_hints(command.callback, include_extras=True).items():
+        for name, home in group.info.cls.homes.items():  # type: ignore[union-attr]
+            for argument, hint in get_type_hints(load(home), include_extras=True).items():
                 for option in getattr(hint, "__metadata__", ()):
                     if isinstance(option, typer.models.OptionInfo) and "Path" in str(get_args(hint)[0]):
-                        name = command.name or command.callback.__name__.replace("_", "-")
-                        yield (
-                            f"{words}{name}",
-                            (option.param_decls or [f"--{argument}"])[0],
-                            option.help or "",
-                        )
+                        # Typer keeps the first name of an annotated option as its default.
+                        said = option.default if isinstance(option.default, str) else f"--{argument}"
+                        yield f"{words}{name}", said, option.help or ""
         for one in group.registered_groups:
             assert one.typer_instance is not None
             yield from below(one.typer_instance, f"{words}{one.name} ")

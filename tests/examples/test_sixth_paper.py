@@ -91,4 +91,4 @@ def test_the_example_lives_outside_the_package() -> None:
         for path in (ROOT / "src").rglob("*")
         if path.suffix in {".py", ".yaml"} and re.search(r"\bmcd\b", path.read_text(encoding="utf-8"), re.I)
     ]
-    assert mentions == ["src/segshift/cli/doctor.py"]
+    assert mentions == ["src/segshift/cli/commands/doctor.py"]

@@ -6,34 +6,58 @@ import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
 
-from segshift.cli import (
-    analyze,
-    compare,
-    data,
-    diagnose,
-    doctor,
-    evaluate,
-    health,
-    import_weights,
-    presets,
-    pseudo_label,
-    report,
-    sweep,
-    train,
-    use,
-)
+from segshift.cli.command import LazyGroup
 from segshift.cli.output import SILENT, complain, console
-from segshift.cli.quiet import with_quiet
 from segshift.errors import FormerNameWarning, InputError, NonFiniteError, ProcessLostError, StoppedError
 from segshift.making import stop_signals
 from segshift.plain import say
 from segshift.version import __version__
 
+
+class _Commands(LazyGroup):
+    homes: ClassVar = {
+        "demo": "segshift.cli.commands.compare:Demo",
+        "train": "segshift.cli.commands.train:Train",
+        "compare": "segshift.cli.commands.compare:Compare",
+        "sweep": "segshift.cli.commands.sweep:Sweep",
+        "evaluate": "segshift.cli.commands.evaluate:Evaluate",
+        "diagnose": "segshift.cli.commands.diagnose:Diagnose",
+        "analyze": "segshift.cli.commands.analyze:Analyze",
+        "report": "segshift.cli.commands.report:Report",
+        "predict": "segshift.cli.commands.predict:Predict",
+        "import-weights": "segshift.cli.commands.import_weights:ImportWeights",
+        "doctor": "segshift.cli.commands.doctor:Doctor",
+        "health": "segshift.cli.commands.health:Health",
+    }
+
+
+class _DataCommands(LazyGroup):
+    homes: ClassVar = {
+        "init": "segshift.cli.commands.data_init:InitData",
+        "patch-modes": "segshift.cli.commands.patch_modes:PatchModes",
+        "prepare": "segshift.cli.commands.prepare:Prepare",
+        "translate": "segshift.cli.commands.translate:Translate",
+        "list": "segshift.cli.commands.data:ListData",
+        "show": "segshift.cli.commands.data:ShowData",
+        "check": "segshift.cli.commands.data:CheckData",
+        "synthesize": "segshift.cli.commands.data:Synthesize",
+        "pseudo-label": "segshift.cli.commands.pseudo_label:PseudoLabel",
+    }
+
+
+class _PresetCommands(LazyGroup):
+    homes: ClassVar = {
+        "list": "segshift.cli.commands.presets:ListPresets",
+        "show": "segshift.cli.commands.presets:ShowPreset",
+    }
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="segshift",
     help="Adapt semantic-segmentation networks from a labelled source domain to unlabelled images of yours.",
     no_args_is_help=True,
@@ -41,21 +65,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(compare.demo)
-app.command("train")(train.train)
-app.command("compare")(compare.compare)
-app.command("sweep")(sweep.sweep)
-app.command("evaluate")(evaluate.evaluate)
-app.command("diagnose")(diagnose.diagnose)
-app.command("analyze")(analyze.analyze)
-app.command("report")(report.report)
-app.command("predict")(use.predict)
-app.command("import-weights")(import_weights.import_weights)
-app.command("doctor")(doctor.doctor)
-app.command("health")(health.health)
-data.app.command("pseudo-label")(pseudo_label.pseudo_label)
-app.add_typer(data.app, name="data")
-app.add_typer(presets.app, name="presets")
+for _name, _group, _help in (
+    ("data", _DataCommands, "List, check and make data sets."),
+    ("presets", _PresetCommands, "Recipes that come with segshift."),
+):
+    app.add_typer(typer.Typer(cls=_group, no_args_is_help=True, help=_help), name=_name)
 
 
 @app.callback(invoke_without_command=True)
@@ -102,7 +116,7 @@ def main() -> None:
             signal.signal(number, _end)
     console.quiet = SILENT
     try:
-        with_quiet(app)()
+        app()
     except _Ended as ended:
         complain("stopped", f"by {signal.Signals(ended.args[0]).name}; what is written is whole")
         sys.exit(128 + ended.args[0])

@@ -1,91 +1,46 @@
 """`segshift analyze`: the papers' analyses of trained models, as pictures and one JSON file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+from rich.table import Table
 
 from segshift.cli.arguments import analysis_names, parse_size, split_names
+from segshift.cli.commands.analyze import Analyze
 from segshift.cli.inference import usable_device
-from segshift.cli.options import Device, Images, Json, OneSize, Pictures, Points, Seed
 from segshift.cli.output import counting, print_json, results, say_left_out, say_written, working
-from segshift.cli.outputs import folder_option
+from segshift.data.resolve import resolve
+from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
+from segshift.evaluation import percent
 from segshift.files import write_json
+from segshift.models import load
 from segshift.plain import captions
+from segshift.report.analyze import ANALYSES
+from segshift.report.analyze import analyze as analyze_models
+from segshift.report.evidence import ReportSettings
+from segshift.report.over_training import analyze_over_training
 
-if TYPE_CHECKING:
-    from rich.table import Table
 
-
-def analyze(
-    checkpoints: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="[ANALYSIS] CKPT...",
-            help="Run folders, RUN@STEP or model files; the reference first. ANALYSIS: as one of --only.",
-        ),
-    ],
-    source: Annotated[str, typer.Option("--source", help="Labelled: city:game, camvid:ROOT; or :SPLIT.")],
-    target: Annotated[str, typer.Option("--target", help="Data adapted to; split val unless named.")],
-    out: Annotated[Path, folder_option("--out", "Folder for the pictures and analysis.json.")],
-    images: Images = 200,
-    only: Annotated[
-        str | None,
-        typer.Option(help="With commas: gains,confusion,centers,retrieval,embedding,entropy,strips,unseen."),
-    ] = None,
-    unseen: Annotated[
-        str | None, typer.Option(help="A labelled third domain for the same models; split val unless named.")
-    ] = None,
-    pictures: Pictures = 4,
-    points: Points = 40,
-    classes: Annotated[
-        str | None, typer.Option(help="With commas: road,car. Those that the t-SNE or the curves show.")
-    ] = None,
-    over_training: Annotated[
-        bool, typer.Option("--over-training", help="Center distances of all kept networks of runs: a curve.")
-    ] = False,
-    perplexity: Annotated[float, typer.Option(min=1, help="Of the t-SNE.")] = 30,
-    size: OneSize = None,
-    seed: Seed = 0,
-    device: Device = None,
-    as_json: Json = False,
-) -> None:
-    """See what adaptation did: center distances, retrieval, t-SNE, entropy, confusion, strips, gains.
-
-    Example: segshift analyze runs/source_only runs/advent --source city:game --target camvid:CamVid:test
-    --out analysis
-
-    Over training: segshift analyze centers runs/advent --over-training --source city:game
-    --target camvid:CamVid:test --out analysis
-
-    \f
-    Long, since every option is an argument and a line of its own.
-    """
-    from segshift.data.resolve import resolve
-    from segshift.engine.target_labels import saw_target_labels
-    from segshift.models import load
-    from segshift.report.analyze import analyze as analyze_models
-    from segshift.report.evidence import ReportSettings
-    from segshift.report.over_training import analyze_over_training
-
-    chosen, checkpoints = _named_analysis(checkpoints, analysis_names(only))
-    if over_training and (set(chosen or ["centres"]) != {"centres"} or unseen is not None):
+def analyze(options: Analyze) -> None:
+    """What `segshift analyze` does."""
+    chosen, checkpoints = _named_analysis(options.checkpoints, analysis_names(options.only))
+    if options.over_training and (set(chosen or ["centres"]) != {"centres"} or options.unseen is not None):
         raise InputError("--over-training: makes center distances alone; leave out other analyses")
     if len({str(path) for path in checkpoints}) < len(checkpoints):
         raise InputError("analyze: a checkpoint stands twice; name every model once")
     settings = ReportSettings(
-        images=images,
-        pictures=pictures,
-        points=points,
-        perplexity=perplexity,
-        classes=split_names(classes),
-        input_size=None if size is None else parse_size(size, "--size"),
-        seed=seed,
-        device=usable_device(device),
+        images=options.images,
+        pictures=options.pictures,
+        points=options.points,
+        perplexity=options.perplexity,
+        classes=split_names(options.classes),
+        input_size=None if options.size is None else parse_size(options.size, "--size"),
+        seed=options.seed,
+        device=usable_device(options.device),
     )
-    splits = (resolve(source, "train"), resolve(target, "val", labels="optional"))
-    third = None if unseen is None else resolve(unseen, "val")
+    splits = (resolve(options.source, "train"), resolve(options.target, "val", labels="optional"))
+    third = None if options.unseen is None else resolve(options.unseen, "val")
     seen = [saw_target_labels(path) for path in checkpoints]
     # In the name, so that every table, chart and strip says it.
     names = [
@@ -94,31 +49,29 @@ def analyze(
     ]
     paths = dict(zip(names, checkpoints, strict=True))
     with working("analyzing") as show:
-        if over_training:
-            document = analyze_over_training(paths, *splits, out, settings, counting(show))
+        if options.over_training:
+            document = analyze_over_training(paths, *splits, options.out, settings, counting(show))
         else:
             models = {name: load(path) for name, path in paths.items()}
             document = analyze_models(
-                models, *splits, out, settings, only=chosen, unseen=third, progress=counting(show)
+                models, *splits, options.out, settings, only=chosen, unseen=third, progress=counting(show)
             )
     document = {
         "checkpoints": {name: str(path) for name, path in paths.items()},
         "uses_target_labels": dict(zip(paths, seen, strict=True)),
         **document,
     }
-    write_json(out / "analysis.json", document)
-    if as_json:
-        print_json({**document, "folder": str(out)})
+    write_json(options.out / "analysis.json", document)
+    if options.as_json:
+        print_json({**document, "folder": str(options.out)})
         return
-    _print(document, out)
+    _print(document, options.out)
 
 
 def _named_analysis(
     arguments: list[Path], only: tuple[str, ...] | None
 ) -> tuple[tuple[str, ...] | None, list[Path]]:
     """The analyses that are asked for, also by a first argument that is the name of one, and the models."""
-    from segshift.report.analyze import ANALYSES
-
     # American spelling in words, as everywhere; the key is older.
     known = {**{name: name for name in ANALYSES}, "centers": "centres"}
     first, *others = arguments
@@ -137,12 +90,8 @@ def _print(document: dict[str, Any], out: Path) -> None:
     say_written(out / "analysis.json", document["pictures"])
 
 
-def _summary_table(document: dict[str, Any]) -> "Table":
+def _summary_table(document: dict[str, Any]) -> Table:
     """One row per model with the one number of each analysis."""
-    from rich.table import Table
-
-    from segshift.evaluation import percent
-
     found = document["analyses"]
     table = Table(
         title="mIoU and mAP in %",
@@ -168,12 +117,8 @@ def _summary_table(document: dict[str, Any]) -> "Table":
     return table
 
 
-def _unseen_table(document: dict[str, Any]) -> "Table":
+def _unseen_table(document: dict[str, Any]) -> Table:
     """IoU on the third domain: a row per class, a column per model."""
-    from rich.table import Table
-
-    from segshift.evaluation import percent
-
     unseen = document["analyses"]["unseen"]
     table = Table(title=f"unseen domain: {unseen['data']}, IoU in %")
     table.add_column("class")

@@ -2,49 +2,38 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from segshift.cli.options import Json
+from segshift.cli.commands.data_init import InitData
 from segshift.cli.output import console, print_json, results, working
-from segshift.cli.outputs import file_option
+from segshift.dataset_init.propose import (
+    Found,
+    Proposal,
+    ask_for_classes,
+    explore,
+    value_rows,
+    write_proposal,
+)
 from segshift.errors import InputError
 from segshift.plain import counted, say
 
-if TYPE_CHECKING:
-    from segshift.dataset_init.propose import Found, Proposal
 
-
-def init_dataset(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with the images and labels.")],
-    out: Annotated[
-        Path | None, file_option("--out", "YAML to write; default: the folder's name, here.")
-    ] = None,
-    classes: Annotated[
-        str | None,
-        typer.Option(help="A class set, names in the order of the values, or 7=road,11=car (#804080=road)."),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the YAML.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Look at a folder tree and write the YAML that describes it, with all findings as comments.
-
-    Example: segshift data init ~/data/warehouse --classes floor,rack,person
-    """
-    from segshift.dataset_init.propose import ask_for_classes, explore, write_proposal
-
-    path = out or Path(f"{folder.resolve().name}.yaml")
+def init_dataset(options: InitData) -> None:
+    """What `segshift data init` does."""
+    path = options.out or Path(f"{options.folder.resolve().name}.yaml")
     if path.suffix not in (".yaml", ".yml"):
         raise InputError(f"--out {path}: a data set's file ends in .yaml; name it {path.name}.yaml")
-    if path.exists() and not force:
+    if path.exists() and not options.force:
         raise InputError(f"{path} is there already; name another file with --out, or overwrite with --force")
-    with working(f"looking through {folder}"):
-        found = explore(folder, f"{path.stem}_lists", classes)
-    interactive = not as_json and classes is None and sys.stdin.isatty() and found.values is not None
+    with working(f"looking through {options.folder}"):
+        found = explore(options.folder, f"{path.stem}_lists", options.classes)
+    interactive = (
+        not options.as_json and options.classes is None and sys.stdin.isatty() and found.values is not None
+    )
     if interactive:
         _show_values(found, console)
         found = ask_for_classes(
@@ -52,8 +41,8 @@ def init_dataset(
             lambda text: str(typer.prompt(text, default="", show_default=False, err=True)),
             lambda text: say(console, text),
         )
-    proposal = write_proposal(found, path, force=force)
-    if as_json:
+    proposal = write_proposal(found, path, force=options.force)
+    if options.as_json:
         print_json(proposal.to_dict())
         return
     if not interactive:
@@ -61,9 +50,7 @@ def init_dataset(
     _show(proposal)
 
 
-def _show_values(found: "Found", where: Console) -> None:
-    from segshift.dataset_init.propose import value_rows
-
+def _show_values(found: Found, where: Console) -> None:
     rows = value_rows(found)
     if rows and found.values is not None:
         files = f"{found.values.sampled} of {found.values.of} label files"
@@ -78,7 +65,7 @@ def _show_values(found: "Found", where: Console) -> None:
     say(where, found.meaning.reason)
 
 
-def _show(proposal: "Proposal") -> None:
+def _show(proposal: Proposal) -> None:
     path = proposal.path
     say(results, "")
     for count in proposal.counts:

@@ -3,150 +3,96 @@
 import shlex
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+from rich.table import Table
 
+from segshift.analysis.diagnosis import DiagnosisSettings, SeparabilitySettings
+from segshift.analysis.diagnosis import diagnose as diagnose_domains
+from segshift.analysis.diagnosis.recommendation import LEAST_PATCH_PX
 from segshift.cli.arguments import analysis_names, parse_seeds, parse_size, whole_numbers
+from segshift.cli.commands.diagnose import Diagnose
 from segshift.cli.inference import usable_device
-from segshift.cli.options import Device, Json
 from segshift.cli.output import counting, print_json, results, say_left_out, say_written, working
-from segshift.cli.outputs import folder_option
 from segshift.config import did_you_mean
+from segshift.data.labels import class_set, class_set_names
+from segshift.data.resolve import agree, resolve
+from segshift.data.spec import Split
 from segshift.documents import dump_yaml
+from segshift.engine.presets import load_recipe
 from segshift.errors import InputError
 from segshift.files import write_json
+from segshift.models import load
 from segshift.plain import say
+from segshift.report.drawings.diagnosis import draw_diagnosis
 from segshift.sizes import WidthHeight
 
-if TYPE_CHECKING:
-    from rich.table import Table
 
-    from segshift.data.spec import Split
-
-
-def diagnose(
-    source: Annotated[str, typer.Argument(help="Domain to adapt from: city:game, camvid:ROOT; or :SPLIT.")],
-    target: Annotated[str, typer.Argument(help="Domain to adapt to, with or without labels.")],
-    out: Annotated[Path, folder_option("--out", "Folder for the pictures and diagnosis.json.")] = Path(
-        "diagnosis"
-    ),
-    only: Annotated[
-        str | None,
-        typer.Option(help="With commas: frequencies,spatial,colors,labels,images,features."),
-    ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Of each domain, spread evenly.")] = 300,
-    classes: Annotated[
-        str | None, typer.Option(help="Of both: camvid11, or names with commas; default: those in common.")
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", help="Run folder or model file: features, and predictions for labels."),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(help="WxH in px at which networks will see images; default: the presets'.")
-    ] = None,
-    patches: Annotated[
-        str | None, typer.Option(help="Sides in px of --size: 64,128; default 1/8, 1/4, 1/2 of the shorter.")
-    ] = None,
-    canvas: Annotated[
-        str | None, typer.Option(help="WxH the classifier sees; default --size down to 128 cells.")
-    ] = None,
-    keep_ignored: Annotated[
-        bool, typer.Option("--keep-ignored", help="Ignored pixels are a class; default: filled.")
-    ] = False,
-    network: Annotated[str, typer.Option(help="The classifier: small or resnet18.")] = "small",
-    iterations: Annotated[int, typer.Option(min=1, help="Of every classifier.")] = 250,
-    validate_every: Annotated[int, typer.Option(min=1, help="Iterations between points of a curve.")] = 25,
-    lr: Annotated[float, typer.Option(help="Learning rate, constant.")] = 0.02,
-    batch_size: Annotated[int, typer.Option(min=2, help="Half from each domain.")] = 16,
-    held_out: Annotated[
-        int | None, typer.Option(min=1, help="Images of each domain to test on; default a quarter.")
-    ] = None,
-    seeds: Annotated[str, typer.Option(help="A run each, with other images held out.")] = "0,1,2",
-    device: Device = None,
-    as_json: Json = False,
-) -> None:
-    """How far apart are two domains, and which method fits? Before any training.
-
-    Example: segshift diagnose city:game camvid:CamVid:train --out diagnosis
-
-    \f
-    Long, since every option is an argument and a line of its own.
-    """
-    from segshift.analysis.diagnosis import DiagnosisSettings
-    from segshift.analysis.diagnosis import diagnose as diagnose_domains
-    from segshift.data.resolve import resolve
-    from segshift.models import load
-    from segshift.report.drawings.diagnosis import draw_diagnosis
-
+def diagnose(options: Diagnose) -> None:
+    """What `segshift diagnose` does."""
     preset_size, _ = _preset_sizes()
     settings = DiagnosisSettings(
-        only=analysis_names(only),
-        images=images,
-        size=preset_size if size is None else parse_size(size, "--size"),
-        canvas=None if canvas is None else parse_size(canvas, "--canvas"),
-        patches=None if patches is None else tuple(whole_numbers(patches, "--patches", "64,128,256")),
-        keep_ignored=keep_ignored,
-        experiment=_experiment(
-            network, iterations, validate_every, lr, batch_size, held_out, seeds, usable_device(device)
-        ),
+        only=analysis_names(options.only),
+        images=options.images,
+        size=preset_size if options.size is None else parse_size(options.size, "--size"),
+        canvas=None if options.canvas is None else parse_size(options.canvas, "--canvas"),
+        patches=None
+        if options.patches is None
+        else tuple(whole_numbers(options.patches, "--patches", "64,128,256")),
+        keep_ignored=options.keep_ignored,
+        experiment=_experiment(options),
     )
-    splits = (resolve(source, "train", labels="optional"), resolve(target, "train", labels="optional"))
+    splits = (
+        resolve(options.source, "train", labels="optional"),
+        resolve(options.target, "train", labels="optional"),
+    )
     with working("diagnosing") as show:
         found = diagnose_domains(
             *splits,
             settings,
-            classes=_classes(classes),
-            model=None if model is None else load(model),
+            classes=_classes(options.classes),
+            model=None if options.model is None else load(options.model),
             progress=counting(show),
         )
         show("drawing")
-        pictures = draw_diagnosis(found, out)
-    named = {"data": [source, target], "model": None if model is None else str(model)}
+        pictures = draw_diagnosis(found, options.out)
+    named = {
+        "data": [options.source, options.target],
+        "model": None if options.model is None else str(options.model),
+    }
     document = {**named, **found.document, "pictures": pictures}
     advice = document["recommendation"]
-    advice["set"], advice["command"] = _ready(document, source, target, splits)
-    write_json(out / "diagnosis.json", document)
-    if as_json:
-        print_json({**document, "folder": str(out)})
+    advice["set"], advice["command"] = _ready(document, options.source, options.target, splits)
+    write_json(options.out / "diagnosis.json", document)
+    if options.as_json:
+        print_json({**document, "folder": str(options.out)})
         return
-    _print(document, out)
+    _print(document, options.out)
 
 
-def _experiment(
-    network: str,
-    iterations: int,
-    validate_every: int,
-    lr: float,
-    batch_size: int,
-    held_out: int | None,
-    seeds: str,
-    device: str,
-) -> Any:
-    from segshift.analysis.diagnosis import SeparabilitySettings
-
+def _experiment(options: Diagnose) -> SeparabilitySettings:
+    network, most = options.network, options.iterations
     if network not in ("small", "resnet18"):
         raise InputError(
             f"--network {network}: no such classifier{did_you_mean(network, ('small', 'resnet18'))}; "
             "use small or resnet18"
         )
-    if not lr > 0:
-        raise InputError(f"--lr {lr}: must be positive; the paper's is 0.001")
-    if validate_every > iterations:
+    if not options.lr > 0:
+        raise InputError(f"--lr {options.lr}: must be positive; the paper's is 0.001")
+    if options.validate_every > most:
         raise InputError(
-            f"--validate-every {validate_every}: more than the {iterations} iterations; make it smaller or "
+            f"--validate-every {options.validate_every}: more than the {most} iterations; make it smaller or "
             "--iterations larger"
         )
     return SeparabilitySettings(
         network="small" if network == "small" else "resnet18",
-        iterations=iterations,
-        validate_every=validate_every,
-        batch_size=batch_size,
-        learning_rate=lr,
-        held_out=held_out,
-        seeds=tuple(parse_seeds(seeds)),
-        device=device,
+        iterations=most,
+        validate_every=options.validate_every,
+        batch_size=options.batch_size,
+        learning_rate=options.lr,
+        held_out=options.held_out,
+        seeds=tuple(parse_seeds(options.seeds)),
+        device=usable_device(options.device),
     )
 
 
@@ -158,24 +104,19 @@ def _classes(text: str | None) -> str | list[str] | None:
 
 def _preset_sizes() -> tuple[WidthHeight, WidthHeight]:
     """(width, height) to which the preset resizes images, and of its crops."""
-    from segshift.engine.presets import load_recipe
-
     augmentation = load_recipe("local_alignment").source.augmentation
     assert augmentation.resize is not None and augmentation.crop is not None
     return augmentation.resize, augmentation.crop
 
 
 def _ready(
-    document: dict[str, Any], source: str, target: str, splits: "tuple[Split, Split]"
+    document: dict[str, Any], source: str, target: str, splits: tuple[Split, Split]
 ) -> tuple[list[str], str | None]:
     """The assignments of the recommended preset for these domains, and the whole command.
 
     Nothing where nothing is recommended, or where the two could not be trained on: a source without labels,
     or classes of a network that the data sets cannot supply.
     """
-
-    from segshift.analysis.diagnosis.recommendation import LEAST_PATCH_PX
-    from segshift.data.resolve import agree
 
     advice, agreed = document["recommendation"], document["classes"]
     if not advice["presets"] or not splits[0].labelled:
@@ -216,8 +157,6 @@ def _ready(
 
 
 def _built_in(agreed: dict[str, Any]) -> bool:
-    from segshift.data.labels import class_set, class_set_names
-
     return agreed["set"] in class_set_names() and list(class_set(agreed["set"]).names) == agreed["names"]
 
 
@@ -233,10 +172,8 @@ def _print(document: dict[str, Any], out: Path) -> None:
     say_written(out / "diagnosis.json", document["pictures"])
 
 
-def _summary(document: dict[str, Any]) -> "Table":
+def _summary(document: dict[str, Any]) -> Table:
     """One row per number of a part."""
-    from rich.table import Table
-
     found = document["analyses"]
     table = Table(
         title="error in %: 50 = cannot be told apart, 0 = always",

@@ -1,35 +1,32 @@
 """What `segshift evaluate` prints: tables for people, or one document for machines and papers."""
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from segshift.cli.commands.evaluate import Format
 from segshift.cli.output import console, print_json, results
+from segshift.evaluation import (
+    EvaluationResult,
+    PairedComparison,
+    class_tables,
+    format_results,
+    protocol_lines,
+    single_table,
+    summary_table,
+)
+from segshift.evaluation.formats import TableFormat
+from segshift.evaluation.table import percent
 from segshift.plain import counted, say
+from segshift.report.terminal import paired_table
 
-if TYPE_CHECKING:
-    from segshift.evaluation import EvaluationResult, PairedComparison
-    from segshift.evaluation.formats import TableFormat
-
-
-class Format(StrEnum):
-    """How results are printed."""
-
-    table = "table"
-    md = "md"
-    csv = "csv"
-    latex = "latex"
-    json = "json"
-
-
-_TEXTS: "dict[Format, TableFormat]" = {Format.md: "md", Format.csv: "csv", Format.latex: "latex"}
+_TEXTS: dict[Format, TableFormat] = {Format.md: "md", Format.csv: "csv", Format.latex: "latex"}
 
 
 def print_report(
     shown: Format,
     document: dict[str, Any],
-    found: "dict[str, EvaluationResult]",
-    comparison: "PairedComparison | None",
+    found: dict[str, EvaluationResult],
+    comparison: PairedComparison | None,
     where: str,
 ) -> None:
     """Results to stdout; what is said about a Markdown, CSV or LaTeX table goes to stderr.
@@ -41,7 +38,6 @@ def print_report(
         comparison: of the two results, if it was asked for.
         where: the data set.
     """
-    from segshift.evaluation import class_tables, format_results, single_table, summary_table
 
     if shown is Format.json:
         print_json(document)
@@ -66,10 +62,8 @@ def print_report(
         _print_comparison(comparison, list(found), table=shown is Format.table)
 
 
-def _remarks(found: "dict[str, EvaluationResult]") -> Iterator[str]:
+def _remarks(found: dict[str, EvaluationResult]) -> Iterator[str]:
     """What has to be known beside the table, once where it is the same for all."""
-    from segshift.evaluation import protocol_lines
-    from segshift.evaluation.table import percent
 
     first = next(iter(found.values()))
     if first.starred:
@@ -93,8 +87,7 @@ def _remarks(found: "dict[str, EvaluationResult]") -> Iterator[str]:
         yield from next(iter(protocols.values()))
 
 
-def _print_comparison(comparison: "PairedComparison", names: list[str], table: bool) -> None:
-    from segshift.report.terminal import paired_table
+def _print_comparison(comparison: PairedComparison, names: list[str], table: bool) -> None:
 
     stream = results if table else console
     a, b = names

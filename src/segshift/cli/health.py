@@ -1,51 +1,30 @@
 """`segshift health`: does a run show one of the well-known sick curves?"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
-from segshift.cli.early import check_runs
-from segshift.cli.options import Json
+from segshift.cli.commands.health import Health
 from segshift.cli.output import console, print_json, results
-from segshift.cli.outputs import charts_option
+from segshift.engine.health import (
+    Record,
+    classes_at_zero,
+    pseudo_label_advice,
+    read_records,
+    read_summary,
+    replay,
+)
+from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.errors import InputError
 from segshift.folders import RunFolder
 from segshift.plain import captions, counted, say
-
-if TYPE_CHECKING:
-    from segshift.engine.health import Record
+from segshift.report.drawings.loss_curves import draw_loss_curves
 
 
-def health(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; their stages, too.")],
-    chart: Annotated[
-        Path | None, charts_option("--chart", "Also draw the curves, as FILE.png and FILE.svg.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Read the curves of runs and say in one line each what looks sick, and what to try.
-
-    Training prints the same advice by itself; this looks at a run afterwards, or while it is going on.
-
-    Example: segshift health runs/advent --chart curves
-
-    \f
-    Long, since every option is an argument and a line of its own.
-    """
-    check_runs(runs)
-
-    from segshift.engine.health import (
-        classes_at_zero,
-        pseudo_label_advice,
-        read_records,
-        read_summary,
-        replay,
-    )
-
+def health(options: Health) -> None:
+    """What `segshift health` does."""
     metrics: dict[str, list[Record]] = {}
     entries: list[dict[str, Any]] = []
-    for run in runs:
+    for run in options.runs:
         curves, labels = _files(run)
         for path in curves:
             metrics[str(path.parent)] = read_records(path)
@@ -57,14 +36,12 @@ def health(
         for path in labels:
             advice = [{"step": None, **one.to_dict()} for one in pseudo_label_advice(read_summary(path))]
             entries.append({"run": str(path.parent), "advice": advice})
-    if chart is not None:
-        from segshift.report.drawings.loss_curves import draw_loss_curves
-
+    if (chart := options.chart) is not None:
         stem = chart.with_suffix("") if chart.suffix in {".png", ".svg"} else chart
         names = captions([Path(folder) for folder in metrics])
         draw_loss_curves(stem, dict(zip(names, metrics.values(), strict=True)))
         say(console, f"curves  {stem}.png and {stem}.svg")
-    if as_json:
+    if options.as_json:
         print_json({"runs": entries})
         return
     for entry in entries:
@@ -88,8 +65,6 @@ def health(
 
 def _files(run: Path) -> tuple[list[Path], list[Path]]:
     """The metrics.jsonl and pseudo_labels.json of a run and of its stages, in order."""
-    from segshift.engine.pseudo_label_folder import SUMMARY
-
     folders = [RunFolder(path) for path in (run, *sorted(one for one in run.iterdir() if one.is_dir()))]
     curves = [folder.metrics for folder in folders if folder.metrics.is_file()]
     labels = [path for folder in folders if (path := folder.path / SUMMARY).is_file()]

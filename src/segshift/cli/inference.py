@@ -1,32 +1,29 @@
 """What the options about networks say: how they see images, and where they run."""
 
-from typing import TYPE_CHECKING
+import torch
 
 from segshift.cli.arguments import parse_size
+from segshift.cli.commands.seeing import Seeing
 from segshift.config import parse
+from segshift.engine.processes import choose_device
 from segshift.errors import InputError
+from segshift.models.inference import Inference
 from segshift.sizes import WidthHeight
 
-if TYPE_CHECKING:
-    from segshift.models.inference import Inference
 
-
-def parse_inference(
-    size: str | None, window: str | None, stride: str | None, scales: str, flip: bool, fit: str | None
-) -> "Inference":
+def parse_inference(options: Seeing) -> Inference:
     """The settings that the options say. Raises InputError."""
-    from segshift.models.inference import Inference
 
-    if stride is not None and window is None:
+    if options.stride is not None and options.window is None:
         raise InputError("--stride is the step of a sliding window; give --window as well")
-    native = size is not None and size.strip().lower() == "native"
+    native = options.size is not None and options.size.strip().lower() == "native"
     settings = {
-        "input_size": "native" if native else _size(size, "--size", " or native"),
-        "window": _size(window, "--window"),
-        "stride": _size(stride, "--stride"),
-        "scales": _parse_scales(scales),
-        "flip": flip,
-        "fit": fit,
+        "input_size": "native" if native else _size(options.size, "--size", " or native"),
+        "window": _size(options.window, "--window"),
+        "stride": _size(options.stride, "--stride"),
+        "scales": _parse_scales(options.scales),
+        "flip": options.flip,
+        "fit": options.fit,
     }
     return parse(Inference, settings, "inference")
 
@@ -37,7 +34,6 @@ def _size(text: str | None, option: str, more: str = "") -> WidthHeight | None:
 
 def usable_device(device: str | None) -> str:
     """The device that was asked for, or a GPU if there is one. Raises InputError for one that is missing."""
-    import torch
 
     place = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -52,8 +48,6 @@ def usable_device(device: str | None) -> str:
 def train_on(device: str | None) -> None:
     """Let this process's runs train on `device`; None leaves the choice to Accelerate. Raises InputError."""
     if device is not None:
-        from segshift.engine.processes import choose_device
-
         choose_device(usable_device(device))
 
 

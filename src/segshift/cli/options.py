@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ Source = Annotated[
 Target = Annotated[
     str | None, typer.Option("--target", help="Dataset to adapt to; its labels are not opened.")
 ]
+Checkpoint = Annotated[Path, typer.Argument(help="A run folder or its model.safetensors.")]
 
 # How networks see images, and where they run: `segshift.models.inference.Inference`.
 Scales = Annotated[str, typer.Option(help="Multi-scale testing, e.g. 0.7,1,1.3.")]

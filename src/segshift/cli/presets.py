@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from segshift.cli.early import complete_preset
-from segshift.cli.options import Json
+from segshift.cli.commands.presets import ListPresets, ShowPreset
 from segshift.cli.output import print_json, results
-from segshift.documents import dump_yaml
+from segshift.engine.recipe_files import preset_data, preset_names, preset_text
 from segshift.errors import InputError
 
 _SMALL, _OWN = "small (laptop)", "own"
@@ -19,23 +18,12 @@ _SMALL, _OWN = "small (laptop)", "own"
 app = typer.Typer(no_args_is_help=True, help="Recipes that come with segshift.")
 
 
-@app.command("list")
-def list_presets(
-    only: Annotated[
-        str, typer.Argument(metavar="[PART]", help="Only names that hold this: clan, vgg16.")
-    ] = "",
-    as_json: Json = False,
-) -> None:
-    """All presets with one line each: the small ones, then the papers' tables by paper.
-
-    Example: segshift presets list clan
-    """
-    from segshift.engine.recipe_files import preset_data, preset_names
-
-    loaded = {name: preset_data(name) for name in preset_names() if only in name}
+def list_presets(options: ListPresets) -> None:
+    """What `segshift presets list` does."""
+    loaded = {name: preset_data(name) for name in preset_names() if options.only in name}
     if not loaded:
-        raise InputError(f"no preset's name holds {only!r}; `segshift presets list` shows them all")
-    if as_json:
+        raise InputError(f"no preset's name holds {options.only!r}; `segshift presets list` shows them all")
+    if options.as_json:
         print_json(
             [
                 {
@@ -86,29 +74,6 @@ def _short(preset: Mapping[str, Any]) -> str:
     return f"{author} {years[0]}" if years else ""
 
 
-@app.command("show")
-def show_preset(
-    name: Annotated[str, typer.Argument(help="A preset's name.", autocompletion=complete_preset)],
-    resolved: Annotated[bool, typer.Option("--resolved", help="With every default filled in.")] = False,
-    as_json: Json = False,
-) -> None:
-    """One preset's YAML, with the comments that say where its numbers come from.
-
-    Example: segshift presets show advent --resolved
-    """
-    from segshift.engine.recipe_files import preset_text
-
-    text = preset_text(name)
-    if not as_json and not resolved:
-        typer.echo(text, nl=False)
-        return
-    # Defaults stand in the classes of networks and methods, which need PyTorch.
-    from segshift.engine.presets import load_recipe
-    from segshift.methods import parse_method
-
-    recipe = load_recipe(name).model_dump(mode="json")
-    recipe["method"] = parse_method(recipe["method"]).with_defaults()
-    if as_json:
-        print_json(recipe)
-    else:
-        typer.echo(dump_yaml(recipe), nl=False)
+def show_preset(options: ShowPreset) -> None:
+    """What `segshift presets show` does."""
+    typer.echo(preset_text(options.name), nl=False)

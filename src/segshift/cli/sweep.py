@@ -1,67 +1,42 @@
 """`segshift sweep`: mIoU against the settings of a recipe."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from statistics import fmean
 
-import typer
+from rich.table import Table
 
 from segshift.cli.arguments import parse_seeds
-from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
+from segshift.cli.commands.sweep import Sweep
 from segshift.cli.inference import train_on
-from segshift.cli.options import Device, Json, Source, Target
 from segshift.cli.output import console, print_json, results
-from segshift.cli.outputs import folder_option
+from segshift.engine.comparison import spread
+from segshift.engine.sweep import RANKING_SCORE, SweepResult, in_words, parse_grid, run_sweep, settings_words
 from segshift.errors import StoppedError
+from segshift.evaluation import percent
 from segshift.files import write_json, write_text
 from segshift.plain import markdown_cell, say
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from segshift.engine.sweep import SweepResult
+from segshift.report.drawings.lines import draw_sweep
+from segshift.report.wording import spread_words
 
 
-def sweep(
-    recipe: PresetOrYaml,
-    assignments: Annotated[
-        list[str],
-        typer.Option("--set", help="A key and its values: a.b=1,2,3. One value: the same in every run."),
-    ],
-    out: Annotated[Path, folder_option("--out", "Folder for the runs, the table and the curve.")],
-    source: Source = None,
-    target: Target = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Seeds to run, e.g. 0,1,2.")] = "0",
-    device: Device = None,
-    as_json: Json = False,
-) -> None:
-    """Train every combination of some settings and plot the mIoU: sweep.md, sweep.json, sweep.png and .svg.
-
-    Finished runs are not run again, so the same command goes on where it was, also with more values or seeds.
-
-    Example: segshift sweep advent --set method.terms.0.weight=0.0003,0.001,0.003 --seeds 0,1 --out runs/w
-    """
-    fixed = domain_changes(source, target)
-    check_recipe(recipe, fixed)
-
-    from segshift.engine.sweep import RANKING_SCORE, parse_grid, run_sweep, settings_words
-    from segshift.report.drawings.lines import draw_sweep
-
-    train_on(device)
-    grid = parse_grid(assignments)
+def sweep(options: Sweep) -> None:
+    """What `segshift sweep` does."""
+    out = options.out
+    train_on(options.device)
+    grid = parse_grid(options.assignments)
     try:
-        found = run_sweep(recipe, grid, parse_seeds(seeds), out, console, fixed)
+        found = run_sweep(options.recipe, grid, parse_seeds(options.seeds), out, console, options.fixed)
     except StoppedError as stop:
         say(console, f"{stop}. The same command goes on from there.")
         raise
     write_json(out / "sweep.json", found.to_dict())
     write_text(out / "sweep.md", markdown(found))
     count = len(found.seeds)
-    spread = f"band: ± one standard deviation over {count} seeds" if count > 1 else f"seed {found.seeds[0]}"
+    band = f"band: ± one standard deviation over {count} seeds" if count > 1 else f"seed {found.seeds[0]}"
     drawn = any(row.scores for row in found.rows)
     if drawn:
-        subtitle = f"{found.name}, on {found.evaluated_on};\n{spread}"
+        subtitle = f"{found.name}, on {found.evaluated_on};\n{band}"
         draw_sweep(out / "sweep", found.swept[0], found.lines(), subtitle, found.adversary_lines())
-    if as_json:
+    if options.as_json:
         print_json({**found.to_dict(), "table": str(out / "sweep.md"), "curve": str(out / "sweep.png")})
         return
     results.print(_table(found))
@@ -71,16 +46,14 @@ def sweep(
     say(results, f"written to {out}: sweep.md, sweep.json" + (", sweep.png, sweep.svg" if drawn else ""))
 
 
-def markdown(found: "SweepResult") -> str:
+def markdown(found: SweepResult) -> str:
     """The table for a document."""
     heading, *rows = [[markdown_cell(cell) for cell in line] for line in _cells(found)]
     lines = [heading, ["---"] * len(found.swept) + ["---:"] * (len(heading) - len(found.swept)), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _table(found: "SweepResult") -> "Table":
-    from rich.table import Table
-
+def _table(found: SweepResult) -> Table:
     heading, *rows = _cells(found)
     table = Table(title=f"{found.name} on {found.evaluated_on}: mIoU in %")
     for index, text in enumerate(heading):
@@ -91,17 +64,10 @@ def _table(found: "SweepResult") -> "Table":
     return table
 
 
-def _cells(found: "SweepResult") -> list[list[str]]:
+def _cells(found: SweepResult) -> list[list[str]]:
     """The heading, then a line per combination: the swept values, the mean, every seed, the adversaries, and
     the label-free score.
     """
-    from statistics import fmean
-
-    from segshift.engine.comparison import spread
-    from segshift.engine.sweep import RANKING_SCORE, in_words
-    from segshift.evaluation import percent
-    from segshift.report.wording import spread_words
-
     several = len(found.seeds) > 1
     seeds = [f"seed {seed}" for seed in found.seeds] if several else []
     against = any(row.adversary_loss for row in found.rows)

@@ -3,72 +3,28 @@
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import numpy as np
 
-from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
+from segshift.cli.commands.train import Train
 from segshift.cli.inference import train_on
-from segshift.cli.options import Assignments, Device, Json, Source, Target
 from segshift.cli.output import console, print_json, results
-from segshift.cli.outputs import folder_option
-from segshift.config import assignment
+from segshift.engine.presets import load_recipe
+from segshift.engine.run import run_recipe
+from segshift.engine.smoke import smoke_recipe
 from segshift.errors import InputError, NonFiniteError, StoppedError
+from segshift.evaluation import EvaluationResult, iou_table
 from segshift.folders import RunFolder, check_name
 from segshift.plain import say
 
-Resume = Annotated[bool, typer.Option("--resume", help="Continue the unfinished run in --out.")]
 
-
-def train(
-    recipe: PresetOrYaml,
-    source: Source = None,
-    target: Target = None,
-    assignments: Assignments = None,
-    out: Annotated[Path | None, folder_option("--out", "Run folder; default runs/NAME.")] = None,
-    resume: Resume = False,
-    select: Annotated[
-        str | None,
-        typer.Option(
-            "--select", help="Keep the best checkpoint by this label-free score; default: the last."
-        ),
-    ] = None,
-    oracle_selection: Annotated[
-        bool,
-        typer.Option(
-            "--oracle", "--oracle-selection", help="Select by the target's labels: an upper bound only."
-        ),
-    ] = False,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Read all files once, and leave out what cannot be used.")
-    ] = False,
-    smoke: Annotated[
-        bool, typer.Option("--smoke", help="Two tiny steps on the built-in city: does the recipe run?")
-    ] = False,
-    device: Device = None,
-    as_json: Json = False,
-) -> None:
-    """Train a recipe (all its stages) and print how well it does on the target.
-
-    Example: segshift train advent --source city:game --target my_streets.yaml --out runs/advent
-
-    \f
-    Long, since every option is an argument and a line of its own.
-    """
-    changes = [*domain_changes(source, target), *(assignments or [])]
-    changes += ["training.skip_bad=true"] if skip_bad else []
-    changes += [] if select is None else [assignment("training.select", select)]
-    if oracle_selection:
-        changes += [*([] if select else ["training.select=target_miou"]), "training.oracle_selection=true"]
-    check_recipe(recipe, changes)
-
-    from segshift.engine.presets import load_recipe
-    from segshift.engine.run import run_recipe
-    from segshift.engine.smoke import smoke_recipe
-
-    train_on(device)
-    loaded = load_recipe(recipe, changes)
-    if smoke:
+def train(options: Train) -> None:
+    """What `segshift train` does."""
+    changes = options.changes
+    train_on(options.device)
+    loaded = load_recipe(options.recipe, changes)
+    if options.smoke:
         loaded = smoke_recipe(loaded)
     elif (
         loaded.training.steps == 0
@@ -77,12 +33,12 @@ def train(
         and not any(change.partition("=")[0].strip() == "training.steps" for change in changes)
     ):
         raise InputError(
-            f"{recipe}: trains nothing (training.steps = 0); give it a network to adapt: "
+            f"{options.recipe}: trains nothing (training.steps = 0); give it a network to adapt: "
             "--set init_from=RUN_FOLDER; for the untrained network: --set training.steps=0"
         )
-    folder = out or Path("runs") / check_name(loaded.name, "recipe")
+    folder = options.out or Path("runs") / check_name(loaded.name, "recipe")
     try:
-        outcome = run_recipe(loaded, folder, console, resume)
+        outcome = run_recipe(loaded, folder, console, options.resume)
     except StoppedError as stop:
         say(console, f"{stop}. To go on:\n  {RunFolder(folder).continue_command()}")
         raise
@@ -93,7 +49,7 @@ def train(
             "training.clip_norm: 1.0 or precision: fp32 usually helps.",
         )
         raise
-    if as_json:
+    if options.as_json:
         print_json({"folder": str(folder), **outcome})
     else:
         _print(folder, outcome)
@@ -109,10 +65,6 @@ def _target_labels(outcome: Mapping[str, Any]) -> str:
 
 
 def _print(folder: Path, outcome: Mapping[str, Any]) -> None:
-    import numpy as np
-
-    from segshift.evaluation import EvaluationResult, iou_table
-
     run = RunFolder(folder)
     if outcome["evaluation"] is not None:
         names = tuple(outcome["evaluation"]["iou"])

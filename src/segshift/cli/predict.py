@@ -1,78 +1,32 @@
 """`segshift predict`: label images with a trained model."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+from rich.progress import track
 
-from segshift.cli.early import check_models
+from segshift.cli.commands.predict import Predict
 from segshift.cli.inference import parse_inference, usable_device
-from segshift.cli.options import Device, Fit, Flip, Json, Scales, Size, Stride, Window
 from segshift.cli.output import console, print_json, results
-from segshift.cli.outputs import folder_option
+from segshift.data.photos import Photos, find_photos
+from segshift.data.resolve import catalog, locate
+from segshift.data.survey import survey_images
+from segshift.engine.prediction import Outputs, Predictor
 from segshift.errors import InputError
+from segshift.models import load
 from segshift.plain import counted, say
 
-if TYPE_CHECKING:
-    from segshift.data.photos import Photos
 
-Checkpoint = Annotated[Path, typer.Argument(help="A run folder or its model.safetensors.")]
-
-
-def predict(
-    checkpoint: Checkpoint,
-    paths: Annotated[
-        list[str], typer.Argument(help="Images, folders of images, or data sets (FILE.yaml:SPLIT).")
-    ],
-    out: Annotated[Path, folder_option("--out", "Folder for the results.")],
-    scales: Scales = "1",
-    flip: Flip = False,
-    window: Window = None,
-    stride: Stride = None,
-    size: Size = None,
-    fit: Fit = None,
-    device: Device = None,
-    ids: Annotated[
-        str, typer.Option(help="Values in NAME_label.png: train_ids, or the data set whose label ids.")
-    ] = "train_ids",
-    with_overlay: Annotated[
-        bool, typer.Option("--overlay/--no-overlay", help="NAME_overlay.png: colors on the image.")
-    ] = True,
-    color: Annotated[bool, typer.Option("--color", help="NAME_color.png: the classes' colors.")] = False,
-    probabilities: Annotated[
-        bool,
-        typer.Option("--probabilities", help="NAME_probabilities.npz (H, W, classes), NAME_confidence.png."),
-    ] = False,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and name them.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Label images: NAME_label.png (train ids), NAME_overlay.png (colors on the image), and legend.png.
-
-    What the values mean stands in predictions.json. Images above 8.4 megapixels that the network sees at
-    their own size (--size native) are seen in overlapping windows.
-
-    Example: segshift predict runs/advent photos/ --out predictions
-
-    Example: segshift predict runs/advent camvid:CamVid:test --out predictions --size native --ids camvid
-
-    \f
-    Long, since every option is an argument and a line of its own.
-    """
-    check_models([checkpoint])
-
-    from rich.progress import track
-
-    from segshift.engine.prediction import Outputs, Predictor
-    from segshift.models import load
-
-    inference = parse_inference(size, window, stride, scales, flip, fit)
-    segmenter = load(checkpoint).to(usable_device(device))
-    sets, photos = _split_arguments(paths)
-    outputs = Outputs(ids, with_overlay, color, probabilities)
+def predict(options: Predict) -> None:
+    """What `segshift predict` does."""
+    inference = parse_inference(options)
+    segmenter = load(options.checkpoint).to(usable_device(options.device))
+    sets, photos = _split_arguments(options.paths)
+    outputs = Outputs(options.ids, options.with_overlay, options.color, options.probabilities)
     # Labels of data sets are drawn on the pixels as they are stored.
-    predictor = Predictor(segmenter, str(checkpoint), out, inference, outputs, upright=not sets)
+    predictor = Predictor(
+        segmenter, str(options.checkpoint), options.out, inference, outputs, upright=not sets
+    )
+    skip_bad, out = options.skip_bad, options.out
     named = _of_data_sets(sets, skip_bad, out) if sets else _usable(photos, skip_bad, out)
     predictor.begin(named)
     written = []
@@ -90,11 +44,11 @@ def predict(
         files = predictor.predict(name, image)
         written.append({"image": str(path), **{kind: str(file) for kind, file in files.items()}})
     drawn = predictor.write_legend()
-    if as_json:
-        print_json({"checkpoint": str(checkpoint), "legend": str(drawn), "predictions": written})
+    if options.as_json:
+        print_json({"checkpoint": str(options.checkpoint), "legend": str(drawn), "predictions": written})
     else:
-        say(results, f"{counted(len(written), 'image')} labelled in {out}")
-    if broken and not skip_bad:
+        say(results, f"{counted(len(written), 'image')} labelled in {options.out}")
+    if broken and not options.skip_bad:
         raise InputError(f"{len(broken)} of {len(named)} images are left out, first {broken[0]}")
 
 
@@ -111,8 +65,6 @@ def _split_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:
 
 
 def _is_data_set(argument: str) -> bool:
-    from segshift.data.resolve import catalog
-
     path = Path(argument)
     if path.exists():
         return path.suffix.lower() in (".yaml", ".yml")
@@ -122,9 +74,6 @@ def _is_data_set(argument: str) -> bool:
 
 def _of_data_sets(arguments: list[str], skip_bad: bool, out: Path) -> dict[str, Path]:
     """The images of splits by their stems, checked as `_usable` does."""
-    from segshift.data.photos import Photos
-    from segshift.data.resolve import locate
-
     named: dict[str, Path] = {}
     for argument in arguments:
         dataset, chosen = locate(argument)
@@ -144,14 +93,12 @@ def _of_data_sets(arguments: list[str], skip_bad: bool, out: Path) -> dict[str, 
     return _usable(Photos(named), skip_bad, out)
 
 
-def _usable(images: "list[Path] | Photos", skip_bad: bool, out: Path) -> dict[str, Path]:
+def _usable(images: list[Path] | Photos, skip_bad: bool, out: Path) -> dict[str, Path]:
     """The images by the names of their results; all are looked at before the first is predicted.
 
     Raises:
         InputError: as `find_photos`, or an image that cannot be read, unless those are to be skipped.
     """
-    from segshift.data.photos import Photos, find_photos
-    from segshift.data.survey import survey_images
 
     photos = images if isinstance(images, Photos) else find_photos(images, out)
     for note in photos.notes:
