@@ -6,6 +6,7 @@ from segshift.version import __version__
 
 if TYPE_CHECKING:
     from segshift.data.spec import DatasetSpec
+    from segshift.engine.adapt import adapt
     from segshift.methods import Align, Batch, Method, Term, Update
     from segshift.models import Inference, Segmenter, load
 
@@ -18,6 +19,7 @@ _HOMES = {
     "Segmenter": "segshift.models",
     "Term": "segshift.methods",
     "Update": "segshift.methods",
+    "adapt": "segshift.engine.adapt",
     "load": "segshift.models",
 }
 
@@ -31,6 +33,7 @@ __all__ = [
     "Term",
     "Update",
     "__version__",
+    "adapt",
     "load",
 ]
 

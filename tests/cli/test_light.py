@@ -33,6 +33,7 @@ COMMANDS = {
     "doctor gone.yaml": 2,
     "evaluate gone --data city:game": 2,
     "predict gone photo.png --out out": 2,
+    "adapt gone photos --out out": 2,
     "report gone": 2,
     "health gone": 2,
 }

@@ -1,5 +1,6 @@
 """A small segmenter, batches and optimizers for the methods' tests."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -57,3 +58,8 @@ def parameters_of(module: nn.Module) -> dict[str, Tensor]:
 def largest_difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
     assert first.keys() == second.keys()
     return max((first[name] - second[name]).abs().max().item() for name in first)
+
+
+def without_source(given: Batch) -> Batch:
+    """The batch of a run that has no source images."""
+    return replace(given, source_images=given.source_images[:0], source_labels=given.source_labels[:0])

@@ -22,6 +22,7 @@ class _Commands(LazyGroup):
     homes: ClassVar = {
         "demo": "segshift.cli.commands.compare:Demo",
         "train": "segshift.cli.commands.train:Train",
+        "adapt": "segshift.cli.commands.adapt:Adapt",
         "compare": "segshift.cli.commands.compare:Compare",
         "sweep": "segshift.cli.commands.sweep:Sweep",
         "evaluate": "segshift.cli.commands.evaluate:Evaluate",

@@ -8,7 +8,7 @@ from segshift.cli.commands.predict import Predict
 from segshift.cli.inference import parse_inference, usable_device
 from segshift.cli.output import console, print_json, results
 from segshift.data.photos import Photos, find_photos
-from segshift.data.resolve import catalog, locate
+from segshift.data.resolve import is_data_set, locate
 from segshift.data.survey import survey_images
 from segshift.engine.prediction import Outputs, Predictor
 from segshift.errors import InputError
@@ -54,7 +54,7 @@ def predict(options: Predict) -> None:
 
 def _split_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:
     """Data sets, and photos. Raises InputError for both together."""
-    sets = [one for one in arguments if _is_data_set(one)]
+    sets = [one for one in arguments if is_data_set(one)]
     photos = [Path(one) for one in arguments if one not in sets]
     if sets and photos:
         raise InputError(
@@ -62,14 +62,6 @@ def _split_arguments(arguments: list[str]) -> tuple[list[str], list[Path]]:
             "photos alone; predict them into two --out folders"
         )
     return sets, photos
-
-
-def _is_data_set(argument: str) -> bool:
-    path = Path(argument)
-    if path.exists():
-        return path.suffix.lower() in (".yaml", ".yml")
-    head = argument.partition(":")[0]
-    return head == "city" or head.endswith((".yaml", ".yml")) or head in {one.name for one in catalog()}
 
 
 def _of_data_sets(arguments: list[str], skip_bad: bool, out: Path) -> dict[str, Path]:

@@ -26,6 +26,11 @@ def train(options: Train) -> None:
     loaded = load_recipe(options.recipe, changes)
     if options.smoke:
         loaded = smoke_recipe(loaded)
+    elif not loaded.has_source and loaded.init_from is None and not loaded.stages:
+        raise InputError(
+            f"{recipe}: adapts a trained network without source images (source.dataset: none); give it one: "
+            "--set init_from=RUN_FOLDER, or take `segshift adapt`"
+        )
     elif (
         loaded.training.steps == 0
         and loaded.init_from is None

@@ -49,14 +49,14 @@ def inspect_sample(sample: Sample, decoder: LabelDecoder, map_classes: int) -> F
     problems: list[tuple[Severity, str, str]] = []
     shape, converted, digest = None, "", ""
     try:
-        pixels = read_image(sample.image)
+        pixels = read_image(sample.image, upright=sample.upright)
         shape, digest = pixels.shape[:2], _digest(pixels)
         header = read_header(sample.image)
         converted, turned = conversion(header), header.orientation
         if header.bits > 8 and not header.top_is_told:
             # Files of one set that are taken for different ranges are brightened differently.
             converted += f" of which {used_bits(sample.image)} are used"
-        if turned != 1:
+        if turned != 1 and not sample.upright:
             message = (
                 f"{sample.image}: carries the EXIF orientation {turned}, which is not applied: pixels are "
                 f"used as stored, like the label's; rotate the file if the label fits the rotated picture"

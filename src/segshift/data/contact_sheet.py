@@ -60,7 +60,7 @@ def _rows(split: Split, count: int, labels: list[NDArray[np.uint8]]) -> list[lis
     for sample in (split.samples[index] for index in evenly(len(split.samples), count)):
         caption = f"{split.name}: {sample.stem}"
         try:
-            image = read_image(sample.image)
+            image = read_image(sample.image, upright=sample.upright)
             if sample.label is None:
                 unlabelled.append((caption, image))
                 continue

@@ -121,7 +121,7 @@ def read_pair(
         InputError: an unreadable file, an id outside the map, or a label of another size than its image
             (unless the label rule stretches such).
     """
-    pixels = read_image(sample.image)
+    pixels = read_image(sample.image, upright=sample.upright)
     image = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
     if not with_label or sample.label is None:
         return image, None

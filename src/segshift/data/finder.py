@@ -15,11 +15,15 @@ from segshift.files import expanded
 
 @dataclass(frozen=True)
 class Sample:
-    """One image with its label file, if it has one; `stem` is unique within the split and may hold `/`."""
+    """One image with its label file, if it has one; `stem` is unique within the split and may hold `/`.
+
+    An image without a label may be `upright`: turned as its EXIF orientation says.
+    """
 
     stem: str
     image: Path
     label: Path | None
+    upright: bool = False
 
 
 def find_samples(rule: SplitSpec, split: str, root: Path, where: str, folder: Path) -> tuple[Sample, ...]:

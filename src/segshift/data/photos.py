@@ -33,14 +33,8 @@ def find_photos(paths: Iterable[Path], out: Path | None = None) -> Photos:
     named: dict[str, Path] = {}
     notes: list[str] = []
     for path in paths:
-        if path.is_dir():
-            files = _below(path, notes, None if out is None else out.resolve())
-            found = [(str(file.relative_to(path).with_suffix("")), file) for file in files]
-        elif path.exists():
-            found = [(path.stem, path)]
-        else:
-            raise InputError(f"{path}: no such file or folder; give images or folders of images")
-        for name, file in found:
+        for file in _files(path, notes, out):
+            name = str(file.relative_to(path).with_suffix("")) if file != path else path.stem
             if name in named:
                 raise InputError(
                     f"{file} and {named[name]} would both be written as {name}; rename one, "
@@ -48,6 +42,25 @@ def find_photos(paths: Iterable[Path], out: Path | None = None) -> Photos:
                 )
             named[name] = file
     return Photos(named, tuple(notes))
+
+
+def photo_files(paths: Iterable[Path], out: Path | None = None) -> tuple[list[Path], list[str]]:
+    """The images themselves, each once, and the notes: for those who give no results names of theirs.
+
+    Raises:
+        InputError: as `find_photos`, but for names.
+    """
+    notes: list[str] = []
+    files = [file for path in paths for file in _files(path, notes, out)]
+    return list(dict.fromkeys(files)), notes
+
+
+def _files(path: Path, notes: list[str], out: Path | None) -> list[Path]:
+    if path.is_dir():
+        return _below(path, notes, None if out is None else out.resolve())
+    if path.exists():
+        return [path]
+    raise InputError(f"{path}: no such file or folder; give images or folders of images")
 
 
 def _below(folder: Path, notes: list[str], out: Path | None) -> list[Path]:

@@ -249,6 +249,15 @@ def _catalog_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def is_data_set(argument: str) -> bool:
+    """Whether an argument that may also be a file or folder of images means a data set."""
+    path = Path(argument)
+    if path.exists():
+        return path.suffix.lower() in (".yaml", ".yml")
+    head = argument.partition(":")[0]
+    return head == "city" or head.endswith((".yaml", ".yml")) or head in _catalog_files()
+
+
 def classes_of(argument: str) -> ClassSet:
     """The classes of a dataset argument, of which neither folder nor images need be there.
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segshift.config import Strict, did_you_mean, parse
 from segshift.data.decoder import LabelDecoder, LabelRule, build_decoder
@@ -23,7 +23,8 @@ class DatasetSpec(Strict):
 
     `description`, `homepage` (where to get the files), `license`, `citation` and `layout` (the folder tree
     in words and names) are for people. `folder` is the folder below $SEGSHIFT_DATA that holds the files of a
-    catalogue entry; its name by default.
+    catalogue entry; its name by default. `upright` turns images as their EXIF orientation says, as photos are
+    seen; labels are drawn on the pixels as stored, so that only a data set without any may say it.
     """
 
     name: str = Field(min_length=1)
@@ -38,6 +39,15 @@ class DatasetSpec(Strict):
     classes: str | tuple[str, ...]
     labels: LabelRule = LabelRule()
     palette: str | tuple[Color, ...] | None = None
+    upright: bool = False
+
+    @model_validator(mode="after")
+    def _labels_as_stored(self) -> Self:
+        if self.upright and any(rule.labels is not None for rule in self.splits.values()):
+            raise ValueError(
+                "upright: true is for data sets without labels: those are drawn on stored pixels"
+            )
+        return self
 
 
 LabelUse = Literal["needed", "optional", "unused"]
@@ -133,6 +143,8 @@ class Dataset:
             )
         try:
             samples = find_samples(rule, name, self.root, self.where, self.folder)
+            if self.spec.upright:
+                samples = tuple(replace(one, upright=True) for one in samples)
         except InputError as error:
             # An entry that describes its tree has more to say than the one pattern.
             more = f" (expected: {self.expected}; more: segshift data show {self.where})"

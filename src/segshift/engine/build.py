@@ -66,7 +66,13 @@ def build(recipe: Recipe, classes: ClassSet) -> Method:
     method = parse_method(recipe.method)
     segmenter = build_segmenter(recipe, classes) if method.needs_segmenter else None
     torch.manual_seed(derive_seed(recipe.seed, 2))
-    return method.build(segmenter)
+    built = method.build(segmenter)
+    if not recipe.has_source and (built.needs_source or not (built.uses_target or recipe.labelled_streams)):
+        raise InputError(
+            f"{recipe.name}: source.dataset is none, and this method needs source images: give --source, or "
+            "take a method that works without (docs/adapt.md)"
+        )
+    return built
 
 
 def build_optimizers(method: Method, recipe: Recipe) -> dict[str, Optimizer]:

@@ -319,7 +319,7 @@ def _tabulate(
                 name=name,
                 label="common start" if name == START else comparison.arms[name].label,
                 steps=steps[name],
-                source_images_per_step=recipes[name].training.batch_size,
+                source_images_per_step=recipes[name].source_images_per_step,
                 # Of a recipe with stages, only the results know what one of them used.
                 uses_target_labels=recipes[name].uses_target_labels
                 or any(r.get("uses_target_labels") for r in results),

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from segshift.data.labels import ClassSet, agreed_classes
+from segshift.data.labels import ClassSet, agreed_classes, class_mapping
 from segshift.data.resolve import agree, classes_of, resolve
 from segshift.data.same_images import found_among
 from segshift.data.sampling import take_subset
 from segshift.data.spec import LabelUse, Split
-from segshift.engine.recipe import DomainConfig, Recipe
+from segshift.engine.recipe import NO_SOURCE, DomainConfig, Recipe
 from segshift.errors import InputError
+from segshift.models.segmenter import load
 from segshift.plain import counted
 
 
@@ -18,7 +19,7 @@ class Domains:
     """The resolved data of a run.
 
     Attributes:
-        source: labelled training images (an oracle's are the target's).
+        source: labelled training images (an oracle's are the target's); None if the recipe has none.
         target: training images whose labels are never opened; None if the recipe names none.
         evaluation: a labelled split, or None when the target has no labels.
         classes: what the network predicts.
@@ -26,7 +27,7 @@ class Domains:
         labelled: the splits of the further labelled streams, by their keys.
     """
 
-    source: Split
+    source: Split | None
     target: Split | None
     evaluation: Split | None
     classes: ClassSet
@@ -48,7 +49,8 @@ def resolve_domains(recipe: Recipe) -> Domains:
     """Find the images of a recipe.
 
     An oracle's source is the target: of the recipe's own source it only takes the classes' order, so that it
-    can be compared with runs on it; its images need not be there, and it may name none.
+    can be compared with runs on it; its images need not be there, and it may name none. Without source images
+    the classes are those of the network that the run starts from.
 
     Raises:
         InputError: no source, an oracle or method without a target, unequal classes without `classes:`.
@@ -65,6 +67,10 @@ def resolve_domains(recipe: Recipe) -> Domains:
             raise InputError(f"{recipe.name}: an oracle trains on target labels; give a labelled --target")
         source, streams["source"] = target, recipe.target
         classes = _oracle_classes(recipe, target)
+    elif not recipe.has_source:
+        source, classes = None, _classes_of_start(recipe, target)
+        # Its labels are not opened, so whatever classes they have do not matter.
+        target = target and replace(target, classes=classes)
     else:
         if recipe.source.dataset is None:
             raise InputError(f"{recipe.name}: no source images; give --source or set source.dataset")
@@ -84,18 +90,39 @@ def resolve_domains(recipe: Recipe) -> Domains:
     labelled = {
         name: _named_split(stream, name, recipe.name) for name, stream in recipe.labelled_streams.items()
     }
+    trained: list[Split] = []
     for key, split in [("source", source), *labelled.items()]:
-        for one in (split, *also[key]):
+        for one in () if split is None else (split, *also[key]):
+            trained.append(one)
             if not one.labelled:
                 raise InputError(
                     f"{one.title}: has no labels, and `{key}` needs them; "
                     "add `labels:` to that split in the dataset file"
                 )
-    trained = [source, *also["source"]]
-    for name, split in labelled.items():
-        trained += [split, *also[name]]
-    evaluation = _never_trained(evaluation_split(recipe), trained)
+    evaluation = _never_trained(_evaluation(recipe, classes), trained)
     return Domains(source, target, evaluation, classes, also, labelled)
+
+
+def _classes_of_start(recipe: Recipe, target: Split | None) -> ClassSet:
+    """Those of the network that a run without source images starts from, or those that the recipe names."""
+    if recipe.source.also:
+        raise InputError(f"{recipe.name}: source.also is mixed into source.dataset, which is none")
+    if target is None:
+        raise InputError(f"{recipe.name}: neither source nor target images; give --target")
+    if recipe.classes is not None or recipe.init_from is None:
+        return agree(target, target, recipe.classes)
+    return load(recipe.init_from).classes
+
+
+def _evaluation(recipe: Recipe, classes: ClassSet) -> Split | None:
+    """The images to report on. Without a source, the target's own are taken only if their classes will do."""
+    split = evaluation_split(recipe)
+    if split is not None and not recipe.has_source and recipe.evaluation.dataset is None:
+        try:
+            class_mapping(split.classes, classes)
+        except InputError:
+            return None
+    return split
 
 
 def _never_trained(evaluation: Split | None, trained: list[Split]) -> Split | None:
@@ -127,7 +154,7 @@ def _never_trained(evaluation: Split | None, trained: list[Split]) -> Split | No
 
 def _oracle_classes(recipe: Recipe, target: Split) -> ClassSet:
     named = recipe.source.dataset
-    if named is None or recipe.classes is not None:
+    if named in (None, NO_SOURCE) or recipe.classes is not None:
         return agree(target, target, recipe.classes)
     try:
         return agreed_classes(classes_of(named), target.classes, None)
@@ -144,7 +171,8 @@ class DomainFinder:
     def __call__(self, recipe: Recipe) -> Domains:
         """The images of a recipe. Raises InputError as `resolve_domains` does."""
         streams = {"source", "target", "pseudo_labelled", "target_labelled"}
-        key = recipe.model_dump_json(include={*streams, "oracle", "classes", "evaluation"})
+        with_start = set() if recipe.has_source else {"init_from"}
+        key = recipe.model_dump_json(include={*streams, *with_start, "oracle", "classes", "evaluation"})
         if key not in self._found:
             self._found[key] = resolve_domains(recipe)
         return self._found[key]

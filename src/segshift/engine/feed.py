@@ -37,7 +37,9 @@ class TrainingData:
         self.domains = domains
         self._plans: dict[str, DrawPlan] = {}
         self._announce = announce
-        self.source = self._dataset("source", domains.source, recipe.source)
+        self.source = (
+            None if domains.source is None else self._dataset("source", domains.source, recipe.source)
+        )
         self.target = (
             None if domains.target is None else self._dataset("target", domains.target, recipe.target)
         )
@@ -57,11 +59,12 @@ class TrainingData:
 
     def source_labels(self, batch_size: int, limit: int | None) -> Iterator[Tensor]:
         """Batches (N, H, W) int64 of the source's labels, resized but not augmented, spread evenly."""
-        length = len(self.source)
+        source = self._labelled_source()
+        length = len(source)
         count = length if limit is None else min(limit, length)
         chosen = [index * length // count for index in range(count)]
         for first in range(0, count, batch_size):
-            labels = collate([self.source[index] for index in chosen[first : first + batch_size]]).labels
+            labels = collate([source[index] for index in chosen[first : first + batch_size]]).labels
             assert labels is not None  # the source is built with labels
             yield labels.long()
 
@@ -69,7 +72,7 @@ class TrainingData:
         """A hash of the source's label files (paths, sizes, times), its classes and its training size."""
         digest = hashlib.sha256()
         classes, augmentation = self.domains.classes.names, self.recipe.source.augmentation
-        for part in self.source.parts:
+        for part in self._labelled_source().parts:
             for sample in part.split.samples:
                 assert sample.label is not None  # checked when the domains were resolved
                 status = sample.label.stat()
@@ -90,7 +93,7 @@ class TrainingData:
                 f"training.batch_size = {training.batch_size}: must be a multiple of {parts} "
                 f"({processes.count} processes x {training.micro_batches} micro-batches)"
             )
-        datasets = {"source": self.source, **self.labelled}
+        datasets = dict(self.labelled) if self.source is None else {"source": self.source, **self.labelled}
         if uses_target:
             if self.target is None:
                 raise InputError("the method needs target images: give --target or `target.dataset`")
@@ -108,6 +111,11 @@ class TrainingData:
         if described is None or plan is None:
             return described
         return f"{described}; {plan.description}" if plan.description else described
+
+    def _labelled_source(self) -> MixedDataset:
+        if self.source is None:
+            raise InputError("the method needs source images, and `source.dataset` is none")
+        return self.source
 
     def _images_of(self, name: str) -> DomainConfig:
         """The part of the recipe that names a stream's images; an oracle's source are the target's."""
@@ -172,10 +180,13 @@ class TrainingData:
             for name, one in drawn.items()
             if one.labels is not None
         }
+        # Of a stream that a run does not have, a batch of no images.
+        nothing = next(iter(images.values()))[:0]
+        source = images.get("source", nothing)
         batch = Batch(
-            source_images=images["source"],
-            source_labels=labels["source"],
-            target_images=images.get("target", images["source"][:0]),
+            source_images=source,
+            source_labels=labels.get("source", source[:, 0].long()),
+            target_images=images.get("target", nothing),
             step=step,
             progress=step / training.steps,
             labelled=tuple(LabelledImages(name, images[name], labels[name]) for name in self.labelled),

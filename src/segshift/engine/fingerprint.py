@@ -22,9 +22,11 @@ _FREE_KEYS = {
     "loader_timeout_s",
     "process_timeout_s",
     "threads",
-    # These two are added again where they choose the model; older runs know neither.
+    # These are added again where they choose the model; older runs know none of them.
     "select",
     "oracle_selection",
+    "evaluate_start",
+    "patience",
 }
 # Came later, and change nothing at these values: older runs know them not.
 _LATER = {"backbone_training": "all", "lora": None, "layer_decay": 1.0, "multi_resolution": None}
@@ -55,6 +57,10 @@ def recipe_fingerprint(recipe: Recipe) -> str:
             evaluation.unsupervised_images,
             evaluation.source_validation,
         ]
+        training = recipe.training
+        if training.evaluate_start or training.patience is not None:
+            # How often it is looked at decides when patience ends.
+            data["selection"] += [training.evaluate_start, training.patience, training.evaluate_every]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -65,9 +65,17 @@ class MetricsFile:
             self._newest.append(record)
         if "advice" in record:
             self._advised.add(record["advice"]["symptom"])
+        self.scores |= scores_by_step([record])
+
+
+def scores_by_step(records: Iterable[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Of the evaluations among a log's lines: `target_miou`, if there are labels, and label-free scores."""
+    found = {}
+    for record in records:
         if "evaluation" in record or "unsupervised" in record:
             labelled = {"target_miou": record["evaluation"]["miou"]} if record.get("evaluation") else {}
-            self.scores[record["step"]] = {**labelled, **record.get("unsupervised", {})}
+            found[record["step"]] = {**labelled, **record.get("unsupervised", {})}
+    return found
 
 
 def _line(record: Mapping[str, Any]) -> str:

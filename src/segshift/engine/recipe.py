@@ -20,6 +20,8 @@ from segshift.sizes import Fit, WidthHeight
 CLASSIFIERS = ("head", "second_head", "auxiliary_head", "multi_resolution")
 # Besides the names of `SCORES`, what `training.select` may be.
 LAST, TARGET_MIOU = "last", "target_miou"
+# What `source.dataset` is where there are no source images: a trained network is adapted by the target alone.
+NO_SOURCE = "none"
 
 
 class Provenance(Strict):
@@ -73,7 +75,8 @@ class DomainConfig(Strict):
     """One stream of training images.
 
     Attributes:
-        dataset: a dataset argument (`camvid:ROOT`, `city:game`, `FILE.yaml`), see `segshift data list`.
+        dataset: a dataset argument (`camvid:ROOT`, `city:game`, `FILE.yaml`), see `segshift data list`. That
+            of the source may be `none`, for methods that need no source images (docs/adapt.md).
         split: the split to train on, unless the argument names one.
         also: further data sets of the same domain, mixed in by weight: GTA5 and SYNTHIA as one source, or
             translated images beside the original ones.
@@ -127,6 +130,8 @@ class TrainingConfig(Strict):
         batch_size: images per step from each domain, over all processes and micro-batches.
         micro_batches: parts in which a process walks its share of the batch, to save memory.
         evaluate_every: steps between evaluations; 0 evaluates only at the end.
+        evaluate_start: evaluate the network that the run starts from as well, so that `select` may keep it.
+        patience: end the run when so many evaluations in a row were no better by `select`; null never does.
         checkpoint_every: steps between checkpoints; the last step always writes one.
         keep_checkpoints: how many of the newest are kept, each with its network, which every command takes
             as RUN@STEP; all keeps the networks of all, step 0 among them, and two states to resume from.
@@ -151,6 +156,8 @@ class TrainingConfig(Strict):
     batch_size: BatchSize = 4
     micro_batches: BatchSize = 1
     evaluate_every: Steps = 0
+    evaluate_start: bool = False
+    patience: Count | None = None
     checkpoint_every: Count = 500
     keep_checkpoints: Count | Literal["all"] = 2
     log_every: Count = 10
@@ -185,6 +192,8 @@ class TrainingConfig(Strict):
             raise ValueError(
                 f"select: {self.select} compares checkpoints, so set training.evaluate_every (in steps)"
             )
+        if self.patience is not None and self.select == LAST:
+            raise ValueError("patience waits for a better score: set training.select to one")
         return self
 
 
@@ -320,6 +329,16 @@ class Recipe(Strict):
                 f"training.select: {self.training.select} needs evaluation.unsupervised_images above 0"
             )
         return self
+
+    @property
+    def has_source(self) -> bool:
+        """Whether there are source images; an oracle's are the target's."""
+        return self.oracle or self.source.dataset != NO_SOURCE
+
+    @property
+    def source_images_per_step(self) -> int:
+        """Labelled source images in each step."""
+        return self.training.batch_size if self.has_source else 0
 
     @property
     def trains_on_target_labels(self) -> bool:

@@ -86,6 +86,11 @@ class Selection:
         known = {step: value for step, value in values.items() if not math.isnan(value)}
         return max(known, key=lambda step: known[step], default=None)
 
+    def has_stalled(self, history: Mapping[int, Mapping[str, Any]]) -> bool:
+        """Whether the newest `training.patience` evaluations were no better than one before them."""
+        patience, best = self.recipe.training.patience, self.best_step(history)
+        return patience is not None and best is not None and sum(step > best for step in history) >= patience
+
     def keep(self, step: int, segmenter: Segmenter) -> None:
         """Write the model after `step` steps beside the best one before it."""
         segmenter.save(self._path(step))
@@ -117,6 +122,8 @@ class Selection:
         """For `selected` in results.json."""
         if not self.by_score or best is None:
             return "last checkpoint"
+        if best == 0 and self.recipe.training.steps:
+            return f"the start, since no checkpoint was better by {self.score}"
         how = "uses target labels" if self.score == TARGET_MIOU else "label-free"
         return f"best by {self.score} at step {best} ({how})"
 
@@ -187,7 +194,7 @@ def source_validation_split(recipe: Recipe, domains: Domains) -> Split | None:
                 f"evaluation.source_validation = {named}: holds images of the target; name source images"
             )
         return split
-    if recipe.oracle or argument is None:
+    if recipe.oracle or argument is None or domains.source is None:
         return None
     if argument != recipe.target.dataset:
         try:
@@ -205,7 +212,8 @@ def source_validation_split(recipe: Recipe, domains: Domains) -> Split | None:
 
 def _unseen(split: Split, domains: Domains) -> Split:
     """A split without the images that the source stream trains on."""
-    seen = _images(domains.source).union(*map(_images, domains.also.get("source", ())))
+    source = set() if domains.source is None else _images(domains.source)
+    seen = source.union(*map(_images, domains.also.get("source", ())))
     return replace(split, samples=tuple(one for one in split.samples if one.image not in seen))
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from segshift.config import merge, parse
-from segshift.engine.recipe import Recipe
+from segshift.engine.recipe import NO_SOURCE, Recipe
 from segshift.methods import term_class
 
 # Cropped as well as resized: a recipe that scales at random needs equal sizes again.
@@ -33,6 +33,8 @@ _TINY: dict[str, Any] = {
         "precision": "fp32",
         "select": "last",
         "oracle_selection": False,
+        "evaluate_start": False,
+        "patience": None,
     },
     "evaluation": {
         "dataset": None,
@@ -53,6 +55,8 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
     """
     data = merge(recipe.model_dump(mode="json"), _TINY)
     data["model"] = with_tiny_details(data["model"])
+    if not recipe.has_source:
+        data["source"]["dataset"] = NO_SOURCE
     data["training"]["steps"] = min(2, recipe.training.steps)
     data["method"] = tiny_method(data["method"])
     for name in recipe.labelled_streams:

@@ -35,7 +35,7 @@ def look_at_files(recipe: Recipe, domains: Domains, say: Callable[[str], None]) 
 
     return replace(
         domains,
-        source=usable(domains.source),
+        source=None if domains.source is None else usable(domains.source),
         target=None if domains.target is None else usable(domains.target),
         evaluation=None if domains.evaluation is None else usable(domains.evaluation),
         also={key: tuple(map(usable, splits)) for key, splits in domains.also.items()},
@@ -81,7 +81,10 @@ def _usable(
         )
     if looked.conversions:
         say(f"{title}: {looked.conversions}")
-    if looked.turned:
+    if looked.turned and split.samples[0].upright:
+        turned = counted(looked.turned, "image is", "images are")
+        say(f"{title}: {turned} turned upright, as the EXIF orientation says")
+    elif looked.turned:
         turned = counted(looked.turned, "image carries", "images carry")
         say(f"{title}: {turned} an EXIF orientation, which is not applied: pixels are used as stored")
     shapes = stretched(looked, augmentation)

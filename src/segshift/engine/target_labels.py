@@ -45,9 +45,8 @@ def images_trained_on(model: str | Path, split: Split) -> int:
         recipe = parse(Recipe, read_yaml(run.config), str(run.config))
     except InputError:
         return 0
-    streams = [recipe.target if recipe.oracle else recipe.source, *recipe.labelled_streams.values()]
     named: list[DomainConfig | FurtherData] = []
-    for stream in streams:
+    for stream in _labelled(recipe):
         named += [stream, *stream.also]
     trained: list[Path] = []
     for one in named:
@@ -57,6 +56,12 @@ def images_trained_on(model: str | Path, split: Split) -> int:
                 found = take_subset(resolve(one.dataset, one.split), one.subset)
                 trained += [sample.image for sample in found.samples]
     return len(found_among([sample.image for sample in split.samples], trained))
+
+
+def _labelled(recipe: Recipe) -> list[DomainConfig]:
+    """The streams whose labels are trained on."""
+    source = [recipe.target if recipe.oracle else recipe.source] if recipe.has_source else []
+    return [*source, *recipe.labelled_streams.values()]
 
 
 def _begun_with(recipe: Recipe) -> bool:
@@ -84,8 +89,11 @@ def inherits_target_labels(recipe: Recipe) -> bool:
     """
     if recipe.init_from is not None and saw_target_labels(recipe.init_from):
         return True
-    streams = [recipe.source, *recipe.labelled_streams.values()]
-    named = [data for one in streams for data in (one.dataset, *(further.dataset for further in one.also))]
+    named = [
+        data
+        for one in _labelled(recipe)
+        for data in (one.dataset, *(further.dataset for further in one.also))
+    ]
     return any(labeller_saw_target_labels(data) for data in named if data is not None)
 
 

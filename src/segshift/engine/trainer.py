@@ -13,7 +13,7 @@ from rich.console import Console
 from torch.optim import Optimizer
 
 from segshift.data.dataset import SegmentationDataset
-from segshift.engine.build import build, build_optimizers, set_learning_rates
+from segshift.engine.build import build, build_optimizers, build_segmenter, set_learning_rates
 from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
@@ -112,8 +112,7 @@ class Trainer:
             session = _Session(stop, recorder, started)
             recorder.note(f"  {opening(self.recipe, self.domains, self.method, self.processes)}")
             try:
-                self._loop(session, done)
-                return self._finish(session)
+                return self._finish(session, self._loop(session, done))
             except NonFiniteError as error:
                 recorder.write(error.step, error=str(error), losses=error.losses)
                 raise
@@ -139,17 +138,19 @@ class Trainer:
         self.checkpoints.load(step, self.method, self.optimizers, self.fingerprint)
         return step
 
-    def _loop(self, session: _Session, done: int) -> None:
+    def _loop(self, session: _Session, done: int) -> int:
+        """Train until the last step, or until the score has not risen for long enough; the steps done."""
         training, recorder = self.recipe.training, session.recorder
         if done == 0:
             self._look_at_labels(recorder)
+            self._evaluate_start(session)
             self._save(0)
         else:
             recorder.note(f": continues after step {done}")
             # A run that was stopped between a save and its evaluation catches up.
             self._evaluate_if_due(session, done)
-        if done == training.steps:
-            return
+        if done == training.steps or self._has_stalled(session, done):
+            return done
         estimate = Estimate(done, training.steps)
         for micro_batches in self.data.steps(self.processes, done, self.method.uses_target):
             self.method.train()
@@ -174,6 +175,10 @@ class Trainer:
             if training.pictures_every and (last or done % training.pictures_every == 0):
                 self._draw(micro_batches[0], done)
             self._evaluate_if_due(session, done)
+            if not last and self._has_stalled(session, done):
+                self._save(done)
+                return done
+        return training.steps
 
     def _draw(self, batch: Batch, done: int) -> None:
         if self.processes.main:
@@ -181,12 +186,29 @@ class Trainer:
 
     def _look_at_labels(self, recorder: Recorder) -> None:
         """Say so when the source's labels look misread. Raises InputError when there is nothing in them."""
-        if self.recipe.training.steps == 0 or self.method.deployed() is None:
+        if self.recipe.training.steps == 0 or self.method.deployed() is None or self.data.source is None:
             return
         labels = source_labels(self.data)
         if labels.suspicious:
             recorder.note(f": {labels.line}")
             recorder.write(0, source_labels=labels.to_dict())
+
+    def _evaluate_start(self, session: _Session) -> None:
+        """Evaluate the network as it is before the method does anything, its preparation among it."""
+        if not self.recipe.training.evaluate_start or self.processes.any(0 in session.recorder.scores):
+            return
+        start = build_segmenter(self.recipe, self.domains.classes).to(self.processes.device)
+        result = self._evaluate_and_record(session, 0, start)
+        if result is not None:
+            session.recorder.note(f"  before the first step  mIoU {100 * result.miou:.1f}")
+
+    def _has_stalled(self, session: _Session, done: int) -> bool:
+        """Whether the newest `training.patience` evaluations were no better than one before them."""
+        stalled = self.selection.has_stalled(session.recorder.scores)
+        if self.processes.any(stalled):
+            session.recorder.note(f"  step {done}  ends: {self.selection.score} has not got better")
+            return True
+        return False
 
     def _evaluate_if_due(self, session: _Session, done: int) -> None:
         every = self.recipe.training.evaluate_every
@@ -194,18 +216,19 @@ class Trainer:
             return
         if self.processes.any(done in session.recorder.scores):
             return
-        result = self._evaluate_and_record(session, done)
+        result = self._evaluate_and_record(session, done, self.method.deployed())
         if result is not None:
             session.recorder.note(f"  step {done}  mIoU {100 * result.miou:.1f}")
 
-    def _evaluate_and_record(self, session: _Session, done: int) -> EvaluationResult | None:
+    def _evaluate_and_record(
+        self, session: _Session, done: int, segmenter: Segmenter | None
+    ) -> EvaluationResult | None:
         """Evaluate, keep the model if it is the best so far, and write metrics.jsonl, in an order in which a
         kill between any two loses nothing: the model, its checkpoint, the line, then the old model goes.
         """
-        result = self.evaluate(self.method.deployed())
+        result = self.evaluate(segmenter)
         scores: Scores = {}
         history: dict[int, dict[str, Any]] = {}
-        segmenter = self.method.deployed()
         if self.processes.main and segmenter is not None:
             scores = self.selection.scores(segmenter)
             history = {**session.recorder.scores, done: {**target_miou(result), **scores}}
@@ -246,12 +269,12 @@ class Trainer:
             device=self.processes.device,
         )
 
-    def _finish(self, session: _Session) -> EvaluationResult | None:
-        steps, scores = self.recipe.training.steps, session.recorder.scores
+    def _finish(self, session: _Session, steps: int) -> EvaluationResult | None:
+        scores = session.recorder.scores
         if self.processes.any(steps in scores):
             after = self.evaluate(self.method.deployed())
         else:
-            after = self._evaluate_and_record(session, steps)
+            after = self._evaluate_and_record(session, steps, self.method.deployed())
         if self.processes.main:
             self.method.save(self.folder)
             best = self.selection.best_step(scores) if self.selection.by_score else None
@@ -269,20 +292,19 @@ class Trainer:
                 "selection": self.selection.to_dict(best, scores),
             }
             seconds = time.monotonic() - session.started
-            write_json(RunFolder(self.folder).results, self._results(after, seconds, chosen))
+            write_json(RunFolder(self.folder).results, self._results(after, steps, seconds, chosen))
         self.processes.wait()
         return after
 
     def _results(
-        self, after: EvaluationResult | None, seconds: float, chosen: Mapping[str, Any]
+        self, after: EvaluationResult | None, steps: int, seconds: float, chosen: Mapping[str, Any]
     ) -> dict[str, Any]:
-        training = self.recipe.training
         return {
             "name": self.recipe.name,
             "method": self.recipe.method,
             "seed": self.recipe.seed,
-            "steps": training.steps,
-            "source_images_per_step": training.batch_size,
+            "steps": steps,
+            "source_images_per_step": self.recipe.source_images_per_step,
             "source": self.data.describe("source"),
             "target": self.data.describe("target"),
             "pseudo_labelled": self.data.describe("pseudo_labelled"),

@@ -93,7 +93,7 @@ def run_translate_stage(
         StoppedError: as `translate_split`.
     """
     config = parse(TranslationConfig, settings, f"{where}, settings")
-    if recipe.source.dataset is None:
+    if recipe.source.dataset is None or not recipe.has_source:
         raise InputError(f"{where}: no source images to translate; give --source or set source.dataset")
     if recipe.training.threads is not None:
         torch.set_num_threads(recipe.training.threads)
@@ -207,7 +207,7 @@ def _contact_strip(writer: SplitWriter, samples: Sequence[Sample]) -> Path:
     originals, translations = [], []
     for sample in (samples[index * len(samples) // count] for index in range(count)):
         translated = read_image(writer.image_path(sample.stem))
-        original = torch.from_numpy(read_image(sample.image)).permute(2, 0, 1)
+        original = torch.from_numpy(read_image(sample.image, upright=sample.upright)).permute(2, 0, 1)
         original = resize_images(original, HeightWidth(translated.shape[:2]))
         originals.append((sample.stem, original.permute(1, 2, 0).contiguous().numpy()))
         translations.append(("translated", translated))

@@ -12,8 +12,10 @@ from segshift.external import external_class
 from segshift.methods.adabn import AdaBN, AdaBNTerm
 from segshift.methods.adversarial import AdvEnt, FeatureAlignment, OutputAlignment
 from segshift.methods.align import Align
+from segshift.methods.balanced_self_training import BalancedSelfTraining
 from segshift.methods.base import Batch, LabelledImages, Method, Update
 from segshift.methods.clan import Clan
+from segshift.methods.class_shares import ClassShares
 from segshift.methods.confidence_regularization import ConfidenceRegularization, LabelRegularization
 from segshift.methods.cyclegan import CycleGAN
 from segshift.methods.fada import FADA
@@ -35,7 +37,9 @@ METHODS: dict[str, type[Method]] = {"align": Align, "adabn": AdaBN, "cyclegan": 
 TERMS: dict[str, type[Term]] = {
     "adabn": AdaBNTerm,
     "advent": AdvEnt,
+    "balanced_self_training": BalancedSelfTraining,
     "clan": Clan,
+    "class_shares": ClassShares,
     "confidence_regularization": ConfidenceRegularization,
     "fada": FADA,
     "feature_alignment": FeatureAlignment,

@@ -36,6 +36,7 @@ class AdaBN(Method):
     """Replace the running statistics by the target's; no parameter moves, so `training.steps` is 0."""
 
     Config = AdaBNConfig
+    needs_source = False
 
     def __init__(self, config: AdaBNConfig, segmenter: Segmenter) -> None:
         super().__init__()
@@ -68,6 +69,7 @@ class AdaBNTerm(Term):
 
     Config = TermConfig
     uses_target_prediction = False
+    needs_source = False
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """Run the target through the network without a graph; the loss is zero."""

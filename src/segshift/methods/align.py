@@ -12,6 +12,7 @@ from segshift.losses import cross_entropy
 from segshift.methods.base import Batch, Method, PreparationData, Update
 from segshift.methods.roles import Network
 from segshift.methods.term import Look, Prediction, Term
+from segshift.models.normalization import train_normalization_only
 from segshift.models.segmenter import Segmenter
 from segshift.sizes import height_width
 
@@ -24,12 +25,15 @@ class AlignConfig(Strict):
         auxiliary_weight: weight of the auxiliary head's cross-entropy (AdaptSegNet: 0.1); unused without
             an auxiliary head.
         labelled_weight: weight of the cross-entropy on each further labelled stream (pseudo labels).
+        trained: which of the segmenter's parameters move; `normalization` leaves all but the scales and
+            offsets of its normalisation layers as they are.
         terms: the terms' configurations, each with its kind under `term`.
     """
 
     name: Literal["align"] = "align"
     auxiliary_weight: float = Field(0.1, ge=0)
     labelled_weight: float = Field(1.0, ge=0)
+    trained: Literal["all", "normalization"] = "all"
     terms: list[dict[str, Any]] = Field(default_factory=list)
 
 
@@ -40,7 +44,7 @@ class Align(Method):
     normalisation would leak the target's statistics.
 
     Schedule: `segmenter` alone without a target; else `segmenter* segmenter` and one update per adversary.
-    Each further labelled stream adds a `segmenter*`.
+    Each further labelled stream adds a `segmenter*`. Without source images the first `segmenter*` is missing.
     """
 
     Config = AlignConfig
@@ -58,6 +62,9 @@ class Align(Method):
         self.auxiliary_weight = config.auxiliary_weight
         self.labelled_weight = config.labelled_weight
         self.uses_target = any(term.uses_target for term in terms)
+        self.needs_source = any(term.needs_source for term in terms)
+        if config.trained == "normalization":
+            train_normalization_only(segmenter)
         reasons = {term.name: term.why_splits_differ for term in terms if term.why_splits_differ}
         if segmenter.multi_resolution is not None:
             reasons["multi_resolution"] = "the detail's place is drawn at random"
@@ -86,24 +93,25 @@ class Align(Method):
     def step(self, batch: Batch) -> Iterator[Update]:
         """The segmenter on the source, then on the target, then the adversaries on what they saw."""
         terms = [term for term in self._terms() if batch.step >= term.start_step]
-        look = Look(batch, self.segmenter, self._predict(batch.source_images))
-        losses = self._supervised(look, terms)
-        for term in terms:
-            losses |= _named(term, term.on_source(look))
+        look, losses = self._on_source(batch, terms)
         for labelled in batch.labelled:
-            yield Update("segmenter", losses, step=False)
+            if losses:
+                yield Update("segmenter", losses, step=False)
             prediction = self._predict(labelled.images)
             losses = self._cross_entropies(prediction, labelled.labels, labelled.name, self.labelled_weight)
             for term in terms:
                 losses |= _named(term, term.on_labelled(labelled, prediction))
             del prediction
         if any(term.uses_target for term in terms):
-            yield Update("segmenter", losses, step=False)
+            if losses:
+                yield Update("segmenter", losses, step=False)
             if any(term.uses_target_prediction for term in terms):
                 look = look.with_target(self._predict(batch.target_images))
             losses = {}
             for term in terms:
                 losses |= _named(term, term.on_target(look))
+        if not losses:  # without a source, while every term sleeps
+            losses = {"nothing": batch.target_images.new_zeros(())}
         yield Update("segmenter", losses, observed=look.observed)
         # The discriminators train on what the segmenter predicted before it moved, as in the public codes.
         look = look.detached()
@@ -122,6 +130,16 @@ class Align(Method):
             if replacement is not None:
                 return replacement
         return self.segmenter
+
+    def _on_source(self, batch: Batch, terms: Sequence[Term]) -> tuple[Look, dict[str, Tensor]]:
+        """The look at the source with its losses; none where there are no source images."""
+        if len(batch.source_images) == 0:
+            return Look(batch, self.segmenter, Prediction.nothing(batch)), {}
+        look = Look(batch, self.segmenter, self._predict(batch.source_images))
+        losses = self._supervised(look, terms)
+        for term in terms:
+            losses |= _named(term, term.on_source(look))
+        return look, losses
 
     def _terms(self) -> list[Term]:
         return [term for term in self.terms if isinstance(term, Term)]

@@ -23,9 +23,6 @@ class AveragedTeacherConfig(TermConfig):
     Attributes:
         weight: of the loss on the target.
         ema_decay: the teacher's share of itself per step; ramps up as 1 - 1/(k+1) over its first steps.
-        confidence: the weight of the pseudo-labelled pixels is the share of the target's pixels whose
-            highest probability exceeds this.
-        share_of: whether that share is each image's own or the whole batch's (DAFormer's code).
         flip_average: the teacher's probabilities are the mean of those of the image and of its mirror image,
             which costs it a second forward pass.
         color_jitter: strength of brightness, contrast, saturation (and a quarter of it hue) on the student's
@@ -36,8 +33,6 @@ class AveragedTeacherConfig(TermConfig):
 
     weight: float = Field(1.0, ge=0)
     ema_decay: float = Field(0.99, ge=0, lt=1)
-    confidence: float = Field(0.968, ge=0, le=1)
-    share_of: Literal["image", "batch"] = "image"
     flip_average: bool = False
     color_jitter: float = Field(0.25, ge=0, le=1)
     blur: float = Field(1.15, ge=0)
@@ -48,15 +43,17 @@ class AveragedTeacher(Term):
     """A term whose labels for the target come from an exponential moving average of the network in training.
 
     Its dropout is off, its batch norm is in the student's mode, and a network that sees details (HRDA) sees
-    all of them. Pixels outside of `Batch.target_valid` have labels of weight 0.
+    all of them. Pixels outside of `Batch.target_valid` have labels of weight 0. A subclass says what the others
+    weigh.
 
-    Logs `accepted_share` in [0, 1], the share of the target's pixels of which the teacher is confident.
+    Logs `accepted_share` in [0, 1], the mean of the weights.
 
-    Source: Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017; pseudo labels and their
-    weight from Tranheden et al., DACS, WACV 2021, section 3.2.
+    Source: Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017; pseudo labels from
+    Tranheden et al., DACS, WACV 2021, section 3.2.
     """
 
     uses_target_prediction = False
+    needs_source = False
     teacher: Segmenter
 
     def __init__(self, config: AveragedTeacherConfig, segmenter: Segmenter) -> None:
@@ -90,17 +87,23 @@ class AveragedTeacher(Term):
         """The teacher if it was asked for."""
         return self.teacher if self.config.deploy == "teacher" else None
 
+    def _weights(self, confidence: Tensor, labels: Tensor) -> Tensor:
+        """(M, H, W) weights of the teacher's labels.
+
+        Args:
+            confidence: (M, H, W), the teacher's highest probabilities.
+            labels: (M, H, W), the classes that have them.
+        """
+        raise TypeError(f"{type(self).__name__} must define _weights()")
+
     def _pseudo_label(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(M, H, W) labels and (M, H, W) weights: the share of confident pixels, of each image or of all."""
+        """(M, H, W) labels and (M, H, W) weights."""
         with torch.no_grad(), dropping_nothing(self.teacher), seeing_all_details(self.teacher):
             probs = self._probs(images)
             if self.config.flip_average:
                 probs = (probs + self._probs(images.flip(-1)).flip(-1)) / 2
             confidence, labels = probs.max(dim=1)
-        confident = (confidence > self.config.confidence).float()
-        if self.config.share_of == "batch":
-            return labels, mean_over_processes(confident.mean()).expand_as(confidence)
-        return labels, confident.mean(dim=(1, 2), keepdim=True).expand_as(confidence)
+            return labels, self._weights(confidence, labels)
 
     def _probs(self, images: Tensor) -> Tensor:
         size = height_width(images)
@@ -120,6 +123,34 @@ class AveragedTeacher(Term):
             kernel_px = 2 * max(1, round(2 * self.config.blur)) + 1
             images = v2.GaussianBlur(kernel_px, (0.15, max(0.15, self.config.blur)))(images)
         return images
+
+
+class ConfidentTeacherConfig(AveragedTeacherConfig):
+    """Configuration of a term whose teacher's labels weigh as much as it is confident.
+
+    Attributes:
+        confidence: the weight of the pseudo-labelled pixels is the share of the target's pixels whose
+            highest probability exceeds this.
+        share_of: whether that share is each image's own or the whole batch's (DAFormer's code).
+    """
+
+    confidence: float = Field(0.968, ge=0, le=1)
+    share_of: Literal["image", "batch"] = "image"
+
+
+class ConfidentTeacher(AveragedTeacher):
+    """An averaged teacher whose labels all have one weight: the share of the pixels of which it is confident.
+
+    Source: Tranheden et al., DACS, WACV 2021, section 3.2.
+    """
+
+    config: ConfidentTeacherConfig
+
+    def _weights(self, confidence: Tensor, labels: Tensor) -> Tensor:
+        confident = (confidence > self.config.confidence).float()
+        if self.config.share_of == "batch":
+            return mean_over_processes(confident.mean()).expand_as(confidence)
+        return confident.mean(dim=(1, 2), keepdim=True).expand_as(confidence)
 
 
 def teachers(terms: Sequence[Term]) -> list[AveragedTeacher]:

@@ -34,7 +34,7 @@ class Batch:
     """What a training step sees. There is no field for the target's labels, so training cannot use them.
 
     Attributes:
-        source_images: (N, 3, H, W) float in [0, 1], RGB.
+        source_images: (N, 3, H, W) float in [0, 1], RGB; N = 0 in a run without source images.
         source_labels: (N, H, W) int64 train ids, 255 = ignore.
         target_images: (M, 3, H', W') float in [0, 1], RGB; M = 0 when the method never looks at the target.
         step: number of the optimizer step, from 0.
@@ -123,6 +123,8 @@ class Method(nn.Module):
     Config: ClassVar[type[Strict]] = Strict
     uses_target: bool = True
     """False promises that `step` never reads the target images; the engine then loads none."""
+    needs_source: bool = True
+    """False promises that the method also works without source images (`Batch.source_images` is empty)."""
     why_splits_differ: str = ""
     """Why two micro-batches cannot equal one batch, if they cannot: a random crop, say."""
 

@@ -49,6 +49,7 @@ class ConfidenceRegularization(Term):
     Config = ConfidenceRegularizationConfig
     uses_target = False
     uses_target_prediction = False
+    needs_source = False
 
     def __init__(self, config: ConfidenceRegularizationConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
@@ -95,6 +96,7 @@ class LabelRegularization(Term):
     Config = LabelRegularizationConfig
     uses_target = False
     uses_target_prediction = False
+    needs_source = False
     thresholds: Tensor
 
     def __init__(self, config: LabelRegularizationConfig, segmenter: Segmenter) -> None:

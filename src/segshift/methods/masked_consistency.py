@@ -8,7 +8,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from segshift.methods.averaged_teacher import AveragedTeacher, AveragedTeacherConfig, teachers
+from segshift.methods.averaged_teacher import (
+    AveragedTeacher,
+    ConfidentTeacher,
+    ConfidentTeacherConfig,
+    teachers,
+)
 from segshift.methods.term import Look, Prediction, Term
 from segshift.models.segmenter import Segmenter
 from segshift.ranges import Share, Side
@@ -18,7 +23,7 @@ from segshift.sizes import height_width
 _TINY_BLOCK_PX = 16
 
 
-class MaskedConsistencyConfig(AveragedTeacherConfig):
+class MaskedConsistencyConfig(ConfidentTeacherConfig):
     """Configuration of the masked consistency.
 
     Where another term of the method has a teacher (mean_teacher), that one is used: its `ema_decay`,
@@ -39,7 +44,7 @@ class MaskedConsistencyConfig(AveragedTeacherConfig):
         return super().tiny().model_copy(update={"block_px": min(self.block_px, _TINY_BLOCK_PX)})
 
 
-class MaskedConsistency(AveragedTeacher):
+class MaskedConsistency(ConfidentTeacher):
     r"""The student has to say of a masked target image what the teacher says of the whole one.
 
     .. math:: L = \frac{\lambda}{|X|} \sum_x q_x \, \mathrm{CE}(f(M \odot x_T)_x, p_x), \quad

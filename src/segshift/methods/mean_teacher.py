@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from segshift.methods.averaged_teacher import AveragedTeacher, AveragedTeacherConfig
+from segshift.methods.averaged_teacher import ConfidentTeacher, ConfidentTeacherConfig
 from segshift.methods.term import Look, Prediction
 from segshift.models.segmenter import Segmenter
 from segshift.shared_batch import own_part, whole_batch
@@ -15,7 +15,7 @@ from segshift.train_ids import IGNORE
 Window = tuple[slice, slice]
 
 
-class MeanTeacherConfig(AveragedTeacherConfig):
+class MeanTeacherConfig(ConfidentTeacherConfig):
     """Configuration of the mean teacher.
 
     Attributes:
@@ -27,7 +27,7 @@ class MeanTeacherConfig(AveragedTeacherConfig):
     class_mix: bool = True
 
 
-class MeanTeacher(AveragedTeacher):
+class MeanTeacher(ConfidentTeacher):
     """The teacher labels the target; the student learns from target images with source objects pasted in.
 
     Source: Tranheden et al., DACS, WACV 2021, sections 3.1 and 3.2; class mix from Olsson et al. 2021.
@@ -40,6 +40,7 @@ class MeanTeacher(AveragedTeacher):
     def __init__(self, config: MeanTeacherConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
         self.class_mix = config.class_mix
+        self.needs_source = config.class_mix
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """The student's loss on mixed images, labelled by the source's truth and by the teacher."""

@@ -30,6 +30,7 @@ class MinEnt(Term):
     """Direct entropy minimisation. Source: Vu et al., CVPR 2019, section 3.1, equations 3 and 4."""
 
     Config = MinEntConfig
+    needs_source = False
 
     def __init__(self, config: MinEntConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)

@@ -58,6 +58,12 @@ class Prediction:
     detail: Detail | None = None
 
     @classmethod
+    def nothing(cls, batch: Batch) -> "Prediction":
+        """What stands for the source's where there are no source images."""
+        empty = batch.source_images
+        return cls(empty, empty, None)
+
+    @classmethod
     def of(cls, output: SegmenterOutput, size: HeightWidth) -> "Prediction":
         """The output with its logits up-sampled to `size` = (H, W)."""
         auxiliary = None if output.auxiliary_logits is None else upsample(output.auxiliary_logits, size)
@@ -204,6 +210,9 @@ class Term(nn.Module):
     """Whether the term reads target images at all."""
     uses_target_prediction: bool = True
     """Whether `Align` shall run the segmenter on the target images for it."""
+    needs_source: bool = True
+    """False promises that the term has no adversary, and reads the source in `on_source` alone, which is not
+    called in a run without source images."""
     why_splits_differ: str = ""
     """As in `Method`."""
 

@@ -80,7 +80,7 @@ def build_report(
         _reported(row, rows[0], measured.results, settings, their_own, _seen(row.runs[0], target))
         for row in rows
     ]
-    known_source = runs[0].data.get("source", "source")
+    known_source = runs[0].data.get("source", "source" if runs[0].recipe.has_source else "no source images")
     domain = known_source.partition(" ")[0] if source is None else source.dataset
     return Report(
         title=title or f"{domain} → {target.dataset}",
@@ -175,7 +175,7 @@ def _reported(
         folder=str(run.folder),
         method=run.method,
         steps=steps_since_common_start(run, first),
-        source_images_per_step=run.final.training.batch_size,
+        source_images_per_step=run.final.source_images_per_step,
         uses_target_labels=run.uses_target_labels,
         selected=str(run.results.get("selected", "last checkpoint")),
         unfair=()

@@ -194,7 +194,7 @@ def _cells(split: Split, count: int) -> Iterator[dict[str, Any]]:
     for index in evenly(len(split.samples), count):
         sample = split.samples[index]
         try:
-            image = read_image(sample.image)
+            image = read_image(sample.image, upright=sample.upright)
             pictures, remark = [("image", image)], ""
             if sample.label is not None:
                 label = split.decoder.read(sample.label, image.shape[:2])

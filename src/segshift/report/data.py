@@ -12,13 +12,17 @@ from segshift.plain import counted
 from segshift.report.runs import Run
 
 
-def own_source(runs: Sequence[Run]) -> Split:
-    """The first run's source: as its first stage knew it, before any translation.
+def own_source(runs: Sequence[Run]) -> Split | None:
+    """The first run's source, as its first stage knew it, before any translation; None if no run has one.
+
+    A run that adapted a network without source images is passed over.
 
     Raises:
         InputError: the images are gone.
     """
-    first = runs[0]
+    first = next((run for run in runs if run.recipe.has_source), None)
+    if first is None:
+        return None
     domain = first.recipe.source if first.recipe.source.dataset is not None else first.final.source
     if domain.dataset is None:
         raise InputError(f"{first.folder}: its config.yaml names no source; give --source")

@@ -221,7 +221,10 @@ def _skipped(
     if not target.labelled:
         for name in ("gains", "confusion"):
             reasons[name] = f"{target.title} has no labels to compare with; give a labelled --target"
-    if domains is not None and min(len(split.samples) for split in domains) < 2:
+    if domains is None:
+        for name in _OF_FEATURES:
+            reasons[name] = "needs labelled source images, and the runs have none; give --source"
+    elif min(len(split.samples) for split in domains) < 2:
         reasons["retrieval"] = "retrieval takes two or more images of each domain, a pool and queries"
     for name in ANALYSES:
         if name not in settings.chosen:

@@ -101,7 +101,7 @@ def _legs(recipe: Recipe) -> list[_Leg]:
             identity = words
         else:
             words, identity = start, start_content(expanded(start))
-        legs.append(_Leg(current.training.steps, current.training.batch_size, identity, words))
+        legs.append(_Leg(current.training.steps, current.source_images_per_step, identity, words))
         current = None if start is None else recipe_of_model(start)
     return legs
 

@@ -15,7 +15,7 @@ from segshift.config import merge, parse
 from segshift.data.labels import ClassSet
 from segshift.documents import dump_yaml
 from segshift.engine.build import build
-from segshift.engine.recipe import Recipe
+from segshift.engine.recipe import NO_SOURCE, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.engine.smoke import tiny_method, with_tiny_details
 from segshift.files import write_text
@@ -46,7 +46,11 @@ def toy_recipe(recipe: Recipe, folder: Path) -> Recipe:
     data: dict[str, Any] = merge(
         recipe.model_dump(mode="json"),
         {
-            "source": {"dataset": dataset, "split": "source", "also": []},
+            "source": {
+                "dataset": dataset if recipe.has_source else NO_SOURCE,
+                "split": "source",
+                "also": [],
+            },
             "target": {"dataset": dataset, "split": "target", "also": []},
             "model": _TINY_MODEL,
             "init_from": None if recipe.init_from is None else str(_start(folder)),
@@ -102,7 +106,8 @@ def plain_optimizers(method: Method) -> dict[str, Optimizer]:
 
 def toy_batch(recipe: Recipe, step: int) -> Batch:
     """The same images and labels for the same step, without ignored pixels."""
-    source_images, source_labels = _scenes(step, 0)
+    # None of them where the recipe has no source.
+    source_images, source_labels = (whole[: IMAGES * recipe.has_source] for whole in _scenes(step, 0))
     target_images, _ = _scenes(step, 1)
     labelled = tuple(
         LabelledImages(name, *_scenes(step, 2 + index)) for index, name in enumerate(recipe.labelled_streams)
