@@ -69,9 +69,7 @@ def print_table(
     """Markdown: what was kept, the gain with its interval, and the gain had the best checkpoint been kept."""
     base = ", ".join(f"{100 * result.miou:.1f}" for result in before)
     print(f"mIoU of the network by day on dusk_test: {base}\n")
-    print(
-        "| method | kept | gain of what was kept | 95 % interval | gain of the best checkpoint | label-free score |"
-    )
+    print("| method | kept | gain of what was kept | 95 % interval | gain of the best | label-free score |")
     print("|---|---|---|---|---|---|")
     for method, results in after.items():
         found = told[method]

@@ -43,8 +43,8 @@ class AveragedTeacher(Term):
     """A term whose labels for the target come from an exponential moving average of the network in training.
 
     Its dropout is off, its batch norm is in the student's mode, and a network that sees details (HRDA) sees
-    all of them. Pixels outside of `Batch.target_valid` have labels of weight 0. A subclass says what the others
-    weigh.
+    all of them. Pixels outside of `Batch.target_valid` have labels of weight 0; what the others weigh, a
+    subclass says.
 
     Logs `accepted_share` in [0, 1], the mean of the weights.
 

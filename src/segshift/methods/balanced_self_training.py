@@ -64,7 +64,7 @@ class BalancedSelfTraining(AveragedTeacher):
     def _weights(self, confidence: Tensor, labels: Tensor) -> Tensor:
         """1 for the surest pixels of every class, after the thresholds have moved; else 0."""
         sureness, classes = whole_batch(confidence), whole_batch(labels)
-        for index in classes.unique().tolist():
+        for index in torch.unique(classes).tolist():
             own = sureness[classes == index]
             kept = max(1, round(self.config.portion * own.numel()))
             quantile = own.kthvalue(own.numel() - kept + 1).values
