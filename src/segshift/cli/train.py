@@ -28,7 +28,7 @@ def train(options: Train) -> None:
         loaded = smoke_recipe(loaded)
     elif not loaded.has_source and loaded.init_from is None and not loaded.stages:
         raise InputError(
-            f"{recipe}: adapts a trained network without source images (source.dataset: none); give it one: "
+            f"{options.recipe}: adapts a network without source images (source.dataset: none); give it one: "
             "--set init_from=RUN_FOLDER, or take `segshift adapt`"
         )
     elif (
