@@ -89,7 +89,7 @@ def test_it_says_what_it_wrote(segshift: Segshift, clan_file: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--layout", "deeplab"), "--layout deeplab: unknown; choose adaptsegnet, advent, clan or fada"),
+        (("--layout", "deeplab"), "--layout deeplab: unknown; choose adaptsegnet, advent, clan, fada,"),
         (("--layout", "advent"), "it fits --layout clan"),
         (("--layout", "clan", "--classes", "16"), "have 19 classes, cityscapes16 has 16; give --classes 19"),
         (("--layout", "clan", "--classes", "21"), "--classes 21: no set of 21 classes"),

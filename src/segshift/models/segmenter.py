@@ -75,7 +75,7 @@ class Segmenter(nn.Module):
         """
         super().__init__()
         self.classes = classes
-        parts = _foreign(config, classes.count) if config.is_foreign else None
+        parts = _foreign(config, classes.names) if config.is_foreign else None
         if parts is None:
             self._assemble(config, classes.count)
         else:
@@ -339,15 +339,15 @@ class Segmenter(nn.Module):
         return segmenter.to(map_location).eval()
 
 
-def _foreign(config: SegmenterConfig, classes: int) -> Parts:
+def _foreign(config: SegmenterConfig, names: Sequence[str]) -> Parts:
     """The network of another library, or of one's own, that the configuration names."""
-    count, settings = config.classifiers, config.settings
+    classes, count, settings = len(names), config.classifiers, config.settings
     if config.module is not None:
         return own_network(config.module, classes, count, config.weights, settings)
     assert config.architecture is not None  # the configuration was checked
     if config.library == "smp":
         return smp_network(config.architecture, config.encoder, config.weights, classes, count, settings)
-    return transformers_network(config.architecture, config.weights, classes, count, settings)
+    return transformers_network(config.architecture, config.weights, names, count, settings)
 
 
 def load(path: str | Path, map_location: str | torch.device = "cpu", trust_code: bool = False) -> Segmenter:

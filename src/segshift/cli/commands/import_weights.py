@@ -1,4 +1,4 @@
-"""`segshift import-weights`: checkpoints of the papers' public codes become model files."""
+"""`segshift import-weights`: networks of the papers' public codes and other libraries become model files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +9,43 @@ import typer
 from segshift.cli.command import Command
 from segshift.cli.outputs import file_option
 
-_LAYOUTS = "adaptsegnet, advent, clan or fada"
-_BY_COUNT = {"19": "cityscapes19", "16": "cityscapes16", "13": "cityscapes13"}
+ALL_LAYOUTS = "adaptsegnet, advent, clan, fada, transformers or smp"
 
 
 @dataclass(frozen=True)
 class ImportWeights(Command):
-    """Turn a public checkpoint into a model file for evaluate, predict and init_from, with the same logits.
+    """Turn a trained network into a model file for evaluate, predict and init_from, with the same logits.
 
     Example: segshift import-weights clan.pth --layout clan --classes 19 --out clan.safetensors
     """
 
     work = "segshift.cli.import_weights:import_weights"
 
-    file: Annotated[Path, typer.Argument(help="Checkpoint of the public code: .pth or .safetensors.")]
-    layout: Annotated[str, typer.Option("--layout", help=f"The code it comes from: {_LAYOUTS}.")]
+    file: Annotated[
+        Path, typer.Argument(help="Checkpoint (.pth, .safetensors), or a folder made by save_pretrained.")
+    ]
+    layout: Annotated[
+        str, typer.Option("--layout", help=f"The code or library it comes from: {ALL_LAYOUTS}.")
+    ]
     out: Annotated[Path, file_option("--out", "Model file to write.")]
-    classes: Annotated[str, typer.Option(help="19, 16, 13, or the name of a class set.")] = "19"
-    input_size: Annotated[str, typer.Option(help="WxH at which the network sees images.")] = "1024x512"
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="19, 16, 13, a class set, or names: sky,road. Default: 19; of transformers, its own.",
+            show_default=False,
+        ),
+    ] = None
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            help="WxH at which the network sees images. Default: 1024x512; of a library, the images' own.",
+            show_default=False,
+        ),
+    ] = None
+    architecture: Annotated[
+        str | None, typer.Option(help="Of a file of smp's: Unet, FPN ... A folder says it itself.")
+    ] = None
+    encoder: Annotated[str | None, typer.Option(help="Of a file of smp's: resnet34, mit_b0 ...")] = None
     all_branches: Annotated[
         bool, typer.Option("--all-branches", help="AdaptSegNet forks that sum all four dilated branches.")
     ] = False

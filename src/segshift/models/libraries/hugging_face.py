@@ -9,6 +9,7 @@ from segshift.documents import read_json
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.backbones import PixelStatistics
+from segshift.models.libraries.class_rows import fitted, labels_of
 from segshift.models.libraries.parts import Parts, built, library, pixel_statistics
 
 ARCHITECTURES = ("Segformer", "UperNet")
@@ -52,15 +53,16 @@ class _DecodeHead(nn.Module):
 
 
 def transformers_network(
-    architecture: str, weights: str, classes: int, count: int, settings: dict[str, Any]
+    architecture: str, weights: str, names: Sequence[str], count: int, settings: dict[str, Any]
 ) -> Parts:
     """A network of transformers.
 
     Args:
         architecture: one of `ARCHITECTURES`.
         weights: none, the name of a model on the hub (nvidia/mit-b0 ...) or a folder made by
-            `save_pretrained`. A classifier for another number of classes starts anew.
-        classes: C.
+            `save_pretrained`. Its classifier keeps the rows of the classes that it names as here; those of
+            others start anew. Without names (LABEL_0 ...) it is kept if the number of classes is the same.
+        names: of the C classes.
         count: how many classifiers.
         settings: keys of the network's configuration, such as depths and hidden_sizes.
 
@@ -80,19 +82,21 @@ def transformers_network(
     if weights in ("none", "imagenet"):
         if weights == "imagenet":
             raise InputError(f"{where}: weights = imagenet: name them, such as nvidia/mit-b0, or set none")
-        config = built(lambda: config_class(**settings, num_labels=classes), where)
+        config = built(lambda: config_class(**settings, num_labels=len(names)), where)
         networks = [built(lambda: network_class(config), where) for _ in range(count)]
     else:
         source = str(expanded(weights)) if expanded(weights).exists() else weights
         networks = [
             built(
-                lambda: network_class.from_pretrained(
-                    source, num_labels=classes, ignore_mismatched_sizes=True, **settings
-                ),
+                lambda: network_class.from_pretrained(source, **settings),
                 f"{where}: weights = {weights}",
             )
         ]
-        config = networks[0].config
+        config, decoder = networks[0].config, networks[0].decode_head
+        decoder.classifier = fitted(
+            decoder.classifier, labels_of(config.id2label), names, config.initializer_range
+        )
+        config.num_labels = len(names)
         # A second classifier of the same shape, with weights of its own.
         networks += [built(lambda: network_class(config), where) for _ in range(count - 1)]
     network = networks[0]
