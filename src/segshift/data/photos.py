@@ -1,23 +1,26 @@
-"""Images that stand for themselves, as `predict` takes them: files and folders on a command line."""
+"""Images and videos that stand for themselves: files and folders on a command line."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from segshift.data.walk import IMAGE_SUFFIXES, Walk, is_image_name
+from segshift.data.walk import IMAGE_SUFFIXES, Walk, is_image_name, is_video_name
 from segshift.errors import InputError
 from segshift.plain import counted
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Image files by the names that their results get; `notes` says in sentences what was passed over."""
+    """Image and video files by the names that their results get.
+
+    `notes` says in sentences what was passed over.
+    """
 
     named: dict[str, Path]
     notes: tuple[str, ...] = ()
 
 
-def find_photos(paths: Iterable[Path], out: Path | None = None) -> Photos:
+def find_photos(paths: Iterable[Path], out: Path | None = None, *, videos: bool = False) -> Photos:
     """The images of files and folders, by the rule of `segshift.data.walk`.
 
     A file's results are named by its stem, those of a folder by their place below it (`FOLDER/NAME`).
@@ -25,6 +28,7 @@ def find_photos(paths: Iterable[Path], out: Path | None = None) -> Photos:
     Args:
         paths: files and folders.
         out: where results will be written; earlier ones that lie in it are no images.
+        videos: whether those in folders are wanted, too.
 
     Raises:
         InputError: a path that does not exist, a folder without images or that is `out` itself, two images of
@@ -33,7 +37,7 @@ def find_photos(paths: Iterable[Path], out: Path | None = None) -> Photos:
     named: dict[str, Path] = {}
     notes: list[str] = []
     for path in paths:
-        for file in _files(path, notes, out):
+        for file in _files(path, notes, out, videos):
             name = str(file.relative_to(path).with_suffix("")) if file != path else path.stem
             if name in named:
                 raise InputError(
@@ -55,15 +59,15 @@ def photo_files(paths: Iterable[Path], out: Path | None = None) -> tuple[list[Pa
     return list(dict.fromkeys(files)), notes
 
 
-def _files(path: Path, notes: list[str], out: Path | None) -> list[Path]:
+def _files(path: Path, notes: list[str], out: Path | None, videos: bool = False) -> list[Path]:
     if path.is_dir():
-        return _below(path, notes, None if out is None else out.resolve())
+        return _below(path, notes, None if out is None else out.resolve(), videos)
     if path.exists():
         return [path]
     raise InputError(f"{path}: no such file or folder; give images or folders of images")
 
 
-def _below(folder: Path, notes: list[str], out: Path | None) -> list[Path]:
+def _below(folder: Path, notes: list[str], out: Path | None, videos: bool) -> list[Path]:
     if folder.resolve() == out:
         raise InputError(
             f"{folder}: the results would lie among the images, as if they were some; choose another --out"
@@ -76,7 +80,7 @@ def _below(folder: Path, notes: list[str], out: Path | None) -> list[Path]:
         if earlier:
             notes.append(f"{folder}: {counted(len(earlier), 'file')} in {results[:-1]}, the --out, left out")
             places = sorted(set(places) - earlier)
-    images = [place for place in places if is_image_name(place)]
+    images = [place for place in places if is_image_name(place) or (videos and is_video_name(place))]
     if not images:
         raise InputError(f"{folder}: holds no images ({', '.join(IMAGE_SUFFIXES)}); give another folder")
     for what, left_out in (

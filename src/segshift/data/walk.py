@@ -16,6 +16,15 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".p
 _LITTER = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin"}
 
 
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg")
+"""Of the containers that `predict` takes as videos."""
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a file's suffix is a video's, in upper or lower case."""
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
+
+
 def is_image_name(name: str) -> bool:
     """Whether a file's suffix is an image's, in upper or lower case."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES

@@ -1,5 +1,7 @@
 """A network's predictions of image files as files: labels, pictures, probabilities, in bands of rows."""
 
+import hashlib
+import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,8 +20,9 @@ from segshift.data.images import read_image
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import describe
 from segshift.errors import InputError
-from segshift.evaluation.sidecar import Sidecar, train_id_sidecar
+from segshift.evaluation.sidecar import SIDECAR, Sidecar, train_id_sidecar
 from segshift.files import atomic_path
+from segshift.folders import model_file
 from segshift.models.batch_norm import evaluating
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
@@ -94,9 +97,9 @@ class Predictor:
                     raise InputError(f"{path.name}: the name of this result is too long; rename the image")
         classes = self.segmenter.classes
         if self.outputs.ids == TRAIN_IDS:
-            self._sidecar = train_id_sidecar(self.model, classes, upright=self.upright)
+            sidecar = train_id_sidecar(self.model, classes, upright=self.upright)
         else:
-            self._sidecar = Sidecar(
+            sidecar = Sidecar(
                 model=self.model,
                 ids="label_ids",
                 classes=label_ids_of(self.outputs.ids, classes),
@@ -104,7 +107,35 @@ class Predictor:
                 upright=self.upright,
                 palette=classes.colors,
             )
+        self._sidecar = sidecar.model_copy(update={"made_with": self._fingerprint()})
         self._sidecar.claim(self.folder)
+        self._since = (self.folder / SIDECAR).stat().st_mtime_ns
+
+    def _fingerprint(self) -> str:
+        """A hash of the network's weights and of how it sees images."""
+        weights = hashlib.sha256(model_file(self.model).read_bytes()).hexdigest()
+        settings = self.inference.model_dump(mode="json")
+        return hashlib.sha256(json.dumps([weights, settings], sort_keys=True).encode()).hexdigest()[:16]
+
+    def finished(self, name: str, image: Path) -> bool:
+        """Whether an image's files are there from an earlier call with this network and these settings.
+
+        They are then counted for the legend. A file that is older than its image, or than a change of the
+        network or the settings, does not count.
+        """
+        files = self.outputs.files(self.folder, name)
+        status = image.stat()
+        # A copy may carry its original's time of change, but not its own.
+        least = max(self._since, status.st_mtime_ns, status.st_ctime_ns)
+        try:
+            if any(path.stat().st_mtime_ns < least for path in files.values()):
+                return False
+            with Image.open(files["label"]) as label:
+                counts = np.bincount(np.asarray(label).ravel(), minlength=2**16)
+        except OSError:
+            return False
+        self._pixels[: len(self._sidecar.classes)] += counts[list(self._sidecar.classes.values())]
+        return True
 
     def read(self, image: Path) -> NDArray[np.uint8]:
         """The image as `predict` takes it. Raises InputError for one that cannot be read."""
@@ -139,7 +170,7 @@ class Predictor:
             images = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(segmenter.device)
             for band in self.inference.bands([segmenter], images, HeightWidth((height, width))):
                 label[band.rows] = ids = band.ids[0].cpu().numpy()
-                self._pixels += np.bincount(ids.ravel(), minlength=256)
+                self.count(ids)
                 if stream is not None and confidence is not None:
                     probabilities = band.probabilities[0]
                     confidence[band.rows] = (255 * probabilities.amax(0)).round().byte().cpu().numpy()
@@ -154,10 +185,25 @@ class Predictor:
             _save(files["overlay"], overlay(pixels, label, segmenter.classes, out=pixels))
         return files
 
-    def write_legend(self) -> Path:
-        """legend.png: the classes that were predicted, the most frequent first."""
+    def count(self, label: NDArray[np.uint8]) -> None:
+        """Count the pixels of a label map of train ids for the legend."""
+        self._pixels += np.bincount(label.ravel(), minlength=256)
+
+    @property
+    def pixels(self) -> torch.Tensor:
+        """(256,) int64, how many were predicted as each class, for the legend."""
+        return torch.from_numpy(self._pixels)
+
+    def write_legend(self, pixels: torch.Tensor | None = None) -> Path:
+        """legend.png: the classes that were predicted, the most frequent first.
+
+        Args:
+            pixels: those of all processes that share the images; None for this one's alone.
+        """
+        counted = (self.pixels if pixels is None else pixels).tolist()
         path = self.folder / "legend.png"
-        present = [index for index in np.argsort(-self._pixels).tolist() if self._pixels[index] > 0]
+        present = [index for index, count in enumerate(counted) if count]
+        present.sort(key=lambda index: -counted[index])
         with atomic_path(path) as temporary:
             legend(self.segmenter.classes, present).save(temporary)
         return path

@@ -68,6 +68,11 @@ class Processes:
         device = torch.device("cpu") if on_cpu else accelerator.device
         return cls(accelerator.process_index, accelerator.num_processes, device)
 
+    @classmethod
+    def alone(cls, device: str) -> "Processes":
+        """This process on a device of one's choice, without a launcher."""
+        return cls(0, 1, torch.device(device))
+
     @property
     def main(self) -> bool:
         """Whether this is the main process."""
@@ -87,6 +92,12 @@ class Processes:
         with sharing():
             mine = torch.tensor([number if self.main else 0], dtype=torch.float64, device=self.device)
             return round(mean_over_processes(mine).item() * self.count)
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum of all processes' tensors of whole numbers below 2^53, on the CPU."""
+        with sharing():
+            mean = mean_over_processes(value.to(self.device, torch.float64))
+            return (mean * self.count).round().to(value.dtype).cpu()
 
     def copy_state(self, module: nn.Module) -> None:
         """Give every process the main one's parameters and buffers."""
@@ -145,7 +156,7 @@ def watched(timeout_s: float) -> Iterator[None]:
     Args:
         timeout_s: so long another process may be silent (stopped, swapped out, without network).
     """
-    if Processes.join().count == 1:
+    if "WORLD_SIZE" not in os.environ or Processes.join().count == 1:
         yield
         return
     heart = _Heart(timeout_s)

@@ -28,6 +28,8 @@ class Sidecar(Strict):
         size: label files have their image's size.
         upright: whether images were turned as their EXIF orientation says, and the label files with them.
         palette: the classes' colors.
+        made_with: a hash of the network's weights and of how it saw the images; label files that are not
+            older than this one were made so.
     """
 
     segshift: str = __version__
@@ -38,6 +40,7 @@ class Sidecar(Strict):
     size: Literal["image"] = "image"
     upright: bool = False
     palette: tuple[Color, ...] | None = None
+    made_with: str | None = None
 
     @field_validator("classes")
     @classmethod
@@ -52,7 +55,7 @@ class Sidecar(Strict):
         return tuple(self.classes)
 
     def claim(self, folder: Path) -> None:
-        """Write it before the label files.
+        """Write it before the label files; one that says the same stays, with its time.
 
         Raises:
             InputError: the folder's label files mean something else.
@@ -63,7 +66,8 @@ class Sidecar(Strict):
                 f"{folder}: holds predictions of other classes or ids ({before.ids} of "
                 f"{', '.join(before.names)}); give another --out folder or remove this one"
             )
-        write_json(folder / SIDECAR, self.model_dump(mode="json"))
+        if before != self:
+            write_json(folder / SIDECAR, self.model_dump(mode="json"))
 
 
 def train_id_sidecar(model: str, classes: ClassSet, *, upright: bool = False) -> Sidecar:

@@ -17,7 +17,9 @@ class Predict(Seeing):
     """Label images: NAME_label.png (train ids), NAME_overlay.png (colors on the image), and legend.png.
 
     What the values mean stands in predictions.json. Images above 8.4 megapixels that the network sees at
-    their own size (--size native) are seen in overlapping windows.
+    their own size (--size native) are seen in overlapping windows. Videos become NAME_label.mkv (train ids,
+    without loss) and NAME_overlay.mp4. The same call goes on after a kill, and `torchrun -m segshift.cli
+    predict` shares the files among its processes.
 
     Example: segshift predict runs/advent photos/ --out predictions
 
@@ -28,7 +30,7 @@ class Predict(Seeing):
 
     checkpoint: Checkpoint
     paths: Annotated[
-        list[str], typer.Argument(help="Images, folders of images, or data sets (FILE.yaml:SPLIT).")
+        list[str], typer.Argument(help="Images, videos, folders of them, or data sets (FILE.yaml:SPLIT).")
     ]
     out: Annotated[Path, folder_option("--out", "Folder for the results.")]
     device: Device = None
