@@ -290,7 +290,20 @@ def test_a_trained_run_is_judged_anew_when_the_evaluation_changes(
     [
         ({"changes": {"evaluation": {"split": "train"}}}, "`evaluation` differs"),
         ({"changes": {"source": {"split": "val"}}}, "`source` differs"),
+        ({"changes": {"source": {"augmentation": {"flip": False}}}}, "another source.augmentation than"),
+        ({"changes": {"evaluation": {"flip": True}}}, "judged with flip: True, control with False"),
         ({"changes": {"stages": [{"name": "a"}, {"name": "b"}]}}, "12 steps after the start"),
+        (
+            {"changes": {"stages": [{"name": "a", "changes": {"source": {"split": "val"}}}]}},
+            "arm other: `source` differs",
+        ),
+        (
+            {"changes": {"model": {"head": "linear"}}},
+            r"arm other: model = segshift_tiny does not fit .* \(\d+ parameters missing",
+        ),
+        ({"changes": {"classes": ["sky", "box"]}}, "arm other: `classes` differ from those of the model"),
+        ({"changes": {"method": {"name": "cyclegan"}}}, "arm other: trains no segmenter"),
+        ({"changes": {"evaluation": {"dataset": "camvd:x"}}}, "arm other: .*did you mean `camvid`"),
     ],
 )
 def test_arms_differ_in_nothing_but_the_method(

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from segshift.config import parse
 from segshift.engine.plan import all_or_errors, make_plan
 from segshift.engine.presets import load_recipe, preset_names
 from segshift.engine.recipe import Recipe
+from segshift.engine.run import run_recipe
 from segshift.engine.stages import stage_recipe
 from segshift.errors import InputError
+from tests.engine.recipes import toy_recipe
 
 OWN_TERM = """
 from segshift.methods import Term, TermConfig
@@ -163,3 +166,37 @@ def test_all_that_fails_is_told_at_once() -> None:
         InputError, match=re.escape("2 of 4 arms cannot run: a: this is wrong; b: that is wrong")
     ):
         all_or_errors({**good, "a": lambda: fail("this"), "b": lambda: fail("that")}, "arms cannot run")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"model": {"head": "linear"}},
+            "stage later: model = segshift_tiny does not fit",
+        ),
+        ({"classes": ["sky", "box"]}, "stage later: `classes` differ"),
+        (
+            {"source": {"dataset": "{first}/dataset.yaml"}, "target": {"dataset": "citi:day"}},
+            "'citi'",
+        ),
+        ({"evaluation": {"split": "vall"}}, "no split 'vall'; did you mean `val`"),
+        ({"source": {"also": [{"dataset": "city:noon"}]}}, "'noon' is no style of the city"),
+        ({"source": {"also": [{"dataset": "city:game", "split": "test"}]}}, "'test' is no split of the city"),
+    ],
+)
+def test_what_a_later_stage_cannot_start_from_or_find_is_said_before_the_first_one_trains(
+    change: dict[str, Any], message: str, toy_source: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    stages = [{"name": "first"}, {"name": "later", "changes": change}]
+    recipe = toy_recipe(toy_source, toy_target, stages=stages)
+    with pytest.raises(InputError, match=message):
+        run_recipe(recipe, tmp_path / "run", Console(quiet=True))
+    assert not (tmp_path / "run" / "1_first").exists()
+
+
+def test_a_later_stage_may_start_anew_or_add_a_classifier(toy_source: Path, toy_target: Path) -> None:
+    changes = [{"init_from": None, "model": {"head": "linear"}}, {"model": {"classifiers": 2}}]
+    for change in changes:
+        stages = [{"name": "first"}, {"name": "later", "changes": change}]
+        assert len(make_plan(toy_recipe(toy_source, toy_target, stages=stages)).jobs) == 2

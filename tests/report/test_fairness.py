@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from segshift.report.fairness import unfair
+from segshift.report.build import unfair
 from tests.report.runs import made_up, read
 
 

@@ -10,7 +10,7 @@ from segshift.cli.arguments import parse_seeds
 from segshift.cli.commands.compare import Compare, Demo
 from segshift.cli.inference import train_on, usable_device
 from segshift.cli.output import console, counting, print_json, results, working
-from segshift.data.resolve import locate, resolve
+from segshift.data.resolve import check_argument, resolve
 from segshift.engine.comparison import ORACLE, Comparison, load_comparison, run_comparison
 from segshift.engine.plan import all_or_errors
 from segshift.errors import StoppedError
@@ -61,8 +61,8 @@ def _of_methods(options: Compare) -> Comparison:
 
     checks: dict[str, Callable[[], object]] = {
         "": load,  # its messages say where
-        "--source": partial(locate, source),
-        "--target": partial(locate, target),
+        "--source": partial(check_argument, source),
+        "--target": partial(check_argument, target),
         "--seeds": partial(parse_seeds, options.seeds or "0"),
     }
     all_or_errors(checks, "options are wrong")

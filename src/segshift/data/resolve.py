@@ -122,6 +122,27 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
     )
 
 
+def check_argument(argument: str, split: str | None = None) -> None:
+    """Refuse at once what `resolve` would: nothing is searched for here, and no city rendered.
+
+    Args:
+        argument: of a data set.
+        split: that must be there, unless the argument names one; None: any.
+
+    Raises:
+        InputError: as `locate`, or for a split that the data set does not describe.
+    """
+    head, _, rest = argument.partition(":")
+    if head == "city":
+        asked = _city(argument, rest)
+        if split is not None and asked.split is None:
+            _check_city_split(argument, split)
+        return
+    dataset, named = locate(argument)
+    if split is not None and named is None:
+        dataset.rule(split)
+
+
 def file_of(argument: str) -> str | None:
     """The `FILE.yaml` in a dataset argument; None for a data set that has a name."""
     own = None if argument.startswith("city:") else _YAML.fullmatch(argument)
@@ -196,15 +217,27 @@ def _source(dataset: Dataset) -> str:
     return f"; get it from {homepage} as {dataset.expected}" if homepage else ""
 
 
-def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
+@dataclass(frozen=True)
+class _City:
+    """What the argument of a built-in city says."""
+
+    style: str
+    size: tuple[int, int]
+    count: int
+    val: int
+    seed: int
+    split: str | None
+
+
+def _city(argument: str, rest: str) -> _City:
     settings, _, split = rest.partition(":")
     style, *assignments = settings.split(",")
     if style not in _styles():
         raise InputError(
             f"data {argument!r}: {style!r} is no style of the city{did_you_mean(style, _styles())}"
         )
-    if split and split not in ("train", "val"):
-        raise InputError(f"data {argument!r}: {split!r} is no split of the city; use train or val")
+    if split:
+        _check_city_split(argument, split)
     size, numbers = CITY_SIZE, {"count": CITY_COUNT, "val": CITY_VAL, "seed": 0}
     for assignment in assignments:
         key, _, value = assignment.partition("=")
@@ -227,16 +260,26 @@ def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
             raise InputError(
                 f"data {argument!r}: unknown setting {key!r}{did_you_mean(key, ['size', *numbers])}"
             )
+    return _City(style, size, **numbers, split=split or None)
+
+
+def _check_city_split(argument: str, split: str) -> None:
+    if split not in ("train", "val"):
+        raise InputError(f"data {argument!r}: {split!r} is no split of the city; use train or val")
+
+
+def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
+    asked = _city(argument, rest)
     path = city.cached_dataset(
-        style,
-        count=numbers["count"],
-        val=numbers["val"],
-        size=size,
-        seed=numbers["seed"],
+        asked.style,
+        count=asked.count,
+        val=asked.val,
+        size=asked.size,
+        seed=asked.seed,
         # Rendering takes minutes, once; a terminal should show that something happens.
         progress=sys.stderr.isatty(),
     )
-    return load_dataset(path), split or None
+    return load_dataset(path), asked.split
 
 
 def _styles() -> list[str]:

@@ -126,6 +126,12 @@ class Dataset:
         listed = f"{rule.list} and " if rule.list is not None else ""
         return listed + rule.shown + (f" with {rule.labels}" if rule.labels is not None else "")
 
+    def rule(self, name: str) -> SplitSpec:
+        """How the files of a split are found. Raises InputError for one that is not there."""
+        if name not in self.spec.splits:
+            raise InputError(f"{self.where}: no split {name!r}{did_you_mean(name, list(self.spec.splits))}")
+        return self.spec.splits[name]
+
     def find(self, name: str) -> Found:
         """The files of a split, complete or not.
 
@@ -133,9 +139,7 @@ class Dataset:
             InputError: no such split or root, a glob without match, an unreadable or empty list, or two
                 images with one stem.
         """
-        rule = self.spec.splits.get(name)
-        if rule is None:
-            raise InputError(f"{self.where}: no split {name!r}{did_you_mean(name, list(self.spec.splits))}")
+        rule = self.rule(name)
         if not self.root.is_dir():
             raise InputError(
                 f"{self.where}: root {self.root} is no folder; correct `root:` or give the folder as "

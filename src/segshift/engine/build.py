@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from segshift.data.labels import ClassSet
+from segshift.engine.hollow import misfit
 from segshift.engine.plan import check_networks
 from segshift.engine.recipe import CLASSIFIERS, OptimizerConfig, Recipe
 from segshift.engine.seeds import derive_seed
@@ -18,15 +19,12 @@ from segshift.models.segmenter import Segmenter, load
 
 # Parts that a network may lack without the recipe being wrong.
 _PARTS = ("backbone", *CLASSIFIERS)
-# Parts that a start may lack.
-_OPTIONAL = ("auxiliary_head.", "second_head.", "multi_resolution.")
 
 
 def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
     """A new segmenter from `recipe.model`, or one that continues from `recipe.init_from`.
 
-    A start that lacks an auxiliary or second head, or HRDA's attention, which the recipe wants gets a new
-    one; everything else must fit. A start with two summed classifiers for a recipe with one does not.
+    What a start may lack, `misfit` says.
 
     Raises:
         InputError: weights that are missing or do not fit the recipe's network or classes.
@@ -47,14 +45,10 @@ def build_segmenter(recipe: Recipe, classes: ClassSet) -> Segmenter:
     bare = settings.model_copy(update={"weights": "none", "backbone_training": "all"})
     segmenter = Segmenter(bare, classes, pixel_statistics=start.pixel_statistics)
     weights, wanted = start.state_dict(), segmenter.state_dict()
-    missing = [key for key in wanted if key not in weights and not key.startswith(_OPTIONAL)]
-    surplus = [key for key in weights if key not in wanted and not key.startswith("auxiliary_head.")]
-    unequal = [key for key in weights if key in wanted and weights[key].shape != wanted[key].shape]
-    if missing or surplus or unequal:
+    if problem := misfit(weights, wanted):
         raise InputError(
             f"init_from = {recipe.init_from}: does not fit model = {recipe.model.title()} "
-            f"({len(missing)} parameters missing, {len(surplus)} too many, {len(unequal)} of another shape); "
-            "use the model section it was trained with (its run folder's config.yaml)"
+            f"({problem}); use the model section it was trained with (its run folder's config.yaml)"
         )
     segmenter.load_state_dict(weights, strict=False)
     set_backbone_training(segmenter.backbone, settings.backbone_training, settings.lora)

@@ -17,16 +17,17 @@ from rich.console import Console
 
 from segshift.config import Strict, apply_overrides, merge, parse
 from segshift.documents import read_yaml
-from segshift.engine.datasets import DomainFinder
+from segshift.engine.arms import check_arm, planned_arm
+from segshift.engine.datasets import DomainFinder, check_arguments
+from segshift.engine.fairness import steps_since_common_start
 from segshift.engine.plan import Plan, all_or_errors, make_plan
 from segshift.engine.presets import load_recipe
 from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
 from segshift.engine.recipe_files import merge_recipe, recipe_data
-from segshift.engine.run import check_data, run_recipe
+from segshift.engine.run import check_data, needs_evaluation, run_recipe
 from segshift.errors import InputError
 from segshift.folders import RunFolder, check_names
-from segshift.plain import counted
 from segshift.ranges import Seed
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
@@ -231,31 +232,17 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
     Raises:
         InputError: arms that differ in steps or batch size, or anything that `run_recipe` refuses.
     """
-    find = DomainFinder()
-
-    def planned(name: str) -> Plan:
-        plan = make_plan(_recipe(comparison, name), f"{comparison.name}, arm {name}")
-        for seed in comparison.seeds:
-            check_data(plan, RunFolder(folder / f"seed_{seed}" / name), find)
-        return plan
-
     names = [START, *comparison.arms]
-    made = all_or_errors({f"arm {name}": partial(planned, name) for name in names}, "arms cannot run")
-    plans = dict(zip(names, made, strict=True))
-    recipes = {name: plan.recipe for name, plan in plans.items()}
-    if recipes[CONTROL].uses_target_labels:
-        raise InputError(
-            "arm control: it must not use target labels; take `oracle`, `target_labelled` and "
-            "`training.oracle_selection` out"
-        )
-    steps = {START: 0}
-    for name, arm in comparison.arms.items():
-        steps[name] = steps[arm.after] + sum(job.segmenter_steps for job in plans[name].jobs)
-    checks = {
-        f"arm {name}": partial(_check_fair, recipes[name], steps[name], recipes[CONTROL])
-        for name in comparison.arms
-    }
-    all_or_errors(checks, "arms cannot run")
+    plan = {f"arm {name}": partial(_plan, comparison, name) for name in names}
+    plans = dict(zip(names, all_or_errors(plan, "arms cannot run"), strict=True))
+    steps = _steps_of_fair_arms(comparison, plans)
+    find, recipes = DomainFinder(), {name: plan.recipe for name, plan in plans.items()}
+
+    def find_data(name: str) -> None:
+        for seed in comparison.seeds:
+            check_data(plans[name], RunFolder(folder / f"seed_{seed}" / name), find, "comparing")
+
+    all_or_errors({f"arm {name}": partial(find_data, name) for name in names}, "arms cannot run")
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in recipes}
     with held(folder):
         for seed in comparison.seeds:
@@ -269,35 +256,36 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
                     recipe.model_copy(update={**update, "name": title}), here / name, console, resume
                 )
                 if results["evaluation"] is None:
-                    raise InputError(
-                        f"{comparison.name}: comparing needs a labelled evaluation set; "
-                        "set evaluation.dataset and evaluation.split"
-                    )
+                    raise needs_evaluation(comparison.name, "comparing")
                 found[name].append(results)
     return _tabulate(comparison, folder, recipes, steps, found)
 
 
-def _recipe(comparison: Comparison, name: str) -> Recipe:
+def _plan(comparison: Comparison, name: str) -> Plan:
     data = recipe_data(comparison.recipe, comparison.name)
     data = merge({"name": comparison.name}, data)
     changes = comparison.start if name == START else comparison.arms[name].changes
-    return parse(Recipe, merge_recipe(data, changes), f"{comparison.name}, arm {name}")
+    where = f"{comparison.name}, arm {name}"
+    plan = make_plan(parse(Recipe, merge_recipe(data, changes), where), where)
+    for job in plan.jobs:
+        check_arguments(job.recipe, job.kind)
+    return plan
 
 
-def _check_fair(recipe: Recipe, steps: int, control: Recipe) -> None:
-    if steps != control.training.steps:
+def _steps_of_fair_arms(comparison: Comparison, plans: Mapping[str, Plan]) -> dict[str, int]:
+    """Every arm's optimizer steps after the common start. Raises InputError for unfair arms, all at once."""
+    planned = {START: planned_arm(START, plans[START], None)}
+    for name, arm in comparison.arms.items():
+        planned[name] = planned_arm(name, plans[name], planned[arm.after])
+    control = planned[CONTROL]
+    if control.uses_target_labels:
         raise InputError(
-            f"{counted(steps, 'step')} after the start, the control has {control.training.steps}; "
-            "give all arms the same training.steps"
+            "arm control: it must not use target labels; take `oracle`, `target_labelled` and "
+            "`training.oracle_selection` out"
         )
-    for key in ("source", "target", "evaluation", "classes"):
-        if getattr(recipe, key) != getattr(control, key):
-            raise InputError(f"`{key}` differs from the control's; a fair comparison needs equal ones")
-    if recipe.training.batch_size != control.training.batch_size:
-        raise InputError(
-            f"training.batch_size = {recipe.training.batch_size}, the control has "
-            f"{control.training.batch_size}; a fair comparison needs equal ones"
-        )
+    checks = {f"arm {name}": partial(check_arm, planned[name], control) for name in comparison.arms}
+    all_or_errors(checks, "arms cannot run")
+    return {START: 0} | {name: steps_since_common_start(planned[name], control) for name in comparison.arms}
 
 
 def _tabulate(

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from segshift.data.labels import ClassSet, agreed_classes, class_mapping
-from segshift.data.resolve import agree, classes_of, resolve
+from segshift.data.resolve import agree, check_argument, classes_of, resolve
 from segshift.data.same_images import found_among
 from segshift.data.sampling import take_subset
 from segshift.data.spec import LabelUse, Split
 from segshift.engine.recipe import NO_SOURCE, DomainConfig, Recipe
+from segshift.engine.stages import refers
 from segshift.errors import InputError
 from segshift.models.segmenter import load
 from segshift.plain import counted
@@ -160,6 +161,39 @@ def _oracle_classes(recipe: Recipe, target: Split) -> ClassSet:
         return agreed_classes(classes_of(named), target.classes, None)
     except InputError as error:
         raise InputError(f"{named} and {target.title}: {error}") from None
+
+
+def check_arguments(recipe: Recipe, kind: str = "train") -> None:
+    """Refuse dataset arguments and splits of a stage that cannot be right, without a look at any image.
+
+    What an earlier stage writes is not there yet, and passes.
+
+    Args:
+        recipe: of the stage.
+        kind: train looks at all, translate at the source, pseudo_label at the target.
+
+    Raises:
+        InputError: as `check_argument`.
+    """
+    labelled = [*([] if recipe.oracle else [recipe.source]), *recipe.labelled_streams.values()]
+    streams = {
+        "train": [recipe.target, *labelled],
+        "translate": [recipe.source],
+        "pseudo_label": [recipe.target],
+    }[kind]
+    named: list[tuple[str | None, str | None]] = []
+    for stream in streams:
+        named.append((stream.dataset, stream.split))
+        named += [(further.dataset, further.split) for further in stream.also]
+    if kind == "train":
+        judged = recipe.evaluation
+        named.append((judged.dataset, judged.split or "val"))
+        if judged.dataset is None:
+            named.append((recipe.target.dataset, judged.split))
+        named.append((judged.source_validation, None))
+    for argument, split in named:
+        if argument not in (None, NO_SOURCE) and not refers(argument):
+            check_argument(argument, split)
 
 
 class DomainFinder:

@@ -4,17 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch
-
 from segshift.config import did_you_mean, parse
-from segshift.data.labels import ClassSet
+from segshift.engine.hollow import network_names, start_misfit
 from segshift.engine.pseudo_labels import PseudoLabelConfig
 from segshift.engine.recipe import Recipe
-from segshift.engine.stages import PLACEHOLDER, stage_recipe, stage_settings
+from segshift.engine.stages import refers, stage_recipe, stage_settings
 from segshift.engine.translation import TranslationConfig
 from segshift.errors import InputError
 from segshift.methods import MethodSettings, parse_method
-from segshift.models.segmenter import Segmenter
 
 Made = TypeVar("Made")
 # Names that `optimizers` may hold whatever the method.
@@ -40,15 +37,15 @@ class Job:
     settings: PseudoLabelConfig | TranslationConfig | None = None
 
     @property
-    def segmenter_steps(self) -> int:
-        """Optimizer steps that the segmenter gets here; a translator's own do not count."""
-        return self.recipe.training.steps if self.kind == "train" and self.method.needs_segmenter else 0
+    def trains_segmenter(self) -> bool:
+        """Whether a segmenter is trained here, and not a translator or nothing."""
+        return self.kind == "train" and self.method.needs_segmenter
 
     @property
     def needs_earlier_data(self) -> bool:
         """Whether its images are written by an earlier stage."""
         data = self.recipe.model_dump(exclude={"stages", "description", "provenance", "method", "init_from"})
-        return _refers(data)
+        return refers(data)
 
 
 @dataclass(frozen=True)
@@ -78,12 +75,16 @@ def make_plan(recipe: Recipe, where: str | None = None) -> Plan:
     where = where or recipe.name
     if not recipe.stages:
         return Plan(recipe, (_job(recipe, recipe.name, "train", where),))
-    jobs = []
+    jobs: list[Job] = []
     for index, stage in enumerate(recipe.stages):
         here = f"{where}, stage {stage.name}"
         settings = _settings(stage.kind, stage_settings(recipe, index, {}), f"{here}, settings")
         staged = stage_recipe(recipe, index)
-        jobs.append(_job(staged, f"{recipe.name}, stage {stage.name}", stage.kind, here, settings))
+        job = _job(staged, f"{recipe.name}, stage {stage.name}", stage.kind, here, settings)
+        before = next((one for one in reversed(jobs) if one.trains_segmenter), None)
+        if before is not None and job.trains_segmenter and "init_from" not in stage.changes:
+            check_start(before.recipe, staged, here)
+        jobs.append(job)
     return Plan(recipe, tuple(jobs))
 
 
@@ -96,7 +97,7 @@ def _job(
 ) -> Job:
     method = parse_method(recipe.method, f"{where}: method")
     foreign = [name for name in recipe.optimizers if name not in SHARED]
-    networks = _networks(recipe, method) if foreign and kind == "train" else None
+    networks = network_names(recipe, method) if foreign and kind == "train" else None
     if networks is not None:
         check_networks(foreign, networks, f"{where}: ")
     return Job(title, kind, recipe, method, settings)
@@ -130,16 +131,16 @@ def check_networks(named: Sequence[str], networks: Sequence[str], where: str = "
             raise InputError(f"{where}optimizers.{name}: the method has no such network{hint}")
 
 
-def _networks(recipe: Recipe, method: MethodSettings) -> list[str] | None:
-    """The names of the method's networks, read off a hollow one; None if it cannot be made here."""
-    tiny = {"backbone": "segshift_tiny", "weights": "none", "head": "deeplab_v2", "output_stride": 8}
-    two = ClassSet("two", ("one", "other"), ((0, 0, 0), (255, 255, 255)))
-    try:
-        with torch.device("meta"):
-            segmenter = Segmenter(recipe.model.model_copy(update=tiny), two)
-            return list(method.build(segmenter if method.needs_segmenter else None).networks())
-    except Exception:  # a method of the user's own, or files of an earlier stage that are not there yet
-        return None
+def check_start(before: Recipe, recipe: Recipe, where: str) -> None:
+    """Raises InputError for a recipe that cannot go on from the model of the one before it."""
+    if before.classes != recipe.classes:
+        raise InputError(f"{where}: `classes` differ from those of the model that it starts from")
+    problem = start_misfit(before.model, recipe.model)
+    if problem:
+        raise InputError(
+            f"{where}: model = {recipe.model.title()} does not fit the model that it starts from, "
+            f"{before.model.title()} ({problem}); use the same `model` section"
+        )
 
 
 def _settings(
@@ -152,11 +153,3 @@ def _settings(
     if settings:
         raise InputError(f"{where}: a training stage has none; use `changes`, or set `kind`")
     return None
-
-
-def _refers(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(map(_refers, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_refers, value))
-    return isinstance(value, str) and PLACEHOLDER.search(value) is not None

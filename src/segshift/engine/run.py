@@ -9,7 +9,7 @@ from rich.console import Console
 
 from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.config_file import with_absolute_paths, write_config
-from segshift.engine.datasets import DomainFinder
+from segshift.engine.datasets import DomainFinder, check_arguments
 from segshift.engine.fingerprint import finished_result, is_current, recipe_fingerprint
 from segshift.engine.health import pseudo_label_advice, read_summary
 from segshift.engine.plan import Job, Plan, make_plan
@@ -91,22 +91,34 @@ def _copy_results(stage: RunFolder, run: RunFolder) -> None:
                 shutil.copyfile(file, temporary)
 
 
-def check_data(plan: Plan, run: RunFolder, find: DomainFinder) -> None:
+def check_data(plan: Plan, run: RunFolder, find: DomainFinder, purpose: str = "") -> None:
     """Find the images of every job whose data do not come from an earlier one, and that is not finished.
 
     Args:
         plan: the jobs.
         run: its folder.
         find: keeps what it found for the run itself.
+        purpose: what the last job's score is needed for; empty where it may have none.
 
     Raises:
-        InputError: images that cannot be had, of the first such job.
+        InputError: images that cannot be had, of the first such job, or none to judge the last one on.
     """
     if run.results.is_file():
         return
     for job in plan.jobs:
+        check_arguments(job.recipe, job.kind)
+    for job in plan.jobs:
         if job.kind == "train" and not job.needs_earlier_data:
-            find(job.recipe)
+            domains = find(job.recipe)
+            if purpose and job is plan.jobs[-1] and domains.evaluation is None:
+                raise needs_evaluation(plan.recipe.name, purpose)
+
+
+def needs_evaluation(name: str, purpose: str) -> InputError:
+    """What to raise where runs cannot be compared for want of labels."""
+    return InputError(
+        f"{name}: {purpose} needs a labelled evaluation set; set evaluation.dataset and evaluation.split"
+    )
 
 
 def _run_job(

@@ -4,6 +4,7 @@ from typing import Any
 
 from segshift.config import merge, parse
 from segshift.engine.recipe import NO_SOURCE, Recipe
+from segshift.engine.stages import refers
 from segshift.methods import term_class
 
 # Cropped as well as resized: a recipe that scales at random needs equal sizes again.
@@ -76,11 +77,11 @@ def _tiny_changes(changes: dict[str, Any]) -> dict[str, Any]:
     tiny = {key: dict(value) if isinstance(value, dict) else value for key, value in changes.items()}
     for stream in ("source", "target", "pseudo_labelled", "target_labelled"):
         if isinstance(tiny.get(stream), dict):
-            if not _refers(tiny[stream].get("dataset")):
+            if not refers(tiny[stream].get("dataset")):
                 tiny[stream].pop("dataset", None)
                 tiny[stream].pop("split", None)
             tiny[stream]["augmentation"] = _AUGMENTATION
-    if not _refers(tiny.get("init_from")) and tiny.get("init_from") is not None:
+    if not refers(tiny.get("init_from")) and tiny.get("init_from") is not None:
         del tiny["init_from"]
     for key in ("model", "training", "evaluation"):
         if isinstance(tiny.get(key), dict):
@@ -111,8 +112,3 @@ def tiny_method(method: dict[str, Any]) -> dict[str, Any]:
 def _tiny_term(term: dict[str, Any], where: str) -> dict[str, Any]:
     config = parse(term_class(term.get("term"), f"{where}.term").Config, term, where)
     return config.tiny().model_dump(mode="json")
-
-
-def _refers(value: Any) -> bool:
-    """Whether a string holds `{STAGE}`."""
-    return isinstance(value, str) and "{" in value

@@ -40,6 +40,15 @@ def stage_settings(recipe: Recipe, index: int, folders: Mapping[str, str]) -> di
     return settings
 
 
+def refers(value: Any) -> bool:
+    """Whether `{NAME}` of an earlier stage stands anywhere in a value."""
+    if isinstance(value, Mapping):
+        return any(map(refers, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(refers, value))
+    return isinstance(value, str) and PLACEHOLDER.search(value) is not None
+
+
 def _earlier(recipe: Recipe, index: int) -> set[str]:
     return {stage.name for stage in recipe.stages[:index]}
 

@@ -22,7 +22,7 @@ from segshift.engine.plan import all_or_errors, make_plan
 from segshift.engine.presets import load_recipe
 from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
-from segshift.engine.run import check_data, run_recipe
+from segshift.engine.run import check_data, needs_evaluation, run_recipe
 from segshift.errors import InputError, NonFiniteError, shown
 from segshift.evaluation.unsupervised import SCORES, goodness
 from segshift.folders import RunFolder, name_fault
@@ -200,10 +200,7 @@ class _Found:
             self.miou[recipe.seed] = None
             return
         if outcome["evaluation"] is None:
-            raise InputError(
-                f"{recipe.name}: a sweep needs a labelled evaluation set; set evaluation.dataset and "
-                "evaluation.split"
-            )
+            raise needs_evaluation(recipe.name, "a sweep")
         self.evaluated_on = outcome["evaluated_on"]
         self.uses_target_labels |= bool(outcome["uses_target_labels"])
         self.miou[recipe.seed] = float(outcome["evaluation"]["miou"] or 0.0)
@@ -257,7 +254,7 @@ def run_sweep(
         changes = [assignment(key, value) for key, value in combinations[index].items()]
         recipe = load_recipe(preset_or_file, [*fixed, *changes])
         for seed in seeds:
-            check_data(make_plan(recipe), RunFolder(folders[index] / f"seed_{seed}"), find)
+            check_data(make_plan(recipe), RunFolder(folders[index] / f"seed_{seed}"), find, "a sweep")
         return recipe
 
     checks = {title: partial(checked, index) for index, title in enumerate(titles)}

@@ -8,17 +8,19 @@ from pathlib import Path
 
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
+from segshift.engine.fairness import differences, steps_since_common_start
+from segshift.engine.recipe import EvaluationConfig
 from segshift.engine.target_labels import images_trained_on
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, PairedComparison, compare_paired, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.files import json_ready
+from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import counted
 from segshift.report.content import Report, ReportedRun, SeedRun
 from segshift.report.data import own_source, own_target
 from segshift.report.evidence import Network, Progress, ReportSettings, measure
-from segshift.report.fairness import steps_since_common_start, unfair
 from segshift.report.figures import MOST_RUNS
 from segshift.report.runs import Row, Run, read_run
 from segshift.version import __version__
@@ -26,6 +28,8 @@ from segshift.version import __version__
 # The same network on the same images: what shows in the two digits of a gain. Below that lie single pixels,
 # which another number of threads decides.
 _SAME_MIOU = 1e-4
+# On what a run is judged is the report's choice: the same for all, whatever their recipes say.
+_CHOSEN_HERE = {f"evaluation.{key}" for key in EvaluationConfig.model_fields.keys() - Inference.model_fields}
 
 
 def build_report(
@@ -170,6 +174,7 @@ def _reported(
         for line in one.advice
     ]
     seeds, gain = _gains(row, reference, results, settings.seed)
+    one_size = settings.input_size is not None
     return ReportedRun(
         name=row.name,
         folder=str(run.folder),
@@ -178,9 +183,7 @@ def _reported(
         source_images_per_step=run.final.source_images_per_step,
         uses_target_labels=run.uses_target_labels,
         selected=str(run.results.get("selected", "last checkpoint")),
-        unfair=()
-        if row is reference
-        else (*unfair(run, first, same_size=settings.input_size is not None), *seen),
+        unfair=() if row is reference else (*unfair(run, first, same_size=one_size), *seen),
         result=own[0] if own else None,
         gain=gain,
         recipe=run.recipe_text,
@@ -192,6 +195,18 @@ def _reported(
         notes=(*notes, *(seen if row is reference else ())),
         seeds=seeds,
     )
+
+
+def unfair(run: Run, reference: Run, *, same_size: bool = False) -> tuple[str, ...]:
+    """What else differs between a run and the reference, a clause each; empty for a fair comparison.
+
+    Args:
+        run: the run that claims a gain.
+        reference: what the gain is over.
+        same_size: both see images at one size that the report's reader has chosen.
+    """
+    same_for_all = {"classes", *_CHOSEN_HERE, *(["evaluation.input_size"] if same_size else [])}
+    return tuple(one.words for one in differences(run, reference) if one.key not in same_for_all)
 
 
 def _seen(run: Run, target: Split) -> tuple[str, ...]:

@@ -11,13 +11,13 @@ from segshift.documents import read_json_object
 from segshift.engine.comparison import CONTROL, START
 from segshift.engine.config_file import read_config
 from segshift.engine.health import pseudo_label_advice, read_records, read_summary, replay
+from segshift.engine.lineage import Leg, final_recipe, legs_behind, until
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.engine.recipe import Recipe
 from segshift.engine.stages import stage_recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
 from segshift.folders import RunFolder, model_path, step_of
-from segshift.methods import parse_method
 from segshift.plain import captions
 from segshift.report.content import Curve, CurveGroup
 
@@ -66,6 +66,11 @@ class Run:
     def environment(self) -> Mapping[str, Any]:
         """Versions and device of the training; empty where none was recorded."""
         return RunFolder(self.folder).read_environment() or {}
+
+    @cached_property
+    def legs(self) -> tuple[Leg, ...]:
+        """The trainings behind its model, the last first."""
+        return legs_behind(self.final)
 
     @property
     def uses_target_labels(self) -> bool | None:
@@ -192,37 +197,7 @@ def read_run(folder: Path, name: str) -> Run:
     if step is None:
         return Run(name, run.path, recipe, final, run.read_results() or {})
     results = {**(run.read_results() or {}), "evaluation": None, "selected": f"step {step}"}
-    return Run(name, run.path, recipe, _until(final, step), results, step)
-
-
-def _until(recipe: Recipe, step: int | None) -> Recipe:
-    """The recipe as far as it has been followed."""
-    if step is None:
-        return recipe
-    training = recipe.training.model_copy(update={"steps": step})
-    return recipe.model_copy(update={"training": training})
-
-
-def final_recipe(recipe: Recipe, run: RunFolder) -> Recipe:
-    """The recipe of the stage whose model a run folder holds: the last that trains a segmenter."""
-    trained = [
-        index
-        for index, stage in enumerate(recipe.stages)
-        if stage.kind == "train" and parse_method(stage_recipe(recipe, index).method).needs_segmenter
-    ]
-    if not trained:
-        return recipe
-    stage = run.stage(trained[-1], recipe.stages[trained[-1]].name)
-    # Only the stage's own file knows what it started from; without it the rest is still known.
-    return read_config(stage) if stage.is_run else stage_recipe(recipe, trained[-1])
-
-
-def recipe_of_model(model: str) -> Recipe | None:
-    """The final recipe of the run that a model file or run folder comes from; None where none lies by it."""
-    run, step = RunFolder.of(model), step_of(model)
-    if not run.is_run or (step is None and not run.model.is_file()):
-        return None
-    return _until(final_recipe(read_config(run), run), step)
+    return Run(name, run.path, recipe, until(final, step), results, step)
 
 
 def log_curves(records: Sequence[Mapping[str, Any]], prefix: str = "") -> list[Curve]:
