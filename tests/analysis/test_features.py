@@ -10,6 +10,7 @@ from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
 from segshift.data.sampling import evenly
 from segshift.errors import InputError
+from segshift.models.inference import Inference
 from segshift.models.pixels import network_input
 from tests.models.networks import tiny
 
@@ -26,7 +27,7 @@ def test_a_look_is_the_networks_forward_pass(toy_target: str) -> None:
     segmenter = tiny(classes=TOY)
     items, known = known_items(resolve(f"{toy_target}:val"), TOY)
     assert known == TOY.names
-    first = next(iter(feature_maps(segmenter, items, input_size=(64, 48))))
+    first = next(iter(feature_maps(segmenter, items, inference=Inference(input_size=(64, 48)))))
     assert segmenter.training, "the mode is as before"
     segmenter.eval()
     image = network_input(items[0].image[None], (64, 48))

@@ -16,6 +16,7 @@ from segshift.evaluation.unsupervised import (
     agreement,
 )
 from segshift.evaluation.unsupervised_scoring import score_unlabelled
+from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
 from tests.evaluation.test_unsupervised import sums_of
 
@@ -107,7 +108,7 @@ def test_a_network_of_one_class_is_seen(segmenter: Segmenter) -> None:
 def test_images_are_seen_at_the_size_asked_for(segmenter: Segmenter) -> None:
     sizes = []
     hook = segmenter.register_forward_hook(lambda module, inputs, output: sizes.append(inputs[0].shape))
-    score_unlabelled(segmenter, pictures(2), input_size=(24, 16))
+    score_unlabelled(segmenter, pictures(2), inference=Inference(input_size=(24, 16)))
     hook.remove()
     assert sizes == [torch.Size([3, 3, 16, 24])] * 2
 
@@ -122,3 +123,14 @@ def test_no_image_is_refused(segmenter: Segmenter) -> None:
 )
 def test_the_images_are_spread_over_the_set(length: int, limit: int | None, expected: list[int]) -> None:
     assert evenly(length, limit) == expected
+
+
+def test_proportions_are_kept_as_in_training(segmenter: Segmenter) -> None:
+    sizes = []
+    hook = segmenter.register_forward_hook(lambda module, inputs, output: sizes.append(inputs[0].shape[-2:]))
+    item = pictures(1)[0]
+    height, width = item.image.shape[-2:]
+    half = Inference(input_size=(width // 2, height), fit="pad")
+    score_unlabelled(segmenter, [item], inference=half)
+    hook.remove()
+    assert sizes == [torch.Size([height // 2, width // 2])]

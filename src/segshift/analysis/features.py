@@ -12,11 +12,11 @@ from torch import Tensor
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
-from segshift.models.pixels import network_input
+from segshift.models.inference import Inference
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
-from segshift.sizes import HeightWidth, WidthHeight, height_width
+from segshift.sizes import HeightWidth, height_width
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class FeatureMap:
 
 
 def feature_maps(
-    segmenter: Segmenter, items: LabelledItems, *, input_size: WidthHeight | None = None
+    segmenter: Segmenter, items: LabelledItems, *, inference: Inference | None = None
 ) -> Iterator[FeatureMap]:
     """Every image of a data set through the network in evaluation mode, one at a time.
 
@@ -51,15 +51,13 @@ def feature_maps(
     Args:
         segmenter: on the device where it shall run.
         items: images with or without labels in the segmenter's train ids.
-        input_size: (width, height) in px; None takes the segmenter's own `config.input_size`.
+        inference: at which size the network sees images, whole and unmirrored; None: at its own.
     """
     for index in range(len(items)):
         item = items[index]
         with evaluating(segmenter), torch.inference_mode():
-            images = network_input(
-                item.image[None].to(segmenter.device), input_size or segmenter.config.input_size
-            )
-            output: SegmenterOutput = segmenter(segmenter.normalize(images))
+            images = (inference or Inference()).seen(segmenter, item.image[None])
+            output: SegmenterOutput = segmenter(images)
             probabilities = upsample(output.logits, height_width(images)).softmax(dim=1)
             cells = height_width(output.features)
             if item.label is None:

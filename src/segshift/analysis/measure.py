@@ -18,8 +18,8 @@ from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import labelled_items
 from segshift.evaluation.evaluate import LabelledItems
+from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
-from segshift.sizes import WidthHeight
 
 Values = NDArray[np.float64]
 
@@ -83,7 +83,7 @@ def observe(
     names: tuple[Sequence[str], Sequence[str]],
     *,
     points: int = 40,
-    input_size: WidthHeight | None = None,
+    inference: Inference | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Observed:
@@ -95,7 +95,7 @@ def observe(
         target: with or without labels; without, its classes are the segmenter's own predictions.
         names: of the source's images and of the target's.
         points: of every class and domain that are sampled for the t-SNE.
-        input_size: (width, height) in px; None takes the segmenter's own `config.input_size`.
+        inference: at which size the network sees images, whole and unmirrored; None: at its own.
         seed: of the sample.
         progress: called with (images done, images in all).
     """
@@ -103,7 +103,7 @@ def observe(
     observed = Observed(PointSampler(points, seed=seed), (ClassCenters(count), ClassCenters(count)))
     done, total = 0, len(source) + len(target)
     for domain, items in ((SOURCE, source), (TARGET, target)):
-        maps = feature_maps(segmenter, items, input_size=input_size)
+        maps = feature_maps(segmenter, items, inference=inference)
         for name, seen in zip(names[domain], maps, strict=True):
             observed.centers[domain].add(seen.features, seen.labels)
             observed.descriptors[domain].append(seen.descriptor)

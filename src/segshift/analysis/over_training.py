@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from segshift.analysis.measure import observe
 from segshift.evaluation.confusion import mean_of_known
 from segshift.evaluation.evaluate import LabelledItems
+from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
-from segshift.sizes import WidthHeight
 
 Values = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def centers_over_training(
     target: LabelledItems,
     names: tuple[Sequence[str], Sequence[str]],
     *,
-    input_size: WidthHeight | None = None,
+    inference: Inference | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CentersOverTraining:
     """Measure the networks of a run one after the other; one is in memory at a time.
@@ -54,7 +54,7 @@ def centers_over_training(
         source: images with labels in the networks' train ids.
         target: with or without labels; without, its classes are each network's own predictions.
         names: of the source's images and of the target's.
-        input_size: (width, height) in px; None takes each network's own.
+        inference: at which size each network sees images, whole and unmirrored; None: at its own.
         progress: called with (networks done, networks in all).
 
     Source: Luo et al., CLAN, CVPR 2019, section 4.4 and figure 4.
@@ -64,7 +64,7 @@ def centers_over_training(
     reference: Values | None = None
     for index, step in enumerate(steps):
         progress(index, len(steps))
-        found = observe(network(step), source, target, names, points=1, input_size=input_size)
+        found = observe(network(step), source, target, names, points=1, inference=inference)
         reference = found.clan_distance() if reference is None else reference
         fada.append(found.fada_distance())
         clan.append(found.clan_distance(reference))

@@ -65,7 +65,7 @@ class Selection:
         """The label-free scores of a network; empty where the recipe asks for none."""
         found: Scores = {}
         if self._target is not None:
-            found |= score_unlabelled(segmenter, self._target, input_size=self.recipe.inference_size())
+            found |= score_unlabelled(segmenter, self._target, inference=self.recipe.inference)
         if self._source is not None:
             size = self.recipe.source.augmentation.resize or self.recipe.inference_size()
             found["source_validation"] = evaluate(

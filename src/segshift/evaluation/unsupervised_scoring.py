@@ -17,10 +17,9 @@ from segshift.evaluation.unsupervised import (
     soft_neighborhood_density,
 )
 from segshift.models.batch_norm import evaluating
-from segshift.models.pixels import network_input
+from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
-from segshift.sizes import WidthHeight
 
 # Strong enough to show a network that hangs on colors, weak enough to keep every class what it is.
 _JITTER = Augmentation(color_jitter=ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1))
@@ -44,7 +43,7 @@ def score_unlabelled(
     segmenter: Segmenter,
     dataset: UnlabelledItems,
     *,
-    input_size: WidthHeight | None = None,
+    inference: Inference | None = None,
     limit: int | None = None,
     snd_pixels: int = 100,
 ) -> dict[str, float]:
@@ -61,7 +60,7 @@ def score_unlabelled(
     Args:
         segmenter: used in evaluation mode; its mode is as before afterwards.
         dataset: images.
-        input_size: (width, height) in px; None takes the segmenter's `config.input_size`.
+        inference: at which size the network sees images, whole and unmirrored; None: at its own.
         limit: at most so many images, evenly spread; None takes all.
         snd_pixels: at most so many pixels per image for soft neighborhood density.
 
@@ -79,7 +78,7 @@ def score_unlabelled(
     densities = []
     with evaluating(segmenter), torch.inference_mode():
         for index in evenly(len(dataset), limit):
-            logits = _logits(segmenter, dataset[index].image, index, input_size)
+            logits = _logits(segmenter, dataset[index].image, index, inference or Inference())
             pixels = logits[0].softmax(dim=0).flatten(1).T
             sums.add(pixels)
             chosen = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(index))[:snd_pixels]
@@ -100,12 +99,11 @@ def score_unlabelled(
     }
 
 
-def _logits(segmenter: Segmenter, image: Tensor, index: int, input_size: WidthHeight | None) -> Tensor:
+def _logits(segmenter: Segmenter, image: Tensor, index: int, inference: Inference) -> Tensor:
     """(3, C, h, w) float32: of the image, of its mirror image, and with changed colors."""
     jittered, _ = _JITTER(image, None, index)
-    images = torch.stack([image, image.flip(-1), jittered]).to(segmenter.device)
-    images = network_input(images, input_size or segmenter.config.input_size)
-    output: SegmenterOutput = segmenter(segmenter.normalize(images))
+    images = inference.seen(segmenter, torch.stack([image, image.flip(-1), jittered]))
+    output: SegmenterOutput = segmenter(images)
     return output.logits.float()
 
 

@@ -80,6 +80,22 @@ class Inference(Strict):
         """What becomes of images whose proportions are not the size's."""
         return self.fit or segmenter.config.input_fit
 
+    def seen(self, segmenter: "Segmenter", images: Tensor) -> Tensor:
+        """Images as a network takes them: whole, unmirrored, at scale 1.
+
+        Args:
+            segmenter: on the device where it shall run.
+            images: (N, 3, H, W) RGB, uint8 or in [0, 1].
+
+        Returns:
+            (N, 3, height, width) on the segmenter's device, normalized.
+        """
+        size = self.size_for(segmenter)
+        if size is not None:
+            own = WidthHeight((images.shape[-1], images.shape[-2]))
+            size = fitted(own, size, self.fit_for(segmenter))
+        return segmenter.normalize(network_input(images.to(segmenter.device), size))
+
     def bands(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Iterator["Band"]:
         """The class scores of images from top to bottom; one band, unless they would take more than a GiB.
 

@@ -11,7 +11,7 @@ from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.evaluation import EvaluationResult, Inference, evaluate
+from segshift.evaluation import EvaluationResult, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
@@ -165,7 +165,7 @@ def _judge(
     items: LabelledItems,
     progress: Callable[[int, int], None],
 ) -> EvaluationResult:
-    return evaluate(segmenter, items, Inference(input_size=settings.input_size), progress=progress)
+    return evaluate(segmenter, items, settings.inference, progress=progress)
 
 
 def _on_unseen(

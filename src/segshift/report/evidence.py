@@ -70,6 +70,11 @@ class ReportSettings:
         return tuple(name for name in ANALYSES if name in wanted and name not in self.without)
 
     @property
+    def inference(self) -> Inference:
+        """How networks see images whose features are taken."""
+        return Inference(input_size=self.input_size)
+
+    @property
     def needs_source(self) -> bool:
         """Whether any of them looks at the source."""
         return bool(set(_OF_FEATURES) & set(self.chosen))
@@ -176,7 +181,7 @@ def measure(
                 some_items,
                 (stems(domains[0]), stems(domains[1])),
                 points=settings.points,
-                input_size=settings.input_size,
+                inference=settings.inference,
                 seed=settings.seed,
                 progress=partial(progress, f"features of {name}"),
             )
@@ -184,8 +189,7 @@ def measure(
         if "strips" in chosen:
             progress(f"pictures of {name}", 0, settings.pictures)
             places = evenly(len(some.samples), settings.pictures)
-            inference = Inference(input_size=settings.input_size)
-            shown = show({name: segmenter}, some_items, places, stems(some), inference=inference)
+            shown = show({name: segmenter}, some_items, places, stems(some), inference=settings.inference)
             _join(found.shown, shown, with_entropy="entropy" in chosen)
     evidence = Evidence(
         fada_distance=found.fada,

@@ -64,7 +64,7 @@ def analyze_over_training(
             known_items(source, classes)[0],
             known_items(target, classes)[0],
             (stems(source), stems(target)),
-            input_size=settings.input_size,
+            inference=settings.inference,
             progress=lambda done, total, name=name: progress(f"networks of {name}", done, total),  # type: ignore[misc]
         )
         fada, clan = means[name] = one.means(chosen_classes(settings, classes.names))

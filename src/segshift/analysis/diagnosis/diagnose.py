@@ -22,6 +22,7 @@ from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet, class_mapping, class_set
 from segshift.data.spec import Split
 from segshift.errors import InputError
+from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 from segshift.sizes import WidthHeight
@@ -108,7 +109,7 @@ def diagnose(
         features="features" in chosen,
         predictions=predicted,
         keep_ignored=settings.keep_ignored,
-        input_size=None if model is None or model.config.input_size else settings.size,
+        inference=Inference(input_size=None if model is None or model.config.input_size else settings.size),
     )
     domains = _read(source, target, wanted, progress)
     measured = _measure(domains, agreed, sizes, chosen, settings, progress)

@@ -16,7 +16,7 @@ from segshift.data.resolve import agree
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.models.batch_norm import evaluating
-from segshift.models.pixels import network_input
+from segshift.models.inference import Inference
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
@@ -65,7 +65,7 @@ class Wanted:
         features: whether features are wanted.
         predictions: take the model's predictions instead of labels.
         keep_ignored: leave ignored pixels a class of their own.
-        input_size: (width, height) in px at which the model sees images; None takes its own.
+        inference: at which size the model sees images.
     """
 
     canvas: WidthHeight
@@ -77,7 +77,7 @@ class Wanted:
     features: bool
     predictions: bool
     keep_ignored: bool
-    input_size: WidthHeight | None
+    inference: Inference
 
 
 def common_classes(source: Split, target: Split, classes: str | Sequence[str] | None) -> ClassSet:
@@ -132,7 +132,7 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
         domain.sizes[f"{image.shape[1]}x{image.shape[0]}"] += 1
         label = None if item.label is None else item.label.numpy()
         if wanted.model is not None and (table is not None or wanted.features):
-            descriptor, predicted = observe(wanted.model, item.image, wanted.input_size)
+            descriptor, predicted = observe(wanted.model, item.image, wanted.inference)
             descriptors.append(descriptor)
             label = label if table is None else np.take(table, predicted)
         if counts is not None and label is not None:
@@ -154,21 +154,21 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
 
 
 def observe(
-    model: Segmenter, image: torch.Tensor, input_size: WidthHeight | None
+    model: Segmenter, image: torch.Tensor, inference: Inference
 ) -> tuple[NDArray[np.float32], Pixels]:
     """A model's view of one image in evaluation mode.
 
     Args:
         model: on the device where it shall run.
         image: (3, H, W) uint8 RGB.
-        input_size: (width, height) in px; None takes the model's own.
+        inference: at which size it sees the image.
 
     Returns:
         (F,) features averaged over space, and (h, w) uint8 train ids at the size that the network saw.
     """
     with evaluating(model), torch.inference_mode():
-        images = network_input(image[None].to(model.device), input_size or model.config.input_size)
-        output: SegmenterOutput = model(model.normalize(images))
+        images = inference.seen(model, image[None])
+        output: SegmenterOutput = model(images)
         ids = upsample(output.logits, height_width(images)).argmax(dim=1)[0]
         descriptor = output.features[0].float().mean(dim=(1, 2))
     return descriptor.cpu().numpy(), ids.to("cpu", torch.uint8).numpy()
