@@ -18,8 +18,8 @@ from segshift.analysis.diagnosis.maps import class_areas, shrink_image, vote
 from segshift.analysis.diagnosis.recommendation import Placement, recommend, verdict
 from segshift.analysis.diagnosis.separability import Separability
 from segshift.analysis.diagnosis.statistics import (
-    ClassCounts,
     ColorCounts,
+    LabelCounts,
     divergence_by_class,
     half_of,
     jensen_shannon_bits,
@@ -140,7 +140,7 @@ def test_layouts_are_compared_whatever_the_shares() -> None:
 
 
 def test_counts_of_classes() -> None:
-    counts = ClassCounts(3, (2, 2))
+    counts = LabelCounts(3, (2, 2))
     first = np.array([[0, 0], [1, 255]], np.uint8)
     second = np.full((4, 4), 1, np.uint8)
     for half, label in enumerate((first, second)):

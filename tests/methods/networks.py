@@ -1,5 +1,6 @@
 """A small segmenter, batches and optimizers for the methods' tests."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 from segshift.data.labels import ClassSet
+from segshift.engine.step import train_step
 from segshift.methods import Batch, Method, build_method
 from segshift.models.segmenter import Segmenter, SegmenterConfig
 
@@ -63,3 +65,21 @@ def largest_difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> f
 def without_source(given: Batch) -> Batch:
     """The batch of a run that has no source images."""
     return replace(given, source_images=given.source_images[:0], source_labels=given.source_labels[:0])
+
+
+def assert_resumes(*terms: dict[str, Any]) -> None:
+    """A copy through the state dict goes on with the same bits: what a term remembers is in it."""
+    method = align(*terms, segmenter=tiny_segmenter(batch_norm="batch"))
+    movers = optimizers(method.networks())
+    for step in range(3):
+        torch.manual_seed(step)
+        train_step(method, [batch(step)], movers)
+    other = align(*terms, segmenter=tiny_segmenter(batch_norm="batch"))
+    other.load_state_dict(method.state_dict())
+    other_movers = optimizers(other.networks())
+    other_movers["segmenter"].load_state_dict(copy.deepcopy(movers["segmenter"].state_dict()))
+    for target, mover in ((method, movers), (other, other_movers)):
+        torch.manual_seed(9)
+        train_step(target, [batch(3)], mover)
+    for (name, mine), theirs in zip(method.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs), name

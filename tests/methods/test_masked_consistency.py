@@ -19,11 +19,11 @@ from tests.engine.toy import split_batch
 from tests.methods.networks import (
     TARGET_SIZE,
     align,
+    assert_resumes,
     batch,
     largest_difference,
     optimizers,
     parameters_of,
-    tiny_segmenter,
 )
 
 MASKED = {"term": "masked_consistency", "color_jitter": 0, "blur": 0, "confidence": 0.4, "block_px": 8}
@@ -217,21 +217,7 @@ def test_the_teachers_dropout_is_off() -> None:
 
 
 def test_resuming_from_the_state_needs_no_memory() -> None:
-    terms = [{"term": "masked_consistency", "block_px": 8, "confidence": 0.4}]
-    method = align(*terms, segmenter=tiny_segmenter(batch_norm="batch"))
-    movers = optimizers(method.networks())
-    for step in range(3):
-        torch.manual_seed(step)
-        train_step(method, [batch(step)], movers)
-    other = align(*terms, segmenter=tiny_segmenter(batch_norm="batch"))
-    other.load_state_dict(method.state_dict())
-    other_movers = optimizers(other.networks())
-    other_movers["segmenter"].load_state_dict(copy.deepcopy(movers["segmenter"].state_dict()))
-    for target, mover in ((method, movers), (other, other_movers)):
-        torch.manual_seed(9)
-        train_step(target, [batch(3)], mover)
-    for (name, mine), theirs in zip(method.state_dict().items(), other.state_dict().values(), strict=True):
-        assert torch.equal(mine, theirs), name
+    assert_resumes({"term": "masked_consistency", "block_px": 8, "confidence": 0.4})
 
 
 @pytest.mark.parametrize("deploy", ["student", "teacher"])

@@ -15,7 +15,7 @@ from segshift.methods import Method
 from segshift.methods.mean_teacher import MeanTeacher, class_mix
 from segshift.methods.term import Look
 from tests.engine.toy import split_batch
-from tests.methods.networks import align, batch, largest_difference, optimizers, parameters_of, tiny_segmenter
+from tests.methods.networks import align, assert_resumes, batch, largest_difference, optimizers, parameters_of
 
 PLAIN = {"term": "mean_teacher", "class_mix": False, "color_jitter": 0, "blur": 0, "confidence": 0.4}
 
@@ -290,18 +290,4 @@ def test_what_is_deployed(deploy: str) -> None:
 
 
 def test_resuming_from_the_state_needs_no_memory() -> None:
-    """A copy through the state dict goes on with the same bits: the age is a function of the step."""
-    method = align({"term": "mean_teacher", "confidence": 0.4}, segmenter=tiny_segmenter(batch_norm="batch"))
-    movers = optimizers(method.networks())
-    for step in range(3):
-        torch.manual_seed(step)
-        train_step(method, [batch(step)], movers)
-    other = align({"term": "mean_teacher", "confidence": 0.4}, segmenter=tiny_segmenter(batch_norm="batch"))
-    other.load_state_dict(method.state_dict())
-    other_movers = optimizers(other.networks())
-    other_movers["segmenter"].load_state_dict(copy.deepcopy(movers["segmenter"].state_dict()))
-    for target, mover in ((method, movers), (other, other_movers)):
-        torch.manual_seed(9)
-        train_step(target, [batch(3)], mover)
-    for (name, mine), theirs in zip(method.state_dict().items(), other.state_dict().values(), strict=True):
-        assert torch.equal(mine, theirs), name
+    assert_resumes({"term": "mean_teacher", "confidence": 0.4})

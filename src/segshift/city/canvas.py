@@ -71,7 +71,7 @@ class Texture:
 
 @dataclass(frozen=True)
 class Glow:
-    """A lamp's halo: centre and radius in canvas px, RGB strength 0..255, and the pixel that the lamp was."""
+    """A lamp's halo: center and radius in canvas px, RGB strength 0..255, and the pixel that the lamp was."""
 
     x_px: float
     y_px: float

@@ -19,7 +19,7 @@ _LAMP = np.array([255.0, 205.0, 130.0])
 
 @dataclass(frozen=True)
 class Facade:
-    """A front of width_m x height_m; wall: RGB colour (3,); pitched: it is a house with a gabled roof."""
+    """A front of width_m x height_m; wall: RGB color (3,); pitched: it is a house with a gabled roof."""
 
     texture: Texture
     width_m: float

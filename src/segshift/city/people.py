@@ -57,7 +57,7 @@ class Outfit:
 
 
 class Drawing:
-    """Layers of colour, class and coverage; x in metres from the middle, y up from the lower edge."""
+    """Layers of color, class and coverage; x in metres from the middle, y up from the lower edge."""
 
     def __init__(self, width_m: float, height_m: float) -> None:
         self.size_m = (width_m, height_m)

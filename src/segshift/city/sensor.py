@@ -1,4 +1,4 @@
-"""What the camera adds: halos of lamps, exposure, colour, vignetting, blur, noise and compression."""
+"""What the camera adds: halos of lamps, exposure, color, vignetting, blur, noise and compression."""
 
 from __future__ import annotations
 

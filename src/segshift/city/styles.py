@@ -10,7 +10,7 @@ Color = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Sky:
-    """Colours (RGB, 0..255) overhead, at the horizon and of the clouds; cover: share of cloud (0..1)."""
+    """Colors (RGB, 0..255) overhead, at the horizon and of the clouds; cover: share of cloud (0..1)."""
 
     zenith: Color
     horizon: Color

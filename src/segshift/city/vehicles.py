@@ -23,7 +23,7 @@ class VehicleModel:
 
 
 def palette(paint: Array, second: Array, lamps_lit: bool, braking: bool) -> Array:
-    """Colours (9, 3) of a vehicle's materials."""
+    """Colors (9, 3) of a vehicle's materials."""
     head = (255.0, 246.0, 215.0) if lamps_lit else (214.0, 218.0, 220.0)
     tail = (255.0, 44.0, 36.0) if lamps_lit or braking else (150.0, 24.0, 26.0)
     return np.array(

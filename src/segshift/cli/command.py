@@ -59,11 +59,11 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self.commands = cast(Any, _Commands({**self.homes, **self.commands}))
+        self.commands = cast(Any, _Loaded({**self.homes, **self.commands}))
         self.params.append(_quiet())
 
 
-class _Commands(UserDict[str, Any]):
+class _Loaded(UserDict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         found = super().__getitem__(name)
         if isinstance(found, str):

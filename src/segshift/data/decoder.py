@@ -39,6 +39,11 @@ class LabelRule(Strict):
     unequal_sizes: Literal["error", "resize"] = "error"
 
 
+def color_key(value: int) -> str:
+    """A color that is packed as 0xRRGGBB, as a data set's YAML writes it: `128,64,128`."""
+    return f"{value >> 16},{value >> 8 & 255},{value & 255}"
+
+
 @dataclass(frozen=True)
 class LabelDecoder:
     """How one data set's label files become train ids.
@@ -126,7 +131,7 @@ class LabelDecoder:
     def name_of(self, value: int) -> str:
         """A raw value as the YAML writes it: `id 7` or `color 128,64,128`."""
         if self.kind == "rgb":
-            return f"color {value >> 16},{value >> 8 & 255},{value & 255}"
+            return f"color {color_key(value)}"
         return f"id {value}"
 
     def look_up(self, raw: NDArray[Any]) -> NDArray[np.uint16]:

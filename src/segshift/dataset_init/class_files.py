@@ -10,7 +10,7 @@ from segshift.data.decoder import LabelRule
 from segshift.dataset_init.guess import Meaning
 from segshift.dataset_init.names import place
 from segshift.dataset_init.scan import POLYGON_LINE, Tree
-from segshift.dataset_init.values import Values
+from segshift.dataset_init.values import Values, key_of
 from segshift.errors import InputError
 from segshift.files import read_text
 from segshift.plain import counted
@@ -72,16 +72,12 @@ def _meaning(file: ClassFile, by_value: Mapping[int, str], values: Values) -> Me
     rule = LabelRule(
         kind=values.kind,
         channel=values.channel,
-        map={_key(value, values): name for value, name in by_value.items()},
+        map={key_of(value, values): name for value, name in by_value.items()},
     )
     named = {value.value: by_value.get(value.value) for value in values.values}
     unknown = tuple(value.value for value in values.values if value.value not in by_value)
     classes = tuple(dict.fromkeys(by_value.values()))
     return Meaning(classes, rule, named, True, f"{file.place} names the classes", unknown)
-
-
-def _key(value: int, values: Values) -> int | str:
-    return f"{value >> 16},{value >> 8 & 255},{value & 255}" if values.kind == "rgb" else value
 
 
 def _coded(red: int, green: int, blue: int) -> int:

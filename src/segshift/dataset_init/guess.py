@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from segshift.data.decoder import LabelRule, build_decoder
 from segshift.data.labels import class_set
 from segshift.dataset_init.known import KnownRule, coverage, known_rules, named_by
-from segshift.dataset_init.values import Value, Values
+from segshift.dataset_init.values import Value, Values, key_of
 from segshift.errors import InputError
 from segshift.train_ids import IGNORE
 
@@ -140,15 +140,9 @@ def _explicit(values: Values, pairs: Mapping[int, str | None]) -> LabelRule:
     return LabelRule(
         kind=values.kind,
         channel=values.channel,
-        map={_key(value, values): name for value, name in sorted(pairs.items()) if name is not None},
-        ignore=tuple(_key(value, values) for value, name in sorted(pairs.items()) if name is None),
+        map={key_of(value, values): name for value, name in sorted(pairs.items()) if name is not None},
+        ignore=tuple(key_of(value, values) for value, name in sorted(pairs.items()) if name is None),
     )
-
-
-def _key(value: int, values: Values) -> int | str:
-    if values.kind != "rgb":
-        return value
-    return f"{value >> 16},{value >> 8 & 255},{value & 255}"
 
 
 def _write(value: int, values: Values) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segshift.data.containers import open_picture, read_header
+from segshift.data.decoder import color_key
 from segshift.data.label_files import LabelKind, read_label
 from segshift.dataset_init.contents import form
 from segshift.errors import InputError
@@ -263,6 +264,11 @@ def without_soft_edges(values: Values) -> Values:
             f"that were resized or saved with compression); give a folder with one value per class"
         )
     return values
+
+
+def key_of(value: int, values: Values) -> int | str:
+    """A value as a key of the YAML's map: an id, or a color as `128,64,128`."""
+    return color_key(value) if values.kind == "rgb" else value
 
 
 def _rgb(value: int) -> tuple[int, int, int]:

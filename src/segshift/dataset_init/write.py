@@ -9,7 +9,7 @@ from pathlib import Path
 from segshift.data.labels import Color, class_set
 from segshift.data.split_patterns import SplitSpec
 from segshift.dataset_init.guess import Meaning
-from segshift.dataset_init.values import Value, Values
+from segshift.dataset_init.values import Value, Values, key_of
 from segshift.plain import counted, share_in_words
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*( [A-Za-z0-9_]+)*")
@@ -66,9 +66,7 @@ def text_of(
 
 def written(value: Value, values: Values) -> str:
     """A value as messages write it: an id, or a color as `128,64,128`."""
-    if values.kind != "rgb":
-        return str(value.value)
-    return f"{value.value >> 16},{value.value >> 8 & 255},{value.value & 255}"
+    return str(key_of(value.value, values))
 
 
 def _root(root: Path, out: Path) -> str:

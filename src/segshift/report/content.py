@@ -13,6 +13,7 @@ from segshift.analysis.embedding import Granularity
 from segshift.analysis.retrieval import Retrieval
 from segshift.analysis.strips import Shown
 from segshift.data.labels import ClassSet
+from segshift.engine.comparison import spread
 from segshift.evaluation import EvaluationResult
 from segshift.evaluation.paired import PairedComparison
 
@@ -118,12 +119,12 @@ class ReportedRun:
     @property
     def miou_spread(self) -> float | None:
         """Standard deviation over the seeds (n - 1 in the denominator); None for one."""
-        return _spread([result.miou for result in self.results])
+        return spread([result.miou for result in self.results])
 
     @property
     def gain_spread(self) -> float | None:
         """The same of the gain."""
-        return _spread([one.gain.difference for one in self.seeds if one.gain is not None])
+        return spread([one.gain.difference for one in self.seeds if one.gain is not None])
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -144,10 +145,6 @@ class ReportedRun:
         """A score's mean over the seeds that have it; NaN without any."""
         values = [value for value in map(score, self.results) if not math.isnan(value)]
         return statistics.fmean(values) if values else math.nan
-
-
-def _spread(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from segshift.analysis.diagnosis.maps import class_areas, shrink_image, vote
-from segshift.analysis.diagnosis.statistics import ClassCounts, ColorCounts, half_of
+from segshift.analysis.diagnosis.statistics import ColorCounts, LabelCounts, half_of
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import ClassSet, class_mapping, common_class_sets
 from segshift.data.resolve import agree
@@ -43,7 +43,7 @@ class DomainContent:
     """
 
     title: str
-    counts: ClassCounts | None
+    counts: LabelCounts | None
     colors: ColorCounts | None
     labels: Pixels
     images: Pixels
@@ -111,7 +111,7 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
         split, wanted.classes if from_labels else split.classes, with_labels=from_labels
     )
     classes = wanted.classes.count
-    counts = ClassCounts(classes, _grid(wanted.canvas)) if wanted.labels else None
+    counts = LabelCounts(classes, _grid(wanted.canvas)) if wanted.labels else None
     domain = DomainContent(
         title=f"{split.dataset} {split.name} ({counted(len(items), 'image')})",
         counts=counts,

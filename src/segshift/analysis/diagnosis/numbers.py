@@ -9,7 +9,7 @@ from segshift.analysis.class_centers import DOMAINS
 from segshift.analysis.diagnosis.domains import DomainContent
 from segshift.analysis.diagnosis.statistics import (
     CHANNELS,
-    ClassCounts,
+    LabelCounts,
     divergence_by_class,
     jensen_shannon_bits,
     layout_distance,
@@ -89,7 +89,7 @@ def color_statistics(domains: Domains) -> dict[str, Any]:
     return found
 
 
-def counts_of(domains: Domains) -> tuple[ClassCounts, ClassCounts]:
+def counts_of(domains: Domains) -> tuple[LabelCounts, LabelCounts]:
     """The pixel counts of domains that were read with their label maps."""
     first, second = (domain.counts for domain in domains)
     assert first is not None and second is not None

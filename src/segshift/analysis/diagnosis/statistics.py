@@ -25,7 +25,7 @@ def half_of(index: int, count: int) -> int:
 
 
 @dataclass
-class ClassCounts:
+class LabelCounts:
     """Pixels of classes and where they are, for two halves of a domain.
 
     Attributes:
@@ -165,7 +165,7 @@ def spatial_distance(a: Values, b: Values) -> float:
     """The mean over all places of the Jensen-Shannon divergence of the classes there, in bits.
 
     Args:
-        a: (C, h, w) as `ClassCounts.maps` gives them; places without a label in either are left out.
+        a: (C, h, w) as `LabelCounts.maps` gives them; places without a label in either are left out.
         b: likewise.
     """
     known = (a.sum(axis=0) > 0) & (b.sum(axis=0) > 0)
@@ -192,7 +192,7 @@ def layout_distance(a: Values, b: Values) -> float:
     """The mean `placement_distance` of the classes that both domains have, weighted by their shares, in 0..1.
 
     Args:
-        a: (C, h, w) as `ClassCounts.maps` gives them; places without a label in either are left out.
+        a: (C, h, w) as `LabelCounts.maps` gives them; places without a label in either are left out.
         b: likewise.
 
     Returns:
