@@ -124,7 +124,8 @@ def _ready(
     resize, crop = _preset_sizes()
     width, height = document["settings"]["size"]
     assignments = []
-    patch = advice["patch_px"] or 0
+    # Patches are a setting of local alignment's alone.
+    patch = (advice["patch_px"] or 0) if advice["presets"][0] == "local_alignment" else 0
     if patch:
         if patch < LEAST_PATCH_PX:
             # The same share of larger images.
@@ -200,6 +201,10 @@ def _summary(document: dict[str, Any]) -> Table:
         one = found["features"]
         table.add_row("features, linear: error", _percent(one))
         table.add_row("features: proxy A-distance", f"{one['proxy_a_distance']:.2f}")
+    if "confidence" in found:
+        one = found["confidence"]
+        low, high = (100 * end for end in one["interval_95"])
+        table.add_row("confidence, points less", f"{100 * one['drop']:.1f} ({low:.1f} to {high:.1f})")
     return table
 
 

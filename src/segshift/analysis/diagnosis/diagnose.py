@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from segshift.analysis.diagnosis.confidence import ConfidenceDrop, confidence_drop
 from segshift.analysis.diagnosis.domains import (
     DomainContent,
     Wanted,
@@ -106,7 +107,7 @@ def diagnose(
         colors="colours" in chosen,
         images="images" in chosen,
         model=model,
-        features="features" in chosen,
+        features=bool({"features", "confidence"} & set(chosen)),
         predictions=predicted,
         keep_ignored=settings.keep_ignored,
         inference=Inference(input_size=None if model is None or model.config.input_size else settings.size),
@@ -121,6 +122,7 @@ def diagnose(
         measured.exclusive,
         predicted,
         measured.placement,
+        measured.confidence,
     )
     document = {
         "source": _described(source, domains[0]),
@@ -166,6 +168,7 @@ class _Measured:
     placement: Placement | None = None
     found: dict[str, dict[str, Separability]] = field(default_factory=dict)
     of_features: Separability | None = None
+    confidence: ConfidenceDrop | None = None
 
 
 def _measure(
@@ -201,6 +204,9 @@ def _measure(
             (domains[0].descriptors, domains[1].descriptors), experiment.held_out, experiment.seeds
         )
         analyses["features"] = {**measured.of_features.to_dict(), "verdict": verdict(measured.of_features)}
+    if "confidence" in chosen:
+        measured.confidence = confidence_drop(domains[0].confidences, domains[1].confidences)
+        analyses["confidence"] = measured.confidence.to_dict()
     return measured
 
 
@@ -213,7 +219,11 @@ def _impossible(unlabelled: Sequence[str], model: Segmenter | None) -> dict[str,
         "place in both domains (--model CKPT)"
         for name in (_OF_LABELS if unlabelled else ())
     }
-    return {**reasons, "features": "there is no network whose features to compare; give one (--model CKPT)"}
+    return {
+        **reasons,
+        "features": "there is no network whose features to compare; give one (--model CKPT)",
+        "confidence": "there is no network that could be less sure of the target; give one (--model CKPT)",
+    }
 
 
 def _chosen(only: Sequence[str] | None, reasons: dict[str, str]) -> list[str]:

@@ -39,6 +39,7 @@ class DomainContent:
         labels: (N, h, w) uint8 train ids on the canvas, C for ignored; empty without label maps.
         images: (N, h, w, 3) uint8 RGB on the canvas; empty unless asked for.
         descriptors: (N, F) float32 features averaged over space; empty without a model.
+        confidences: (N,) mean highest probability of every image; empty without a model.
         sizes: how many images have which "WxH" in px.
     """
 
@@ -48,6 +49,7 @@ class DomainContent:
     labels: Pixels
     images: Pixels
     descriptors: NDArray[np.float32]
+    confidences: NDArray[np.float64]
     sizes: Counter[str] = field(default_factory=Counter)
 
 
@@ -62,7 +64,7 @@ class Wanted:
         colors: whether color histograms are.
         images: whether images on the canvas are.
         model: whose features, and instead of labels whose predictions, are taken.
-        features: whether features are wanted.
+        features: whether features and confidences are wanted.
         predictions: take the model's predictions instead of labels.
         keep_ignored: leave ignored pixels a class of their own.
         inference: at which size the model sees images.
@@ -119,10 +121,12 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
         labels=np.empty((0, 0, 0), np.uint8),
         images=np.empty((0, 0, 0, 3), np.uint8),
         descriptors=np.empty((0, 0), np.float32),
+        confidences=np.empty(0),
     )
     labels: list[Pixels] = []
     images: list[Pixels] = []
     descriptors: list[NDArray[np.float32]] = []
+    confidences: list[float] = []
     table = None
     if wanted.labels and wanted.predictions and wanted.model is not None:
         table = class_mapping(wanted.model.classes, wanted.classes)
@@ -132,8 +136,9 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
         domain.sizes[f"{image.shape[1]}x{image.shape[0]}"] += 1
         label = None if item.label is None else item.label.numpy()
         if wanted.model is not None and (table is not None or wanted.features):
-            descriptor, predicted = observe(wanted.model, item.image, wanted.inference)
+            descriptor, predicted, confidence = observe(wanted.model, item.image, wanted.inference)
             descriptors.append(descriptor)
+            confidences.append(confidence)
             label = label if table is None else np.take(table, predicted)
         if counts is not None and label is not None:
             areas = class_areas(label, classes, wanted.canvas)
@@ -149,13 +154,13 @@ def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], Non
     if images:
         domain.images = np.stack(images)
     if descriptors:
-        domain.descriptors = np.stack(descriptors)
+        domain.descriptors, domain.confidences = np.stack(descriptors), np.array(confidences)
     return domain
 
 
 def observe(
     model: Segmenter, image: torch.Tensor, inference: Inference
-) -> tuple[NDArray[np.float32], Pixels]:
+) -> tuple[NDArray[np.float32], Pixels, float]:
     """A model's view of one image in evaluation mode.
 
     Args:
@@ -164,14 +169,16 @@ def observe(
         inference: at which size it sees the image.
 
     Returns:
-        (F,) features averaged over space, and (h, w) uint8 train ids at the size that the network saw.
+        (F,) features averaged over space, (h, w) uint8 train ids at the size that the network saw, and the
+        mean of the pixels' highest probabilities.
     """
     with evaluating(model), torch.inference_mode():
         images = inference.seen(model, image[None])
         output: SegmenterOutput = model(images)
-        ids = upsample(output.logits, height_width(images)).argmax(dim=1)[0]
+        probabilities = upsample(output.logits, height_width(images)).float().softmax(dim=1)
+        confidence, ids = probabilities[0].max(dim=0)
         descriptor = output.features[0].float().mean(dim=(1, 2))
-    return descriptor.cpu().numpy(), ids.to("cpu", torch.uint8).numpy()
+    return descriptor.cpu().numpy(), ids.to("cpu", torch.uint8).numpy(), float(confidence.mean())
 
 
 def refuse_shared_images(source: Split, target: Split) -> None:

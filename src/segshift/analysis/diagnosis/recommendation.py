@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from segshift.analysis.diagnosis.confidence import ConfidenceDrop
+from segshift.analysis.diagnosis.measured import Measurements, measurements
 from segshift.analysis.diagnosis.separability import Separability
 
 ALIKE_FROM = 0.40
@@ -34,7 +36,9 @@ class Recommendation:
         alignment: of outputs: "local" (patches), "global" (whole maps), "risky" (neither is safe), "unclear"
             (too few images) or "unknown" (no label maps).
         patch_px: for local alignment, in px of the network's input.
-        presets: to try first, best first.
+        presets: to try first, best first: what gained most on the pairs in `measured.yaml`, then what the
+            layouts allow.
+        needed: whether adaptation has something to gain; None where that is not known.
         style_gap: images are told apart where label maps are not; False if images are alike, None where it
             was not measured or style cannot be separated from content.
         sentences: the same in words and numbers.
@@ -44,6 +48,7 @@ class Recommendation:
     patch_px: int | None = None
     presets: list[str] = field(default_factory=list)
     style_gap: bool | None = None
+    needed: bool | None = None
     sentences: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,6 +58,7 @@ class Recommendation:
             "patch_px": self.patch_px,
             "presets": self.presets,
             "style_gap": self.style_gap,
+            "needed": self.needed,
             "sentences": self.sentences,
             "thresholds": {"alike_from_error": ALIKE_FROM, "apart_up_to_error": APART_UP_TO},
         }
@@ -100,6 +106,8 @@ def recommend(
     exclusive_classes: Sequence[str],
     predicted: bool,
     placement: Placement | None = None,
+    confidence: ConfidenceDrop | None = None,
+    table: Measurements | None = None,
 ) -> Recommendation:
     """Advice in words and numbers.
 
@@ -111,7 +119,10 @@ def recommend(
         exclusive_classes: those that occur in one domain only.
         predicted: label maps were a network's predictions.
         placement: where the classes lie, to tell layouts from anything else that small patches hide.
+        confidence: how much less sure a network is of the target.
+        table: what was measured on other pairs; None takes the one of the package.
     """
+    table = table or measurements()
     advice = Recommendation("unknown") if labels is None else _alignment(labels, telling_classes, placement)
     if labels is not None and advice.alignment in ("local", "global"):
         relied_on = labels[WHOLE if advice.patch_px is None else str(advice.patch_px)]
@@ -133,14 +144,10 @@ def recommend(
         )
     if images is not None:
         _style(advice, labels, images)
-    if advice.presets:
-        if "mean_teacher" not in advice.presets:
-            advice.presets.append("mean_teacher")
-        advice.sentences.append(
-            "Whatever the layouts: self-training with an averaged teacher (mean_teacher) aligns no outputs, "
-            "and gained most on two of the three pairs of domains that segshift was measured on. Compare it "
-            "with what stands above (segshift compare --methods)."
-        )
+    if confidence is not None:
+        _gap(advice, confidence, table)
+    if advice.needed or advice.presets or (images is not None and _told_apart(images)):
+        _by_measurement(advice, table)
     if features is not None:
         judged = verdict(features)
         how = "" if judged == "unclear" else " by a linear classifier"
@@ -273,10 +280,49 @@ def _style(
         if advice.alignment == "global":
             advice.presets = []
             if not few:
+                advice.needed = False
                 advice.sentences.append(
-                    "Nothing here calls for adaptation: train on the source alone (preset source_only) and "
-                    "measure it on the target."
+                    "Nothing here calls for adaptation, you do not need it: train on the source alone (preset "
+                    "source_only) and measure it on the target."
                 )
+
+
+def _gap(advice: Recommendation, found: ConfidenceDrop, table: Measurements) -> None:
+    """Whether there is a gap to close, by the confidence of a network that was trained on the source."""
+    low, high = (100 * end for end in found.interval)
+    small = table.small_drop()
+    start = (
+        f"The network's mean confidence is {100 * found.source:.1f} % on the source and "
+        f"{100 * found.target:.1f} % on the target: {100 * found.drop:.1f} points less (95 % interval {low:.1f} "
+        f"to {high:.1f})"
+    )
+    if high < small:
+        advice.needed = False
+        advice.sentences.append(
+            f"{start}, less than half of the smallest drop on the measured pairs with a gap to close "
+            f"({small:.1f}). You do not need adaptation here: keep the network, and measure it on a few labelled "
+            "target images."
+        )
+    elif low > small:
+        advice.needed = True
+        advice.sentences.append(f"{start}: there is a gap to close.")
+    else:
+        advice.sentences.append(f"{start}: too close to {small:.1f} points to say whether there is a gap.")
+
+
+def _by_measurement(advice: Recommendation, table: Measurements) -> None:
+    """Put what gained most on other pairs first, and say by how much; nothing where nothing is needed."""
+    if advice.needed is False:
+        advice.presets = []
+        return
+    best = table.best()
+    if best is not None:
+        advice.presets = [best, *(name for name in advice.presets if name != best)]
+    advice.sentences += table.sentences()
+
+
+def _told_apart(images: Mapping[str, Separability]) -> bool:
+    return any(verdict(one) in ("apart", "partly") for one in images.values())
 
 
 def _too_few(found: Separability) -> bool:

@@ -7,7 +7,7 @@ from segshift.analysis.diagnosis.separability import SeparabilitySettings
 from segshift.errors import InputError
 from segshift.sizes import WidthHeight
 
-PARTS = ("frequencies", "spatial", "colours", "labels", "images", "features")
+PARTS = ("frequencies", "spatial", "colours", "labels", "images", "features", "confidence")
 _SIZE = WidthHeight((480, 360))
 _LONGER_SIDE_CELLS = 128
 _PATCH_SHARES = (8, 4, 2)

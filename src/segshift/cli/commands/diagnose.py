@@ -27,7 +27,7 @@ class Diagnose(Command):
     )
     only: Annotated[
         str | None,
-        typer.Option(help="With commas: frequencies,spatial,colors,labels,images,features."),
+        typer.Option(help="With commas: frequencies,spatial,colors,labels,images,features,confidence."),
     ] = None
     images: Annotated[int, typer.Option(min=1, help="Of each domain, spread evenly.")] = 300
     classes: Annotated[
@@ -35,7 +35,9 @@ class Diagnose(Command):
     ] = None
     model: Annotated[
         Path | None,
-        typer.Option("--model", help="Run folder or model file: features, and predictions for labels."),
+        typer.Option(
+            "--model", help="Run folder or model file: features, confidence, and predictions for labels."
+        ),
     ] = None
     size: Annotated[
         str | None, typer.Option(help="WxH in px at which networks will see images; default: the presets'.")
