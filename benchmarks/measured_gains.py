@@ -1,10 +1,10 @@
 """Print what `segshift diagnose` knows of measured pairs, its measured.yaml, from finished comparisons.
 
-    python benchmarks/measured_gains.py runs/day_dusk=benchmarks/day_dusk.yaml runs/drive_chase=benchmarks/drive_chase.yaml \
+    python benchmarks/measured_gains.py runs/day_dusk=benchmarks/day_dusk.yaml ... \
         > src/segshift/analysis/diagnosis/measured.yaml
 
-An arm counts under the preset that its settings are, see `PRESETS`. The drop of the confidence is the control's, from
-the source's validation images to the target's evaluated ones, the mean over the seeds.
+An arm counts under the preset that its settings are, see `PRESETS`. The drop of the confidence is the
+control's, from the source's validation images to the target's evaluated ones, the mean over the seeds.
 """
 
 import argparse

@@ -148,7 +148,7 @@ def test_a_target_without_labels(
     outcome = segshift("diagnose", domains[0], target, "--out", tmp_path / "a", *FAST)
     assert outcome.status == 0, outcome.err
     document = json.loads((tmp_path / "a" / "diagnosis.json").read_text())
-    assert set(document["skipped"]) == {"frequencies", "spatial", "labels", "features"}
+    assert set(document["skipped"]) == {"frequencies", "spatial", "labels", "features", "confidence"}
     assert list(document["analyses"]) == ["colours", "images"] and document["label_maps_from"] is None
     assert "left out: labels: toy:unlabelled without labels; give a network" in " ".join(outcome.err.split())
     assert "by style or by content is not known" in outcome.out

@@ -39,8 +39,8 @@ class MeasuredPair(Strict):
         network: backbone and head.
         seeds: how many.
         steps: of every method and of its control, after their common start.
-        confidence_drop: by how much the control's mean confidence is lower on the target than on source images
-            that it was not trained on, in points.
+        confidence_drop: by how much the control's mean confidence is lower on the target than on the source's
+            validation images, in points.
         control: its mIoU on the target in %.
         oracle: gain with the target's labels: the gap that there is to close.
         methods: gain without them, by preset.

@@ -282,8 +282,8 @@ def _style(
             if not few:
                 advice.needed = False
                 advice.sentences.append(
-                    "Nothing here calls for adaptation, you do not need it: train on the source alone (preset "
-                    "source_only) and measure it on the target."
+                    "Nothing here calls for adaptation, you do not need it: train on the source alone "
+                    "(preset source_only) and measure it on the target."
                 )
 
 
@@ -293,15 +293,15 @@ def _gap(advice: Recommendation, found: ConfidenceDrop, table: Measurements) -> 
     small = table.small_drop()
     start = (
         f"The network's mean confidence is {100 * found.source:.1f} % on the source and "
-        f"{100 * found.target:.1f} % on the target: {100 * found.drop:.1f} points less (95 % interval {low:.1f} "
-        f"to {high:.1f})"
+        f"{100 * found.target:.1f} % on the target: {100 * found.drop:.1f} points less (95 % interval "
+        f"{low:.1f} to {high:.1f})"
     )
     if high < small:
         advice.needed = False
         advice.sentences.append(
             f"{start}, less than half of the smallest drop on the measured pairs with a gap to close "
-            f"({small:.1f}). You do not need adaptation here: keep the network, and measure it on a few labelled "
-            "target images."
+            f"({small:.1f}). You do not need adaptation here: keep the network, and measure it on a few "
+            "labelled target images."
         )
     elif low > small:
         advice.needed = True
