@@ -2,6 +2,7 @@
 
 from segshift.losses.adversarial import Domain, domain_loss, weighted_domain_loss
 from segshift.losses.agreement import cosine_discrepancy, weight_similarity
+from segshift.losses.class_contrast import class_contrast
 from segshift.losses.class_domain import EncodingKind, class_domain_loss, domain_encoding
 from segshift.losses.class_shares import class_share_divergence
 from segshift.losses.confidence import (
@@ -29,6 +30,7 @@ __all__ = [
     "EncodingKind",
     "GanClass",
     "RegularizerKind",
+    "class_contrast",
     "class_domain_loss",
     "class_share_divergence",
     "confidence_regularizer",

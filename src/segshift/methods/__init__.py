@@ -15,6 +15,7 @@ from segshift.methods.align import Align
 from segshift.methods.balanced_self_training import BalancedSelfTraining
 from segshift.methods.base import Batch, LabelledImages, Method, Update
 from segshift.methods.clan import Clan
+from segshift.methods.class_contrast import ClassContrast
 from segshift.methods.class_shares import ClassShares
 from segshift.methods.confidence_regularization import ConfidenceRegularization, LabelRegularization
 from segshift.methods.cyclegan import CycleGAN
@@ -39,6 +40,7 @@ TERMS: dict[str, type[Term]] = {
     "advent": AdvEnt,
     "balanced_self_training": BalancedSelfTraining,
     "clan": Clan,
+    "class_contrast": ClassContrast,
     "class_shares": ClassShares,
     "confidence_regularization": ConfidenceRegularization,
     "fada": FADA,

@@ -91,6 +91,8 @@ class Segmenter(nn.Module):
             values = torch.tensor(getattr(self.pixel_statistics, name), dtype=torch.float32)
             self.register_buffer(name, values.view(1, 3, 1, 1), persistent=False)
         self.multi_resolution = self._new_multi_resolution()
+        # That of heads starts from nothing and learns from the batch.
+        set_batch_norm_mode(self, "batch")
         set_batch_norm_mode(
             self.backbone, config.batch_norm, affine_trained=config.batch_norm_affine == "trained"
         )
