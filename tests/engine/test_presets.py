@@ -179,7 +179,14 @@ def test_a_smoke_recipe_keeps_the_method_but_for_its_sizes() -> None:
         before, after = (parse_method(one.method).with_defaults().get("terms", []) for one in (recipe, smoke))
         for old, new in zip(before, after, strict=True):
             changed = {key for key in new if new[key] != old.get(key)}
-            assert changed <= {"start_step", "self_training_start_step", "patch_px", "modes", "block_px", "channels"}
+            assert changed <= {
+                "start_step",
+                "self_training_start_step",
+                "patch_px",
+                "modes",
+                "block_px",
+                "channels",
+            }
 
 
 @pytest.mark.parametrize("name", preset_names())
