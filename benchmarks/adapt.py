@@ -1,11 +1,13 @@
 """What `segshift adapt` gains on a CamVid-day network with dusk photos, and what the label-free scores said.
 
     python benchmarks/adapt.py --camvid ROOT --seeds 0,1,2 --out runs/adapt_day_dusk
+    python benchmarks/adapt.py --camvid ROOT --photos day_train --judged day_test --out runs/adapt_day_dusk
 
 Per seed one source-only network by day (benchmarks/camvid_day.yaml) is adapted with `dusk_train` by every
 method and judged on `dusk_test`, whose labels choose nothing. The gain is over the network that was adapted;
 its interval is that of the mean over the seeds, for other images of the same kind. Finished runs are kept, so
-that the same command goes on after an end, and more seeds can be added.
+that the same command goes on after an end, and more seeds can be added. The second command is the control
+without a shift: photos by day, where there is nothing to adapt to.
 """
 
 import argparse
@@ -31,25 +33,24 @@ STEPS = {"adabn": None, "tent": 60, "self_training": 120}
 SETTINGS = ("training.workers=0", "training.threads=1", "evaluation.unsupervised_images=16")
 
 
-def adapted(folder: Path, method: str, camvid: str, seed: int, console: Console) -> Adaptation:
+def adapted(folder: Path, method: str, photos: str, judged: str, seed: int, console: Console) -> Adaptation:
     """One method on one seed's network."""
-    judged = (f"evaluation.dataset=camvid:{camvid}:dusk_test", "evaluation.batch_size=2")
     return adapt(
         folder / "day",
-        f"camvid:{camvid}:dusk_train",
-        folder / method,
+        photos,
+        folder / f"{method}_{photos.rpartition(':')[2]}",
         method=method,
         steps=STEPS[method],
         seed=seed,
-        settings=(*SETTINGS, *judged),
+        settings=(*SETTINGS, f"evaluation.dataset={judged}", "evaluation.batch_size=2"),
         resume=True,
         console=console,
     )
 
 
-def judge(segmenter: Segmenter, camvid: str) -> EvaluationResult:
-    """The scores on the dusk images that nothing was adapted to, with counts per image."""
-    data = SegmentationDataset(resolve(f"camvid:{camvid}:dusk_test"), segmenter.classes)
+def judge(segmenter: Segmenter, judged: str) -> EvaluationResult:
+    """The scores on images that nothing was adapted to, with counts per image."""
+    data = SegmentationDataset(resolve(judged), segmenter.classes)
     return evaluate(segmenter, data, Inference(), batch_size=2)
 
 
@@ -68,7 +69,7 @@ def print_table(
 ) -> None:
     """Markdown: what was kept, the gain with its interval, and the gain had the best checkpoint been kept."""
     base = ", ".join(f"{100 * result.miou:.1f}" for result in before)
-    print(f"mIoU of the network by day on dusk_test: {base}\n")
+    print(f"mIoU of the network by day: {base}\n")
     print("| method | kept | gain of what was kept | 95 % interval | gain of the best | label-free score |")
     print("|---|---|---|---|---|---|")
     for method, results in after.items():
@@ -89,7 +90,10 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--methods", default=",".join(PRESETS))
     parser.add_argument("--out", type=Path, default=Path("runs/adapt_day_dusk"))
+    parser.add_argument("--photos", default="dusk_train", help="split to adapt to")
+    parser.add_argument("--judged", default="dusk_test", help="split to judge on")
     arguments = parser.parse_args()
+    photos, judged = (f"camvid:{arguments.camvid}:{split}" for split in (arguments.photos, arguments.judged))
     console, methods = Console(stderr=True), arguments.methods.split(",")
     before: list[EvaluationResult] = []
     after: dict[str, list[EvaluationResult]] = {method: [] for method in methods}
@@ -99,11 +103,11 @@ def main() -> None:
         data = [f"{key}.dataset=camvid:{arguments.camvid}" for key in ("source", "evaluation")]
         recipe = load_recipe(SOURCE, [f"seed={seed}", "target.dataset=null", *data])
         run_recipe(recipe, folder / "day", console, resume=True)
-        before.append(judge(load(folder / "day"), arguments.camvid))
+        before.append(judge(load(folder / "day"), judged))
         for method in methods:
-            outcome = adapted(folder, method, arguments.camvid, seed, console)
+            outcome = adapted(folder, method, photos, judged, seed, console)
             told[method].append(outcome)
-            after[method].append(judge(outcome.segmenter, arguments.camvid))
+            after[method].append(judge(outcome.segmenter, judged))
     print_table(before, after, told)
 
 

@@ -45,7 +45,7 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         def scores(self: Any, segmenter: Any) -> dict[str, float]:
             value = next(left)
-            return {"mirror_agreement": value, "entropy": value}
+            return {"information_maximization": value, "entropy": value}
 
         monkeypatch.setattr(trainer.Selection, "scores", scores)
 
