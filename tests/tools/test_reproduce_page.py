@@ -78,9 +78,14 @@ OF_OTHER_PAPERS = {
     "mean_teacher_gta5_cityscapes_resnet101",
     *(
         f"{method}_{source}_cityscapes_{network}"
-        for method in ("daformer", "mic")
+        for method in ("daformer", "mic", "sepico")
         for source in ("gta5", "synthia")
         for network in ("mitb5", "resnet101")
+    ),
+    *(
+        f"{method}_{source}_cityscapes_mitb5"
+        for method in ("hrda", "mic_hrda")
+        for source in ("gta5", "synthia")
     ),
 }
 
