@@ -118,6 +118,25 @@ def test_hrdas_recipes_have_the_published_numbers() -> None:
         assert terms == ["mean_teacher", "feature_distance", *masked]
 
 
+def test_foundation_recipes_differ_by_what_their_names_say() -> None:
+    base, frozen, plus, dinov3 = (
+        preset(name) for name in ("vfm_uda", "vfm_uda_frozen", "vfm_uda_plus", "vfm_uda_dinov3")
+    )
+    apart = {"name", "description", "provenance"}
+    assert frozen.model.backbone_training == "frozen"
+    same = frozen.model.model_copy(update={"backbone_training": "all"})
+    assert frozen.model_copy(update={"model": same}).model_dump(exclude=apart) == base.model_dump(
+        exclude=apart
+    )
+    assert plus.optimizers["segmenter"].layer_decay == 0.9
+    assert dinov3.model.backbone == "vit_small_patch16_dinov3"
+    for recipe, patch_px in ((base, 14), (plus, 14), (dinov3, 16)):
+        masked = recipe.method["terms"][1]
+        assert (masked["mask"], masked["block_px"]) == ("tokens", patch_px)
+        crop = recipe.target.augmentation.crop
+        assert crop is not None and all(side % patch_px == 0 for side in crop)
+
+
 def test_the_small_details_have_the_papers_proportions() -> None:
     """Details of half the crop's sides, and DAFormer's list of terms with MIC's on top."""
     for name, lower in (("hrda", "daformer"), ("mic_hrda", "hrda")):
@@ -136,7 +155,8 @@ def test_only_the_oracle_trains_on_target_labels() -> None:
 def with_tiny_networks(recipe: Recipe) -> Recipe:
     """The papers' networks take a minute for two steps; what the recipes say is the same with tiny ones."""
     data = recipe.model_dump(mode="json")
-    data["model"] |= {"backbone": "segshift_tiny", "head": "deeplab_v2", "output_stride": 8}
+    tiny = "test_vit" if recipe.model.backbone.startswith("vit_") else "segshift_tiny"
+    data["model"] |= {"backbone": tiny, "head": "deeplab_v2", "output_stride": None}
     for method in [data["method"], *(stage["changes"].get("method", {}) for stage in data["stages"])]:
         if method.get("name") == "cyclegan":
             method |= {"generator": {"base_channels": 8, "blocks": 1}, "discriminator_channels": 8}
@@ -154,7 +174,7 @@ def test_every_preset_runs(name: str, tmp_path: Path, city_cache: Path) -> None:
     """Two tiny steps per stage; tools/preset_smoke.py does the same with the papers' own networks."""
     recipe = preset(name)
     smoke = smoke_recipe(recipe)
-    if not recipe.group.startswith("small"):
+    if not recipe.group.startswith("small") or recipe.model.backbone.startswith("vit_"):
         smoke = with_tiny_networks(smoke)
     tiny = smoke.model_dump_json(exclude={"name", "description", "group", "provenance", "classes"})
     if tiny in _RAN:
@@ -186,6 +206,7 @@ def test_a_smoke_recipe_keeps_the_method_but_for_its_sizes() -> None:
                 "modes",
                 "block_px",
                 "channels",
+                "weights",
             }
 
 

@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segshift.engine.step import train_step
+from segshift.errors import InputError
 from segshift.methods import Batch, Method
 from segshift.methods.averaged_teacher import AveragedTeacher
 from segshift.methods.masked_consistency import MaskedConsistency
 from segshift.methods.mean_teacher import MeanTeacher
 from segshift.models.dropout import dropping_nothing
+from segshift.models.token_mask import patch_embedding
 from tests.engine.toy import split_batch
 from tests.methods.networks import (
     TARGET_SIZE,
@@ -24,6 +26,7 @@ from tests.methods.networks import (
     largest_difference,
     optimizers,
     parameters_of,
+    tiny_segmenter,
 )
 
 MASKED = {"term": "masked_consistency", "color_jitter": 0, "blur": 0, "confidence": 0.4, "block_px": 8}
@@ -227,3 +230,69 @@ def test_what_is_deployed(deploy: str) -> None:
     for method in (alone, hosted):
         having = [t for t in method.terms if isinstance(t, AveragedTeacher) and hasattr(t, "teacher")]
         assert method.deployed() is (having[0].teacher if deploy == "teacher" else method.segmenter)
+
+
+def test_a_step_with_masked_tokens_equals_one_written_by_hand() -> None:
+    """Two tokens of 16 px each way in 40x32 px, resized to 48x32: three rows of two."""
+    torch.manual_seed(0)
+    config = {"backbone": "test_vit", "weights": "none", "head": "linear"}
+    segmenter = tiny_segmenter(**config)
+    method = align({**MASKED, "mask": "tokens", "block_px": 14, "masked_share": 0.5}, segmenter=segmenter)
+    term = masked_of(method)
+    with torch.no_grad():
+        term.mask_token.normal_(generator=torch.Generator().manual_seed(1))
+    data = batch(5, ignored=False)
+    term.config = term.config.model_copy(update={"confidence": 0.0})
+    student, teacher, token = (
+        copy.deepcopy(segmenter),
+        copy.deepcopy(term.teacher),
+        copy.deepcopy(term.mask_token),
+    )
+    mover = torch.optim.SGD([*student.parameters(), token], lr=0.02, momentum=0.9, weight_decay=5e-4)
+    source = F.interpolate(
+        student(student.normalize(data.source_images)).logits,
+        data.source_images.shape[-2:],
+        mode="bilinear",
+        align_corners=True,
+    )
+    torch.manual_seed(7)
+    stays = torch.rand(2, 1, 3, 2) > 0.5
+    assert 2 < stays.sum() < 10
+
+    def replaced(_: Any, __: Any, tokens: Tensor) -> Tensor:
+        grid = tokens.reshape(2, 3, 2, 64)
+        return torch.stack(
+            [
+                grid[n, y, x] if stays[n, 0, y, x] else token
+                for n in range(2)
+                for y in range(3)
+                for x in range(2)
+            ]
+        ).reshape(tokens.shape)
+
+    with torch.no_grad():
+        labels = logits_of(teacher, teacher.normalize(data.target_images)).argmax(1)
+    handle = patch_embedding(student.backbone).register_forward_hook(replaced)
+    masked = F.cross_entropy(logits_of(student, student.normalize(data.target_images)), labels)
+    handle.remove()
+    (F.cross_entropy(source, data.source_labels) + masked).backward()
+    mover.step()
+    torch.manual_seed(7)
+    log = train_step(method, [data], optimizers(method.networks()))
+    assert log.values()["segmenter/masked_consistency_masked"] == pytest.approx(masked.item(), rel=1e-5)
+    assert largest_difference(parameters_of(method.segmenter), parameters_of(student)) < 1e-6
+    torch.testing.assert_close(term.mask_token, token)
+
+
+def test_tokens_are_masked_in_blocks_of_whole_patches() -> None:
+    term = masked_of(align({**MASKED, "block_px": 28, "masked_share": 0.25}))
+    torch.manual_seed(0)
+    blocks = term._kept(torch.rand(400, 3, 8, 6), 14).view(400, 4, 2, 3, 2)
+    assert torch.equal(blocks, blocks[:, :, :1, :, :1].expand_as(blocks))
+    assert blocks.mean().item() == pytest.approx(0.75, abs=0.02)
+    assert term._kept(torch.rand(1, 3, 5, 5), 64).shape == (1, 1, 5, 5)  # larger patches than blocks
+
+
+def test_a_network_without_tokens_is_refused_before_the_first_step() -> None:
+    with pytest.raises(InputError, match="masked_consistency: mask: tokens: this backbone has no tokens"):
+        align({**MASKED, "mask": "tokens"})

@@ -6,7 +6,7 @@ from typing import Literal, Self
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from segshift.methods.averaged_teacher import (
     AveragedTeacher,
@@ -16,6 +16,8 @@ from segshift.methods.averaged_teacher import (
 )
 from segshift.methods.term import Look, Prediction, Term
 from segshift.models.segmenter import Segmenter
+from segshift.models.segmenter_output import SegmenterOutput
+from segshift.models.token_mask import masking_tokens, token_channels
 from segshift.ranges import Share, Side
 from segshift.shared_batch import own_part, processes
 from segshift.sizes import height_width
@@ -32,12 +34,15 @@ class MaskedConsistencyConfig(ConfidentTeacherConfig):
     Attributes:
         block_px: side of the square blocks that are masked or kept.
         masked_share: how likely each block is masked.
+        mask: pixels get the mean color; or tokens of a vision transformer give way to a learnt one, in
+            blocks of the nearest whole number of patches, one at least (14 px: each of DINOv2's by itself).
     """
 
     term: Literal["masked_consistency"] = "masked_consistency"
     ema_decay: float = Field(0.999, ge=0, lt=1)
     block_px: Side = 64
     masked_share: Share = 0.7
+    mask: Literal["pixels", "tokens"] = "pixels"
 
     def tiny(self) -> Self:
         """Also with blocks of which several fit."""
@@ -58,7 +63,9 @@ class MaskedConsistency(ConfidentTeacher):
     one the term has a teacher of its own. It sleeps while that term does.
 
     Source: Hoyer et al., MIC: Masked Image Consistency for Context-Enhanced Domain Adaptation, CVPR 2023,
-    section 3.2, equations 5 to 9; the color augmentation from its section 4.1.
+    section 3.2, equations 5 to 9; the color augmentation from its section 4.1. Masked tokens: Englert et al.,
+    VFM-UDA, CVPR workshops 2024, whose token is the one that DINOv2 was trained with; ours starts as
+    DINOv2's once did, from 0, and is trained along.
     """
 
     Config = MaskedConsistencyConfig
@@ -67,6 +74,8 @@ class MaskedConsistency(ConfidentTeacher):
     def __init__(self, config: MaskedConsistencyConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
         self.settings = config
+        if config.mask == "tokens":
+            self.mask_token = nn.Parameter(torch.zeros(token_channels(segmenter.backbone)))
         # A tuple, since a module would be registered a second time.
         self._host: tuple[AveragedTeacher, ...] = ()
 
@@ -84,8 +93,7 @@ class MaskedConsistency(ConfidentTeacher):
         """The student's loss on masked images, against the teacher's labels of the whole ones."""
         images = look.batch.target_images
         labels, weights = (self._host or (self,))[0].pseudo_labels(look)
-        masked = look.segmenter.normalize(self._augment(images)) * self._kept(images)
-        prediction = Prediction.of(look.segmenter(masked), height_width(images))
+        prediction = Prediction.of(self._masked(look.segmenter, images), height_width(images))
         return {"masked": self.config.weight * prediction.cross_entropy(labels, weights)}
 
     def after(self, look: Look) -> None:
@@ -97,10 +105,21 @@ class MaskedConsistency(ConfidentTeacher):
         """The term's own teacher, if it has one and it was asked for."""
         return None if self._host else super().deployed()
 
-    def _kept(self, images: Tensor) -> Tensor:
-        """(M, 1, H, W): 1 where an image is kept, 0 where it is masked."""
+    def _masked(self, student: Segmenter, images: Tensor) -> SegmenterOutput:
+        """What the student says of the images' augmented and masked versions."""
+        seen = student.normalize(self._augment(images))
+        output: SegmenterOutput
+        if self.settings.mask == "tokens":
+            with masking_tokens(student.backbone, self.mask_token, self._kept):
+                output = student(seen)
+        else:
+            output = student(seen * self._kept(images))
+        return output
+
+    def _kept(self, images: Tensor, cell_px: int = 1) -> Tensor:
+        """(M, 1, H, W): 1 where an image, or a map of cells of so many px, is kept, 0 where it is masked."""
         height, width = images.shape[-2:]
-        block = self.settings.block_px
+        block = max(1, round(self.settings.block_px / cell_px))
         grid = (max(1, round(height / block)), max(1, round(width / block)))
         # Drawn for all processes that share the batch, as a single one would.
         drawn = own_part(torch.rand(processes() * len(images), 1, *grid))

@@ -52,6 +52,16 @@ class PixelStatistics:
     scale: float = 1.0
     order: Literal["rgb", "bgr"] = "rgb"
 
+    def arranged(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB in [0, 1] in the order and scale of the mean."""
+        images = images.flip(1) if self.order == "bgr" else images
+        return images if self.scale == 1 else images * self.scale
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) RGB images in [0, 1] to what the network takes."""
+        mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
+        return (self.arranged(images) - mean) / std
+
 
 CAFFE_PIXELS = PixelStatistics((104.00698793, 116.66876762, 122.67891434), (1.0, 1.0, 1.0), 255.0, "bgr")
 """What networks from Caffe take: BGR in [0, 255] minus ImageNet's mean color, not divided by anything."""

@@ -212,11 +212,7 @@ class Segmenter(nn.Module):
 
     def normalize(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB images in [0, 1] to what the backbone was trained on; see `PixelStatistics`."""
-        if self.pixel_statistics.order == "bgr":
-            images = images.flip(1)
-        if self.pixel_statistics.scale != 1:
-            images = images * self.pixel_statistics.scale
-        return (images - self.mean) / self.std
+        return (self.pixel_statistics.arranged(images) - self.mean) / self.std
 
     def predict_probabilities(self, images: Tensor, size: HeightWidth) -> Tensor:
         """Softmax of the up-sampled logits, in the network's present mode.
