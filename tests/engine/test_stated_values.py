@@ -25,8 +25,8 @@ from segshift.models.segmenter_config import SegmenterConfig
 LISTS = Path(str(resources.files("segshift.presets"))) / "stated"
 # Of these papers nothing but a table's row, cited by the five, was at hand.
 NOT_AT_HAND = (
-    "Zou et al.", "Tranheden et al.", "Zhu et al.", "Hoffman et al.", "Li et al.", "Hoyer et al.", "Wang et al.",
-    "Xie et al.",
+    "Zou et al.", "Tranheden et al.", "Zhu et al.", "Hoffman et al.", "Li et al.", "Hoyer et al.",
+    "Wang et al.", "Xie et al.",
 )  # fmt: skip
 SMALL = "small (laptop)"
 GIVEN = "given"

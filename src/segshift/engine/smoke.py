@@ -1,5 +1,6 @@
 """A recipe shrunk to two tiny steps, to see whether it runs at all."""
 
+import re
 from typing import Any
 
 from segshift.config import merge, parse
@@ -20,6 +21,9 @@ _SAMPLING = {"min_pixels": 10}
 
 # Several fit into such images.
 _DETAIL = {"detail": [32, 32]}
+
+# Of these hundreds of millions of parameters a trial would take minutes and most of a machine's memory.
+_LARGE = re.compile(r"^vit_(base|large|giant)_(?=\w*dinov[23]$)")
 
 _TINY: dict[str, Any] = {
     "source": {**_dataset("game"), "augmentation": _AUGMENTATION, "sampling": _SAMPLING},
@@ -52,9 +56,11 @@ def smoke_recipe(recipe: Recipe) -> Recipe:
     """`recipe` on six 64x48 city images, two steps per stage, without pretrained weights.
 
     Its method is unchanged but for patches, which become small, and terms that wake up late, which wake up
-    at once. A recipe without steps (AdaBN) keeps having none.
+    at once, and for a large DINOv2 or DINOv3, whose place the small one takes. A recipe without steps (AdaBN)
+    keeps having none.
     """
     data = merge(recipe.model_dump(mode="json"), _TINY)
+    data["model"]["backbone"] = _LARGE.sub("vit_small_", data["model"]["backbone"])
     data["model"] = with_tiny_details(data["model"])
     if not recipe.has_source:
         data["source"]["dataset"] = NO_SOURCE
