@@ -15,8 +15,6 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.resolve import resolve
 from segshift.engine.adapt import PRESETS, Adaptation, adapt
@@ -26,6 +24,8 @@ from segshift.engine.run import run_recipe
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.evaluation.paired import compare_paired
 from segshift.models import Inference, Segmenter, load
+from segshift.progress import Progress
+from segshift.terminal import Terminal, TerminalProgress
 
 SOURCE = Path(__file__).with_name("camvid_day.yaml")
 # Enough to see a direction on two shared cores; the presets' own numbers are 100 and 300.
@@ -33,7 +33,7 @@ STEPS = {"adabn": None, "tent": 60, "self_training": 120}
 SETTINGS = ("training.workers=0", "training.threads=1", "evaluation.unsupervised_images=16")
 
 
-def adapted(folder: Path, method: str, photos: str, judged: str, seed: int, console: Console) -> Adaptation:
+def adapted(folder: Path, method: str, photos: str, judged: str, seed: int, progress: Progress) -> Adaptation:
     """One method on one seed's network."""
     return adapt(
         folder / "day",
@@ -44,7 +44,7 @@ def adapted(folder: Path, method: str, photos: str, judged: str, seed: int, cons
         seed=seed,
         settings=(*SETTINGS, f"evaluation.dataset={judged}", "evaluation.batch_size=2"),
         resume=True,
-        console=console,
+        progress=progress,
     )
 
 
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--judged", default="dusk_test", help="split to judge on")
     arguments = parser.parse_args()
     photos, judged = (f"camvid:{arguments.camvid}:{split}" for split in (arguments.photos, arguments.judged))
-    console, methods = Console(stderr=True), arguments.methods.split(",")
+    progress, methods = TerminalProgress(Terminal(stderr=True)), arguments.methods.split(",")
     before: list[EvaluationResult] = []
     after: dict[str, list[EvaluationResult]] = {method: [] for method in methods}
     told: dict[str, list[Adaptation]] = {method: [] for method in methods}
@@ -102,10 +102,10 @@ def main() -> None:
         folder = arguments.out / f"seed_{seed}"
         data = [f"{key}.dataset=camvid:{arguments.camvid}" for key in ("source", "evaluation")]
         recipe = load_recipe(SOURCE, [f"seed={seed}", "target.dataset=null", *data])
-        run_recipe(recipe, folder / "day", console, resume=True)
+        run_recipe(recipe, folder / "day", progress, resume=True)
         before.append(judge(load(folder / "day"), judged))
         for method in methods:
-            outcome = adapted(folder, method, photos, judged, seed, console)
+            outcome = adapted(folder, method, photos, judged, seed, progress)
             told[method].append(outcome)
             after[method].append(judge(outcome.segmenter, judged))
     print_table(before, after, told)

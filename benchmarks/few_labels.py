@@ -11,12 +11,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from segshift.config import merge, parse
 from segshift.engine.presets import load_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
+from segshift.terminal import Terminal, TerminalProgress
 
 SOURCE = Path(__file__).with_name("camvid_day.yaml")
 IMAGES = 62
@@ -62,10 +61,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--out", type=Path, default=Path("runs/few_labels"))
     arguments = parser.parse_args()
-    console, folder = Console(stderr=True), arguments.out / f"seed_{arguments.seed}"
+    progress, folder = TerminalProgress(Terminal(stderr=True)), arguments.out / f"seed_{arguments.seed}"
     data = [f"{key}.dataset=camvid:{arguments.camvid}" for key in ("source", "evaluation")]
     day = load_recipe(SOURCE, [f"seed={arguments.seed}", "target.dataset=null", *data])
-    start = run_recipe(day, folder / "day", console, resume=True)
+    start = run_recipe(day, folder / "day", progress, resume=True)
     print(f"start: {100 * start['evaluation']['miou']:.1f}\n")
     print("| labelled dusk images | " + " | ".join(METHODS) + " |\n|---" + "|---" * len(METHODS) + "|")
     control = None
@@ -75,7 +74,7 @@ def main() -> None:
         for method in METHODS:
             name = f"{labels}_{method.replace(' ', '_')}"
             made = recipe(labels, method, arguments.camvid, folder / "day", arguments.seed, arguments.steps)
-            result = run_recipe(made, folder / name, console, resume=True)
+            result = run_recipe(made, folder / name, progress, resume=True)
             cells.append(100 * result["evaluation"]["miou"])
         control = cells[-1] if control is None else control
         shown = " | ".join(f"{cell:.1f} ({cell - control:+.1f})" for cell in cells)

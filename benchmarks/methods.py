@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from markdown_table import print_table
-from rich.console import Console
 
 from segshift.config import merge, parse
 from segshift.engine.comparison import Comparison, run_comparison
 from segshift.engine.presets import load_recipe
+from segshift.terminal import Terminal, TerminalProgress
 
 PRESETS = (
     "adaptsegnet_single",
@@ -169,7 +169,7 @@ def main() -> None:
         made = comparison(name, settings)
         folder = settings.out / name
         if not settings.print_only:
-            run_comparison(made, folder, Console(stderr=True, emoji=False), resume=True)
+            run_comparison(made, folder, TerminalProgress(Terminal(stderr=True)), resume=True)
         print(f"\n### {name}, {settings.start_steps} + {settings.steps} steps\n")
         print_table(folder, made)
 

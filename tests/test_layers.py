@@ -20,11 +20,11 @@ _LEVELS = [
     {"models", "losses"},
     {"data"},
     {"city"},
-    {"pictures", "making", "external"},
+    {"pictures", "making", "external", "terminal"},
     {"folders", "sizes"},
     {"config", "ranges"},
     {"documents"},
-    {"files", "plain", "shared_batch"},
+    {"files", "plain", "progress", "shared_batch"},
     {"errors", "version", "train_ids", "presets", "comparisons"},
 ]
 _LEVEL = {layer: level for level, layers in enumerate(_LEVELS) for layer in layers}
@@ -156,6 +156,16 @@ def test_one_file_imports_accelerate() -> None:
         if any(name.partition(".")[0] == "accelerate" for _, name in imports(path))
     ]
     assert users == ["engine/processes.py"]
+
+
+def test_work_knows_no_terminal() -> None:
+    """It tells a `Progress`; consoles are the command line's, and tables of a report for them."""
+    users = {
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if any(name.startswith(("rich.", "segshift.terminal")) for _, name in imports(path))
+    }
+    assert {path for path in users if not path.startswith("cli/")} == {"terminal.py", "report/terminal.py"}
 
 
 def test_the_command_line_starts_without_torch() -> None:

@@ -1,4 +1,4 @@
-"""What all commands that write data sets share: worker processes and the progress bar."""
+"""What all commands that write data sets share: worker processes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
 from segshift.errors import InputError
-from segshift.plain import Terminal, visible
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -149,20 +139,3 @@ def _start_worker(start: Callable[..., None] | None, arguments: tuple[Any, ...])
     leave_signals_to_the_parent()
     if start is not None:
         start(*arguments)
-
-
-def progress_columns() -> tuple[ProgressColumn, ...]:
-    """What every bar shows: what is done, how much of it is, and the time left."""
-    what = TextColumn("{task.description}", markup=False)
-    return what, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-
-
-@contextmanager
-def progress_bar(what: str, total: int, shown: bool) -> Iterator[Callable[[], None]]:
-    """A bar on stderr, moved one on by every call of what is yielded; nothing when not `shown`."""
-    if not shown or total == 0:
-        yield lambda: None
-        return
-    with Progress(*progress_columns(), console=Terminal(stderr=True), transient=True) as bar:
-        task = bar.add_task(visible(what), total=total)
-        yield lambda: bar.advance(task)

@@ -7,10 +7,6 @@ some of them as commands; here is what makes each show them instead.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.text import Text
 
 # What is obeyed instead of shown: control characters but tab and line break, separators of lines, marks that
 # turn the reading direction, and the halves of characters with which Python stands in for broken file names.
@@ -59,27 +55,6 @@ def csv_cell(text: str) -> str:
 def latex(text: str) -> str:
     """Words in a LaTeX document."""
     return "".join(_LATEX.get(character, character) for character in one_line(text))
-
-
-def literal(text: str) -> Text:
-    """Words in a table of rich, in whatever console it is printed."""
-    return Text(visible(text))
-
-
-class Terminal(Console):
-    """A console that shows strings as they are: no markup, no emoji, no control characters."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(markup=False, emoji=False, highlight=False, **options)
-
-    def render_str(self, text: str, **options: Any) -> Text:
-        """What rich makes of every string that it prints, in a table, too."""
-        return super().render_str(visible(text), **options)
-
-
-def say(console: Console, text: str) -> None:
-    """Print `text` as it is, without line breaks of the console's: paths and names must survive."""
-    console.print(Text(visible(text)), soft_wrap=True)
 
 
 def captions(paths: Sequence[Path]) -> list[str]:

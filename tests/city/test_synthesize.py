@@ -24,7 +24,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def make(out: Path, **changes: object) -> Path:
-    settings = {"count": 3, "val": 2, "size": SIZE, "seed": 4, "workers": 1, "progress": False} | changes
+    settings = {"count": 3, "val": 2, "size": SIZE, "seed": 4, "workers": 1} | changes
     style = str(settings.pop("style", "city:game"))
     return synthesize(style, out, **settings)  # type: ignore[arg-type]
 

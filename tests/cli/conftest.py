@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from segshift.cli import main
 from segshift.engine.run import run_recipe
+from segshift.progress import SILENT
 from tests.engine.recipes import toy_recipe
 
 
@@ -71,7 +71,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, toy_source: Path, toy_targ
         evaluation={"input_size": [40, 32]},
         optimizers={"segmenter": {"lr": 0.05}},
     )
-    run_recipe(recipe, folder, Console(quiet=True))
+    run_recipe(recipe, folder, SILENT)
     return folder
 
 

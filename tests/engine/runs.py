@@ -4,17 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from safetensors.torch import load_file
 
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
-
-QUIET = Console(quiet=True)
+from segshift.progress import SILENT
 
 
 def run(recipe: Recipe, folder: Path, resume: bool = False) -> dict[str, Any]:
-    return dict(run_recipe(recipe, folder, QUIET, resume))
+    return dict(run_recipe(recipe, folder, SILENT, resume))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 
 import segshift
 from segshift.config import parse
@@ -16,8 +15,9 @@ from segshift.engine.presets import load_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError, StoppedError
+from segshift.progress import SILENT
 from tests.engine.recipes import toy_recipe
-from tests.engine.runs import QUIET, assert_same_bits, weights
+from tests.engine.runs import assert_same_bits, weights
 
 QUICK = ("training.workers=0", "training.threads=1", "training.log_every=1", "training.batch_size=2")
 
@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, toy_source: Path, toy_targ
     """A network that tells the toy classes apart, more or less."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     recipe = toy_recipe(toy_source, toy_target, training={"steps": 10}, evaluation={"input_size": [40, 32]})
-    run_recipe(recipe, folder, Console(quiet=True))
+    run_recipe(recipe, folder, SILENT)
     return folder
 
 
@@ -145,9 +145,9 @@ def test_what_needs_a_source_says_so(trained: Path, toy_target: Path, tmp_path: 
         method={"name": "align", "terms": [{"term": "advent", "base_channels": 4}]},
     )
     with pytest.raises(InputError, match="this method needs source images"):
-        run_recipe(recipe, tmp_path / "advent", QUIET)
+        run_recipe(recipe, tmp_path / "advent", SILENT)
     plain = recipe.model_copy(update={"method": {"name": "align"}})
     with pytest.raises(InputError, match="this method needs source images"):
-        run_recipe(plain, tmp_path / "plain", QUIET)
+        run_recipe(plain, tmp_path / "plain", SILENT)
     with pytest.raises(InputError, match="patience waits for a better score"):
         parse(Recipe, {"name": "x", "training": {"patience": 2}}, "x")

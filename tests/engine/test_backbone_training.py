@@ -13,6 +13,7 @@ from segshift.engine.run import run_recipe
 from segshift.errors import StoppedError
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_config import SegmenterConfig
+from segshift.terminal import TerminalProgress
 from tests.engine.recipes import EVERY_TERM, toy_recipe
 from tests.engine.runs import assert_same_bits, run, weights
 
@@ -69,7 +70,7 @@ def test_a_run_opens_with_the_share_that_is_trained(
 ) -> None:
     recipe = toy_recipe(toy_source, None, model={"backbone_training": training}, training={"steps": 1})
     text = io.StringIO()
-    run_recipe(recipe, tmp_path / "run", Console(file=text, width=400))
+    run_recipe(recipe, tmp_path / "run", TerminalProgress(Console(file=text, width=400)))
     line = next(line for line in text.getvalue().splitlines() if "parameters" in line)
     assert words in line
     assert ("parameters are trained" in line) == (training != "all")

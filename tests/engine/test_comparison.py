@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from rich.console import Console
 from safetensors.torch import load_file
 
 from segshift.config import merge, parse
@@ -23,9 +22,9 @@ from segshift.engine.comparison import (
 from segshift.engine.run import run_recipe
 from segshift.engine.trainer import Trainer
 from segshift.errors import InputError
+from segshift.progress import SILENT, Progress
 from tests.engine.recipes import toy_recipe
 
-QUIET = Console(quiet=True)
 ARMS: dict[str, Any] = {
     "control": {"label": "source only"},
     "adabn": {
@@ -45,7 +44,7 @@ def comparison(source: Path, target: Path, **changes: Any) -> Comparison:
 
 
 def execute(made: Comparison, folder: Path) -> ComparisonResult:
-    return run_comparison(made, folder, QUIET, resume=True)
+    return run_comparison(made, folder, SILENT, resume=True)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +143,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, scores: dict[str, list[float]]) -> 
     """Runs that train nothing and score what a test tells them to; returns the list of those run."""
     ran: list[str] = []
 
-    def run(recipe: Any, folder: Path, console: Console, resume: bool) -> dict[str, Any]:
+    def run(recipe: Any, folder: Path, progress: Progress, resume: bool) -> dict[str, Any]:
         ran.append(f"{folder.parent.name}/{folder.name}")
         score = scores[folder.name][recipe.seed]
         return {"evaluation": {"miou": score, "iou": {"a": score, "b": None}}}
@@ -275,7 +274,7 @@ def test_a_comparison_without_labels_to_judge_by_is_refused(
 def test_a_trained_run_is_judged_anew_when_the_evaluation_changes(
     tmp_path: Path, toy_source: Path, toy_target: Path
 ) -> None:
-    quiet = QUIET
+    quiet = SILENT
     first = run_recipe(toy_recipe(toy_source, toy_target, training={"steps": 2}), tmp_path, quiet)
     weights = (tmp_path / "model.safetensors").read_bytes()
     other = toy_recipe(toy_source, toy_target, training={"steps": 2}, evaluation={"dataset": str(toy_source)})
@@ -316,7 +315,7 @@ def test_arms_differ_in_nothing_but_the_method(
         "arms": {"control": {"label": "c"}, "other": {"label": "o", **arm}},
     }
     with pytest.raises(InputError, match=message):
-        run_comparison(parse(Comparison, data, "unfair"), tmp_path, QUIET, resume=True)
+        run_comparison(parse(Comparison, data, "unfair"), tmp_path, SILENT, resume=True)
 
 
 @pytest.mark.parametrize("seeds", [[0, 0], []])
@@ -331,14 +330,14 @@ def test_a_comparison_that_was_moved_is_not_run_again(
 ) -> None:
     recipe = toy_recipe(toy_source, toy_target, training={"steps": 1}).model_dump(mode="json")
     comparison = parse(Comparison, {"name": "c", "recipe": recipe, "arms": {"control": {"label": "c"}}}, "c")
-    first = run_comparison(comparison, tmp_path / "here", QUIET, resume=True)
+    first = run_comparison(comparison, tmp_path / "here", SILENT, resume=True)
     (tmp_path / "here").rename(tmp_path / "there")
 
     def refuse(self: Trainer) -> None:
         raise AssertionError("trained again")
 
     monkeypatch.setattr(Trainer, "run", refuse)
-    again = run_comparison(comparison, tmp_path / "there", QUIET, resume=True)
+    again = run_comparison(comparison, tmp_path / "there", SILENT, resume=True)
     assert again.to_dict() == first.to_dict()
 
 

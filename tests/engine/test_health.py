@@ -18,6 +18,7 @@ from segshift.engine.health import Advice, advise, classes_at_zero, pseudo_label
 from segshift.engine.loggers import MetricsFile
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
+from segshift.terminal import TerminalProgress
 from tests.engine.recipes import toy_recipe
 
 CURVES = json.loads(Path(__file__).with_name("health_curves.json").read_text(encoding="utf-8"))
@@ -197,7 +198,7 @@ def test_a_stage_of_pseudo_labels_is_looked_at(
     monkeypatch.setattr("segshift.engine.run.run_pseudo_label_stage", label)
     stages = [{"name": "labels", "kind": "pseudo_label"}]
     console = Console(record=True, quiet=False, file=io.StringIO())
-    run_recipe(toy_recipe(toy_source, toy_target, stages=stages), tmp_path, console)
+    run_recipe(toy_recipe(toy_source, toy_target, stages=stages), tmp_path, TerminalProgress(console))
     assert "stage labels  advice: not one pixel was confident enough" in console.export_text()
 
 

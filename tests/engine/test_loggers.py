@@ -8,6 +8,7 @@ from rich.console import Console
 
 from segshift.engine.loggers import MetricsFile, ProgressLine
 from segshift.errors import OutputError
+from segshift.terminal import TerminalProgress
 
 
 def test_a_loss_is_named_with_its_network_where_two_have_it() -> None:
@@ -18,7 +19,7 @@ def test_a_loss_is_named_with_its_network_where_two_have_it() -> None:
         "advent_auxiliary/source": 0.75,
     }
     output = StringIO()
-    with ProgressLine(Console(file=output, width=200), "run, stage two", 4, 0) as line:
+    with ProgressLine(TerminalProgress(Console(file=output, width=200)), "run, stage two", 4, 0) as line:
         line.show(4, losses, {"segmenter": 1e-3})
     text = output.getvalue()
     assert text.startswith("run, stage two  step 4/4  ")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from segshift.config import parse
 from segshift.documents import dump_yaml
@@ -20,9 +19,9 @@ from segshift.engine.sweep import run_sweep
 from segshift.engine.trainer import Trainer
 from segshift.errors import InputError
 from segshift.folders import RunFolder, lock_folder
+from segshift.progress import SILENT
 from tests.engine.recipes import toy_recipe
 
-QUIET = Console(quiet=True)
 STAGES: list[dict[str, Any]] = [
     {"name": "start"},
     {"name": "labels", "kind": "pseudo_label", "settings": {"portion": 0.5}},
@@ -41,7 +40,7 @@ def refuse_training(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def run(recipe: Recipe, folder: Path, resume: bool = False) -> Mapping[str, Any]:
-    return run_recipe(recipe, folder, QUIET, resume)
+    return run_recipe(recipe, folder, SILENT, resume)
 
 
 def test_a_run_of_stages_is_known_by_every_way_to_it_and_after_a_move(
@@ -105,8 +104,10 @@ def test_relative_paths_of_a_recipe_hold_from_everywhere(
     assert run(stored, tmp_path / "run") == first
 
 
-def test_one_process_at_a_time_in_every_folder_of_runs(tmp_path: Path, toy_source: Path) -> None:
-    recipe = toy_recipe(toy_source, None, training={"steps": 1})
+def test_one_process_at_a_time_in_every_folder_of_runs(
+    tmp_path: Path, toy_source: Path, toy_target: Path
+) -> None:
+    recipe = toy_recipe(toy_source, toy_target, training={"steps": 1})
     comparison = parse(
         Comparison,
         {"name": "c", "recipe": recipe.model_dump(mode="json"), "arms": {"control": {"label": "c"}}},
@@ -119,11 +120,11 @@ def test_one_process_at_a_time_in_every_folder_of_runs(tmp_path: Path, toy_sourc
         with pytest.raises(InputError, match=held):
             run(recipe, tmp_path)
         with pytest.raises(InputError, match=held):
-            run_comparison(comparison, tmp_path, QUIET, resume=True)
+            run_comparison(comparison, tmp_path, SILENT, resume=True)
         with pytest.raises(InputError, match=held):
-            run_sweep(str(file), {"training.steps": [1, 2]}, [0], tmp_path, QUIET)
+            run_sweep(str(file), {"training.steps": [1, 2]}, [0], tmp_path, SILENT)
     with lock_folder(tmp_path / "seed_0" / "start"), pytest.raises(InputError, match="start: process"):
-        run_comparison(comparison, tmp_path, QUIET, resume=True)
+        run_comparison(comparison, tmp_path, SILENT, resume=True)
 
 
 def test_what_killed_writers_left_in_a_run_is_removed(tmp_path: Path, toy_source: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from segshift.config import parse
 from segshift.engine.plan import all_or_errors, make_plan
@@ -16,6 +15,7 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.run import run_recipe
 from segshift.engine.stages import stage_recipe
 from segshift.errors import InputError
+from segshift.progress import SILENT
 from tests.engine.recipes import toy_recipe
 
 OWN_TERM = """
@@ -191,7 +191,7 @@ def test_what_a_later_stage_cannot_start_from_or_find_is_said_before_the_first_o
     stages = [{"name": "first"}, {"name": "later", "changes": change}]
     recipe = toy_recipe(toy_source, toy_target, stages=stages)
     with pytest.raises(InputError, match=message):
-        run_recipe(recipe, tmp_path / "run", Console(quiet=True))
+        run_recipe(recipe, tmp_path / "run", SILENT)
     assert not (tmp_path / "run" / "1_first").exists()
 
 

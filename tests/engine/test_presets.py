@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from rich.console import Console
 
 from segshift.config import parse
 from segshift.data.border import Border
@@ -24,6 +23,7 @@ from segshift.engine.smoke import smoke_recipe
 from segshift.engine.stages import stage_recipe
 from segshift.errors import InputError
 from segshift.methods import METHODS, TERMS, parse_method
+from segshift.progress import SILENT
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_every_preset_runs(name: str, tmp_path: Path, city_cache: Path) -> None:
     _RAN.add(tiny)
     threads = torch.get_num_threads()
     try:
-        results = run_recipe(smoke, tmp_path / "run", Console(quiet=True))
+        results = run_recipe(smoke, tmp_path / "run", SILENT)
     finally:
         torch.set_num_threads(threads)
     last = stage_recipe(recipe, len(recipe.stages) - 1) if recipe.stages else recipe

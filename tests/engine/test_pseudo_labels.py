@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 
 from segshift.config import parse
 from segshift.data.dataset import SegmentationDataset
@@ -24,11 +23,11 @@ from segshift.engine.pseudo_labels import PseudoLabelConfig, write_pseudo_labels
 from segshift.errors import InputError, StoppedError
 from segshift.evaluation import Inference
 from segshift.models.segmenter import Segmenter, SegmenterConfig, load
+from segshift.progress import SILENT
 from tests.conftest import write_toy_dataset
 from tests.engine.recipes import toy_recipe
 from tests.engine.runs import assert_same_bits, run, weights
 
-QUIET = Console(quiet=True)
 NAMES = ("sky", "ground", "box")
 
 
@@ -68,7 +67,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def write(model: Path, target: Path, folder: Path, **changes: Any) -> dict[str, Any]:
-    return write_pseudo_labels(model, samples(target), settings(**changes), folder, QUIET)
+    return write_pseudo_labels(model, samples(target), settings(**changes), folder, SILENT)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +231,7 @@ def test_refusals_are_one_line(model: Path, target: Path, tmp_path: Path) -> Non
     with pytest.raises(InputError, match="holds no model"):
         write(tmp_path / "gone", target, tmp_path / "out")
     with pytest.raises(InputError, match="no images to label"):
-        write_pseudo_labels(model, (), settings(), tmp_path / "out", QUIET)
+        write_pseudo_labels(model, (), settings(), tmp_path / "out", SILENT)
     for wrong in ({"portion": 0}, {"threshold": 1}, {"rule": "best"}, {"scales": []}, {"portoin": 1}):
         with pytest.raises(InputError, match=next(iter(wrong))):
             settings(**wrong)
@@ -260,7 +259,7 @@ def test_images_of_several_folders_sizes_and_suffixes(model: Path, target: Path,
         image.resize((44, 36)).save(images / "val" / "photo.jpg")
     mixed = [*samples(target), *samples(target, "val")]
     mixed.append(Sample("photo", images / "val" / "photo.jpg", None))
-    write_pseudo_labels(model, [*mixed, mixed[0]], settings(rule="none"), tmp_path / "out", QUIET)
+    write_pseudo_labels(model, [*mixed, mixed[0]], settings(rule="none"), tmp_path / "out", SILENT)
     split = resolve(str(tmp_path / "out" / "dataset.yaml"), "train")
     assert [sample.image.resolve() for sample in split.samples] == [sample.image for sample in mixed]
     label = SegmentationDataset(split, split.classes)[12].label
@@ -274,7 +273,7 @@ def test_links_to_images_and_folders_are_followed(model: Path, target: Path, tmp
         (links / f"my_{sample.image.name}").symlink_to(sample.image)
     (tmp_path / "short").symlink_to(links)
     found = [Sample(path.stem, path, None) for path in sorted((tmp_path / "short").glob("*.png"))]
-    write_pseudo_labels(model, found, settings(rule="none"), tmp_path / "out", QUIET)
+    write_pseudo_labels(model, found, settings(rule="none"), tmp_path / "out", SILENT)
     split = resolve(str(tmp_path / "out" / "dataset.yaml"), "train")
     assert [Path(sample.stem).name for sample in split.samples] == [f"my_{index:03d}" for index in range(6)]
     assert len(SegmentationDataset(split, split.classes)) == 6
@@ -351,7 +350,7 @@ def test_a_stage_labels_the_subsets_of_the_target(model: Path, target: Path, tmp
     further = {"dataset": str(write_toy_dataset(tmp_path / "further", size=(40, 32)))}
     subsets = {"subset": {"first": 2}, "also": [{**further, "subset": {"list": str(chosen)}}]}
     recipe = toy_recipe(target, target, target=subsets, init_from=str(model))
-    pseudo_labels.run_pseudo_label_stage(recipe, {}, tmp_path / "out", QUIET, "toy")
+    pseudo_labels.run_pseudo_label_stage(recipe, {}, tmp_path / "out", SILENT, "toy")
     images = [sample.image.resolve() for sample in samples(tmp_path / "out" / "dataset.yaml")]
     expected = [samples(target)[index] for index in (0, 1)] + [samples(Path(further["dataset"]))[4]]
     assert images == [sample.image.resolve() for sample in expected]
@@ -376,10 +375,10 @@ def test_links_that_lead_nowhere_and_names_that_are_no_text(
         image.symlink_to(leads_to)
         with pytest.raises(InputError, match=rf"{name}\.png: is a link to nothing"):
             write_pseudo_labels(
-                model, [Sample(name, image, None)], PseudoLabelConfig(), tmp_path / "out", QUIET
+                model, [Sample(name, image, None)], PseudoLabelConfig(), tmp_path / "out", SILENT
             )
     assert not (tmp_path / "out").exists()
     latin = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     shutil.copyfile(samples(target)[0].image, latin)
-    write_pseudo_labels(model, [Sample("x", latin, None)], PseudoLabelConfig(), tmp_path / "out", QUIET)
+    write_pseudo_labels(model, [Sample("x", latin, None)], PseudoLabelConfig(), tmp_path / "out", SILENT)
     assert [one.image.name for one in samples(tmp_path / "out" / "dataset.yaml")] == [latin.name]

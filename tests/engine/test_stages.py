@@ -14,6 +14,7 @@ from segshift.engine.run import run_recipe
 from segshift.engine.stages import stage_recipe, stage_settings
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
+from segshift.terminal import TerminalProgress
 from tests.engine.recipes import toy_recipe
 from tests.engine.runs import assert_same_bits, run, weights
 
@@ -124,7 +125,7 @@ def test_pseudo_labels_pass_on_what_their_network_saw(
     ]
     output = StringIO()
     recipe = toy_recipe(toy_source, toy_target, training={"steps": 1}, stages=stages)
-    run_recipe(recipe, tmp_path / "run", Console(file=output, width=200))
+    run_recipe(recipe, tmp_path / "run", TerminalProgress(Console(file=output, width=200)))
     told = [
         saw_target_labels(tmp_path / "run" / f"{index + 1}_{stage['name']}")
         for index, stage in enumerate(stages)
@@ -133,7 +134,7 @@ def test_pseudo_labels_pass_on_what_their_network_saw(
     assert told == [oracle, oracle, oracle, oracle, False]
     assert "toy, stage mixed  step 1/1" in output.getvalue()
     output.truncate(0)
-    run_recipe(recipe, tmp_path / "run", Console(file=output, width=200))
+    run_recipe(recipe, tmp_path / "run", TerminalProgress(Console(file=output, width=200)))
     for stage in stages:
         assert f"toy, stage {stage['name']}: finished before, in" in output.getvalue()
 

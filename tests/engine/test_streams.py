@@ -16,6 +16,7 @@ from segshift.engine.processes import Processes
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
 from segshift.methods import Batch
+from segshift.terminal import TerminalProgress
 from tests.engine.recipes import toy_recipe
 
 RARE = {"kind": "rare_class", "temperature": 0.1, "min_pixels": 20}
@@ -133,7 +134,7 @@ def test_sampling_by_class_needs_labels_that_may_be_opened(toy_source: Path, toy
 def test_results_say_how_images_were_drawn(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
     recipe = toy_recipe(toy_source, toy_target, source={"sampling": RARE}, training={"steps": 1})
     said = io.StringIO()
-    run_recipe(recipe, tmp_path / "run", Console(file=said, width=200))
+    run_recipe(recipe, tmp_path / "run", TerminalProgress(Console(file=said, width=200)))
     assert "counting the classes of toy:train (6 labels), once" in said.getvalue()
     text = (tmp_path / "run/results.json").read_text()
     assert "rare_class sampling (T = 0.1, at least 20 px; share of pixels: " in text

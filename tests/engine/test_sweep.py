@@ -12,9 +12,9 @@ from segshift.engine import sweep
 from segshift.engine.health import read_records
 from segshift.engine.sweep import folder_name, parse_grid, run_sweep
 from segshift.errors import InputError, NonFiniteLossError
+from segshift.progress import SILENT
 from segshift.report.drawings.lines import draw_sweep
 from tests.engine.recipes import ADVERSARIAL, toy_recipe
-from tests.engine.runs import QUIET
 
 
 def test_values_are_those_of_a_yaml_list() -> None:
@@ -63,7 +63,7 @@ def test_what_the_discriminators_lost(toy_source: Path, toy_target: Path, tmp_pa
     made = toy_recipe(toy_source, toy_target, method=ADVERSARIAL, training={"steps": 12})
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(made.model_dump(mode="json")))
     grid = {"method.terms": [[], ADVERSARIAL["terms"]]}
-    found = run_sweep(str(tmp_path / "toy.yaml"), grid, [0], tmp_path / "runs", QUIET)
+    found = run_sweep(str(tmp_path / "toy.yaml"), grid, [0], tmp_path / "runs", SILENT)
     alone, playing = found.rows
     # The last line of twelve is their last tenth.
     losses = read_records(playing.folder / "seed_0" / "metrics.jsonl")[11]["losses"]
@@ -80,7 +80,7 @@ def test_what_the_discriminators_lost(toy_source: Path, toy_target: Path, tmp_pa
 
 def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Path) -> None:
     grid = {"training.steps": [1, 2], "optimizers.segmenter.lr": [0.01]}
-    found = run_sweep(recipe, grid, [0, 1], tmp_path / "runs", QUIET)
+    found = run_sweep(recipe, grid, [0, 1], tmp_path / "runs", SILENT)
     assert found.swept == ("training.steps",) and found.seeds == (0, 1)
     assert [dict(row.values) for row in found.rows] == [
         {"training.steps": steps, "optimizers.segmenter.lr": 0.01} for steps in (1, 2)
@@ -92,7 +92,7 @@ def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Pa
             assert score is not None and 0 <= score <= 1
     models = sorted((tmp_path / "runs").glob("*/seed_*/model.safetensors"))
     times = [path.stat().st_mtime_ns for path in models]
-    more = run_sweep(recipe, {**grid, "training.steps": [1, 2, 3]}, [0, 1], tmp_path / "runs", QUIET)
+    more = run_sweep(recipe, {**grid, "training.steps": [1, 2, 3]}, [0, 1], tmp_path / "runs", SILENT)
     assert len(models) == 4 and [path.stat().st_mtime_ns for path in models] == times
     assert [dict(row.miou) for row in more.rows[:2]] == [dict(row.miou) for row in found.rows]
     assert len(sorted((tmp_path / "runs").glob("*/seed_*/model.safetensors"))) == 6
@@ -101,7 +101,7 @@ def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Pa
 
 def test_label_free_scores_choose_a_row(recipe: str, tmp_path: Path) -> None:
     grid = {"training.steps": [1, 2], "training.evaluate_every": [1]}
-    found = run_sweep(recipe, grid, [0, 1], tmp_path / "runs", QUIET)
+    found = run_sweep(recipe, grid, [0, 1], tmp_path / "runs", SILENT)
     for row in found.rows:
         records = [read_records(row.folder / f"seed_{seed}" / "metrics.jsonl")[-1] for seed in (0, 1)]
         expected = [record["unsupervised"]["information_maximization"] for record in records]
@@ -116,7 +116,7 @@ def test_label_free_scores_choose_a_row(recipe: str, tmp_path: Path) -> None:
 
 
 def test_rows_say_when_target_labels_were_used(recipe: str, tmp_path: Path) -> None:
-    found = run_sweep(recipe, {"oracle": [False, True]}, [0], tmp_path / "runs", QUIET)
+    found = run_sweep(recipe, {"oracle": [False, True]}, [0], tmp_path / "runs", SILENT)
     assert [row.uses_target_labels for row in found.rows] == [False, True]
     assert [row["uses_target_labels"] for row in found.to_dict()["rows"]] == [False, True]
     assert [line.count("(uses target labels)") for line in markdown(found).splitlines()] == [0, 0, 0, 1]
@@ -133,7 +133,7 @@ def test_a_diverged_run_is_noted_and_the_others_go_on(
 
     monkeypatch.setattr(sweep, "run_recipe", fake)
     grid = {"training.steps": [1, 2], "training.batch_size": [2, 4], "name": ["x"]}
-    found = run_sweep(recipe, grid, [0, 3], tmp_path, QUIET)
+    found = run_sweep(recipe, grid, [0, 3], tmp_path, SILENT)
     assert [dict(row.miou) for row in found.rows] == [{0: 0.1, 3: 0.13}] * 2 + [{0: None, 3: None}] * 2
     assert found.rows[2].mean is None and found.best() is found.rows[0]
     assert found.lines() == {
@@ -150,10 +150,10 @@ def test_nothing_runs_before_all_values_are_known_to_be_good(
     recipe: str, toy_target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(InputError, match="no setting has several values"):
-        run_sweep(recipe, {"training.steps": [1]}, [0], tmp_path, QUIET)
+        run_sweep(recipe, {"training.steps": [1]}, [0], tmp_path, SILENT)
     with pytest.raises(InputError, match=r"training.steps.*= -1"):
-        run_sweep(recipe, {"training.steps": [1, -1]}, [0], tmp_path / "runs", QUIET)
+        run_sweep(recipe, {"training.steps": [1, -1]}, [0], tmp_path / "runs", SILENT)
     assert not (tmp_path / "runs").exists()
     monkeypatch.setattr(sweep, "run_recipe", lambda *a, **k: {"evaluation": None, "evaluated_on": None})
     with pytest.raises(InputError, match="needs a labelled evaluation set"):
-        run_sweep(recipe, {"training.steps": [1, 2]}, [0], tmp_path, QUIET)
+        run_sweep(recipe, {"training.steps": [1, 2]}, [0], tmp_path, SILENT)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rich.console import Console
 
 import segshift.engine.translation as translation
 from segshift.config import parse
@@ -21,9 +20,10 @@ from segshift.data.spec import Split
 from segshift.engine.translation import run_translate_stage, translate_split
 from segshift.errors import InputError, StoppedError
 from segshift.models.translators import ResnetGenerator, TranslatorConfig, load_translator, save_translator
+from segshift.progress import SILENT
 from tests.conftest import write_toy_dataset
 from tests.engine.recipes import toy_recipe
-from tests.engine.runs import QUIET, run
+from tests.engine.runs import run
 
 CPU = torch.device("cpu")
 
@@ -182,7 +182,7 @@ def test_a_stem_that_leaves_the_folder_is_refused(translator: Path, toy_source: 
 def test_the_stage_takes_the_training_size(translator: Path, toy_source: Path, tmp_path: Path) -> None:
     recipe = toy_recipe(toy_source, None, source={"augmentation": {"resize": [32, 24]}})
     run_translate_stage(
-        recipe, {"translator": str(translator), "limit": 1}, tmp_path / "out", QUIET, "toy, stage a"
+        recipe, {"translator": str(translator), "limit": 1}, tmp_path / "out", SILENT, "toy, stage a"
     )
     with Image.open(tmp_path / "out" / "images" / "train" / "000.jpg") as picture:
         assert picture.size == (32, 24) and picture.format == "JPEG"
@@ -190,7 +190,7 @@ def test_the_stage_takes_the_training_size(translator: Path, toy_source: Path, t
 
 def test_the_stage_translates_the_subset(translator: Path, toy_source: Path, tmp_path: Path) -> None:
     recipe = toy_recipe(toy_source, None, source={"subset": {"first": 2}})
-    run_translate_stage(recipe, {"translator": str(translator)}, tmp_path / "out", QUIET, "toy, stage a")
+    run_translate_stage(recipe, {"translator": str(translator)}, tmp_path / "out", SILENT, "toy, stage a")
     translated = resolve(str(tmp_path / "out" / "dataset.yaml"))
     assert [sample.stem for sample in translated.samples] == ["000", "001"]
 
@@ -198,14 +198,14 @@ def test_the_stage_translates_the_subset(translator: Path, toy_source: Path, tmp
 def test_the_stage_refuses_bad_settings(translator: Path, toy_source: Path, tmp_path: Path) -> None:
     recipe = toy_recipe(toy_source, None)
     with pytest.raises(InputError, match="toy, stage a, settings: the key `translator` is missing"):
-        run_translate_stage(recipe, {}, tmp_path, QUIET, "toy, stage a")
+        run_translate_stage(recipe, {}, tmp_path, SILENT, "toy, stage a")
     with pytest.raises(InputError, match="unknown key `sise`; did you mean `size`"):
-        run_translate_stage(recipe, {"translator": "x", "sise": [1, 1]}, tmp_path, QUIET, "toy")
+        run_translate_stage(recipe, {"translator": "x", "sise": [1, 1]}, tmp_path, SILENT, "toy")
     with pytest.raises(InputError, match=r"gone.*no such file"):
-        run_translate_stage(recipe, {"translator": "gone"}, tmp_path / "out", QUIET, "toy")
+        run_translate_stage(recipe, {"translator": "gone"}, tmp_path / "out", SILENT, "toy")
     bare = parse(type(recipe), recipe.model_dump() | {"source": {}}, "toy")
     with pytest.raises(InputError, match="toy: no source images to translate"):
-        run_translate_stage(bare, {"translator": str(translator)}, tmp_path, Console(quiet=True), "toy")
+        run_translate_stage(bare, {"translator": str(translator)}, tmp_path, SILENT, "toy")
 
 
 def test_translator_translation_and_training_from_one_recipe(

@@ -12,14 +12,11 @@ from segshift.data.labels import class_set
 from segshift.errors import InputError
 from segshift.evaluation import (
     EvaluationResult,
-    class_tables,
     format_results,
     iou_rows,
-    iou_table,
     percent,
-    single_table,
-    summary_table,
 )
+from segshift.report.terminal import class_tables, iou_table, single_table, summary_table
 
 RESULT = EvaluationResult(np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]], np.int64), ("road", "car", "sky"))
 BETTER = EvaluationResult(np.diag([3, 4, 5]).astype(np.int64), ("road", "car", "sky"))

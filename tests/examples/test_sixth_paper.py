@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from rich.console import Console
 from torch import Tensor
 
 from segshift.engine.health import read_records
@@ -16,6 +15,7 @@ from segshift.engine.smoke import smoke_recipe
 from segshift.engine.step import train_step
 from segshift.methods import build_method
 from segshift.models.segmenter import Segmenter
+from segshift.progress import SILENT
 from tests.methods.networks import batch, largest_difference, parameters_of, tiny_segmenter
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ def test_a_step_is_the_papers_steps_a_b_and_c() -> None:
 
 def test_the_recipe_runs(tmp_path: Path) -> None:
     recipe = smoke_recipe(load_recipe(RECIPE))
-    results = run_recipe(recipe, tmp_path / "run", Console(quiet=True))
+    results = run_recipe(recipe, tmp_path / "run", SILENT)
     assert results["steps"] == 2 and (tmp_path / "run" / "model.safetensors").is_file()
     logged = [record for record in read_records(tmp_path / "run" / "metrics.jsonl") if "losses" in record]
     assert [record["roles"] for record in logged] == [{"body": "learner", "heads": "learner"}]

@@ -15,19 +15,17 @@ from rich.table import Table
 from segshift.data.labels import ClassSet
 from segshift.evaluation import (
     EvaluationResult,
-    class_tables,
     format_results,
-    iou_table,
-    single_table,
-    summary_table,
 )
 from segshift.pictures import legend, strip
-from segshift.plain import Terminal, csv_cell, latex, markdown_cell, one_line, say, visible
+from segshift.plain import csv_cell, latex, markdown_cell, one_line, visible
 from segshift.report.drawings.bars import draw_class_bars
 from segshift.report.drawings.confusion import draw_confusion
 from segshift.report.drawings.lines import draw_sweep
 from segshift.report.drawings.loss_curves import draw_loss_curves
 from segshift.report.page import render
+from segshift.report.terminal import class_tables, iou_table, single_table, summary_table
+from segshift.terminal import Terminal, say
 from tests.report.make import make_report
 
 BRACKETS = ("lane [dashed]", "[/foo]", "lane [/]", "[red]x[/red]", "[link=file:///]a", ":train:")

@@ -1,7 +1,7 @@
 """What the analyses measure: one network's features of two domains, gathered image by image."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from segshift.evaluation import labelled_items
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
+from segshift.progress import Done
 
 Values = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ def observe(
     points: int = 40,
     inference: Inference | None = None,
     seed: int = 0,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Done = lambda done, total: None,
 ) -> Observed:
     """Look at every image of both domains once.
 

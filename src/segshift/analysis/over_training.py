@@ -11,6 +11,7 @@ from segshift.evaluation.confusion import mean_of_known
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
+from segshift.progress import Done
 
 Values = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ def centers_over_training(
     names: tuple[Sequence[str], Sequence[str]],
     *,
     inference: Inference | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Done = lambda done, total: None,
 ) -> CentersOverTraining:
     """Measure the networks of a run one after the other; one is in memory at a time.
 

@@ -14,7 +14,8 @@ from segshift import files
 from segshift.city.scene import MAX_SIDE_PX, MIN_SIDE_PX, find_style, render
 from segshift.errors import InputError
 from segshift.folders import SPEC, DatasetFolder, check_file
-from segshift.making import in_processes, progress_bar
+from segshift.making import in_processes
+from segshift.progress import SILENT, Progress
 
 RENDERER_VERSION = 1
 _SPLITS = ("train", "val")
@@ -41,7 +42,7 @@ def synthesize(
     size: tuple[int, int] = (480, 360),
     seed: int = 0,
     workers: int | None = None,
-    progress: bool = False,
+    progress: Progress = SILENT,
     wait: bool = False,
 ) -> Path:
     """Render a dataset into a folder and return the path of its dataset.yaml.
@@ -77,10 +78,10 @@ def synthesize(
         ]
         for parent in {job.image.parent for job in jobs} | {job.label.parent for job in jobs}:
             parent.mkdir(parents=True, exist_ok=True)
-        bar = progress_bar(f"rendering {name}", len(jobs), progress)
+        bar = progress.bar(f"rendering {name}", len(jobs))
         with bar as advance, closing(in_processes(_render_to_disk, jobs, workers)) as done:
             for _ in done:
-                advance()
+                advance(1)
         return folder.finish(_spec(name, count, val), "Written by `segshift data synthesize`.")
 
 
@@ -92,7 +93,7 @@ def cached_dataset(
     size: tuple[int, int] = (480, 360),
     seed: int = 0,
     workers: int | None = None,
-    progress: bool = False,
+    progress: Progress = SILENT,
 ) -> Path:
     """The dataset.yaml of a rendered dataset in the cache, which is rendered at its first use.
 

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import typer
 
 from segshift.cli.command import LazyGroup
-from segshift.cli.output import SILENT, complain, console
+from segshift.cli.output import SILENT, complain, console, progress
 from segshift.errors import FormerNameWarning, InputError, NonFiniteError, ProcessLostError, StoppedError
 from segshift.making import stop_signals
-from segshift.plain import say
+from segshift.progress import LISTENER
+from segshift.terminal import say
 from segshift.version import __version__
 
 
@@ -116,6 +117,7 @@ def main() -> None:
         if signal.getsignal(number) == signal.SIG_DFL:
             signal.signal(number, _end)
     console.quiet = SILENT
+    LISTENER.set(progress)
     try:
         app()
     except _Ended as ended:

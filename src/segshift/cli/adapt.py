@@ -7,12 +7,12 @@ from rich.table import Table
 from segshift.cli.arguments import parse_size
 from segshift.cli.commands.adapt import Adapt
 from segshift.cli.inference import train_on
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import console, print_json, progress, results
 from segshift.engine import adapt as engine
 from segshift.errors import StoppedError
 from segshift.evaluation.unsupervised import SCORES
 from segshift.folders import RunFolder
-from segshift.plain import say
+from segshift.terminal import say
 
 
 def adapt(options: Adapt) -> None:
@@ -30,7 +30,7 @@ def adapt(options: Adapt) -> None:
             settings=options.assignments or (),
             resume=options.resume,
             skip_bad=options.skip_bad,
-            console=console,
+            progress=progress,
         )
     except StoppedError as stop:
         say(console, f"{stop}. To go on, the same command with --resume.")

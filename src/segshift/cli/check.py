@@ -10,8 +10,9 @@ from segshift.cli.output import print_json, results, working
 from segshift.data.check import CheckReport, SplitReport, check
 from segshift.data.contact_sheet import contact_sheet
 from segshift.data.problems import summed_up
-from segshift.plain import counted, say, visible
+from segshift.plain import counted, visible
 from segshift.report.check_page import write_check_page
+from segshift.terminal import say
 
 _SHOWN_PROBLEMS = 20
 _SHOWN_VALUES = 8

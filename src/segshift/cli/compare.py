@@ -9,14 +9,13 @@ from pathlib import Path
 from segshift.cli.arguments import parse_seeds
 from segshift.cli.commands.compare import Compare, Demo
 from segshift.cli.inference import train_on, usable_device
-from segshift.cli.output import console, counting, print_json, results, working
+from segshift.cli.output import console, counting, print_json, progress, results, working
 from segshift.data.resolve import check_argument, resolve
 from segshift.engine.comparison import ORACLE, Comparison, load_comparison, run_comparison
 from segshift.engine.plan import all_or_errors
 from segshift.errors import StoppedError
 from segshift.files import write_json
 from segshift.folders import RunFolder, check_name
-from segshift.plain import say
 from segshift.report.build import build_report
 from segshift.report.content import Report
 from segshift.report.drawings.strips import draw_before_after
@@ -24,7 +23,8 @@ from segshift.report.evidence import ReportSettings
 from segshift.report.numbers import to_dict
 from segshift.report.page import write_report
 from segshift.report.runs import expand
-from segshift.report.terminal import class_tables, rows_table
+from segshift.report.terminal import row_class_tables, rows_table
+from segshift.terminal import say
 
 
 def demo(options: Demo) -> None:
@@ -85,7 +85,7 @@ def _run(
     if options.seeds is not None:
         comparison = comparison.model_copy(update={"seeds": parse_seeds(options.seeds)})
     try:
-        result = run_comparison(comparison, folder, console, resume=True)
+        result = run_comparison(comparison, folder, progress, resume=True)
     except StoppedError as stop:
         say(console, f"{stop}. The same command goes on from there.")
         raise
@@ -97,7 +97,7 @@ def _run(
         return
     say(results, f"{report.title}: mIoU in % on {report.target}")
     results.print(rows_table(report))
-    for table in class_tables(report, results.width):
+    for table in row_class_tables(report, results.width):
         results.print(table)
     say(results, f"page  {page}")
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from segshift.cli.commands.data import ListData, ShowData
 from segshift.cli.output import print_json, results
 from segshift.data.resolve import catalog, describe
-from segshift.plain import say
+from segshift.terminal import say
 
 
 def list_datasets(options: ListData) -> None:

@@ -19,7 +19,8 @@ from segshift.dataset_init.propose import (
     write_proposal,
 )
 from segshift.errors import InputError
-from segshift.plain import counted, say
+from segshift.plain import counted
+from segshift.terminal import say
 
 
 def init_dataset(options: InitData) -> None:

@@ -23,9 +23,9 @@ from segshift.engine.presets import load_recipe
 from segshift.errors import InputError
 from segshift.files import write_json
 from segshift.models import load
-from segshift.plain import say
 from segshift.report.drawings.diagnosis import draw_diagnosis
 from segshift.sizes import WidthHeight
+from segshift.terminal import say
 
 
 def diagnose(options: Diagnose) -> None:

@@ -1,6 +1,6 @@
 """`segshift evaluate`: score checkpoints, ensembles and folders of predictions on a labelled data set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,11 +29,13 @@ from segshift.evaluation import (
     scored_classes,
 )
 from segshift.evaluation import evaluate as evaluate_networks
-from segshift.evaluation.evaluate import Progress, check_same_classes
+from segshift.evaluation.evaluate import check_same_classes
 from segshift.evaluation.sidecar import SIDECAR
 from segshift.files import write_json
 from segshift.models import load
-from segshift.plain import captions, say
+from segshift.plain import captions
+from segshift.progress import Done
+from segshift.terminal import say
 
 
 def evaluate(options: Evaluate) -> None:
@@ -96,7 +98,7 @@ class _Task:
     split: Split
     scored: tuple[str, ...] | None
     measures: list[Measure]
-    progress: Progress
+    progress: Done
 
 
 class _Row(Protocol):
@@ -165,7 +167,7 @@ def _common_order(names: dict[str, tuple[str, ...]], classes: str | None) -> tup
 
 
 @contextmanager
-def _progress(caption: str) -> Iterator[Callable[[int, int], None]]:
+def _progress(caption: str) -> Iterator[Done]:
     """A line on stderr that counts images."""
     with working(f"evaluating {caption}") as show:
         yield lambda done, total: show(f"evaluating {caption}: {done} of {total} images")

@@ -8,16 +8,14 @@ from segshift.cli.output import console, print_json, results
 from segshift.evaluation import (
     EvaluationResult,
     PairedComparison,
-    class_tables,
     format_results,
     protocol_lines,
-    single_table,
-    summary_table,
 )
 from segshift.evaluation.formats import TableFormat
 from segshift.evaluation.table import percent
-from segshift.plain import counted, say
-from segshift.report.terminal import paired_table
+from segshift.plain import counted
+from segshift.report.terminal import class_tables, paired_table, single_table, summary_table
+from segshift.terminal import say
 
 _TEXTS: dict[Format, TableFormat] = {Format.md: "md", Format.csv: "csv", Format.latex: "latex"}
 

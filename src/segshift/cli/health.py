@@ -16,8 +16,9 @@ from segshift.engine.health import (
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.errors import InputError
 from segshift.folders import RunFolder
-from segshift.plain import captions, counted, say
+from segshift.plain import captions, counted
 from segshift.report.drawings.loss_curves import draw_loss_curves
+from segshift.terminal import say
 
 
 def health(options: Health) -> None:

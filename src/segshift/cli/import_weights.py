@@ -9,7 +9,7 @@ from segshift.files import expanded
 from segshift.models.libraries.imported import LIBRARIES, import_network
 from segshift.models.public_checkpoints import LAYOUTS, import_checkpoint
 from segshift.models.segmenter import Segmenter
-from segshift.plain import say
+from segshift.terminal import say
 
 _PAPERS_CLASSES, _PAPERS_SIZE = "19", "1024x512"
 # Of the street sets, how many classes the papers train on.

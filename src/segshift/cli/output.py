@@ -11,11 +11,14 @@ from typing import Any
 from rich.text import Text
 
 from segshift.files import json_ready
-from segshift.plain import Terminal, one_line, say, visible
+from segshift.plain import one_line, visible
+from segshift.progress import NamedDone
+from segshift.terminal import Terminal, TerminalProgress, say
 
 # Under a launcher every process runs the command, and one of them speaks.
 SILENT = os.environ.get("RANK", "0") != "0"
 console = Terminal(stderr=True, quiet=SILENT)
+progress = TerminalProgress(console)
 results = Terminal(quiet=SILENT)
 
 
@@ -26,7 +29,7 @@ def working(what: str) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(Text(visible(text)))
 
 
-def counting(show: Callable[[str], None]) -> Callable[[str, int, int], None]:
+def counting(show: Callable[[str], None]) -> NamedDone:
     """A progress callback that shows what is being done, and how much of it is, in `working`'s line."""
     return lambda what, done, total: show(f"{what}: {done} of {total}")
 

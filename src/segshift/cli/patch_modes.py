@@ -7,8 +7,8 @@ from segshift.cli.output import print_json, results, working
 from segshift.data.resolve import resolve
 from segshift.errors import InputError
 from segshift.methods.patch_modes import Patches, Sampling
-from segshift.plain import say
 from segshift.report.drawings.patch_modes import draw_modes
+from segshift.terminal import say
 
 
 def patch_modes(options: PatchModes) -> None:

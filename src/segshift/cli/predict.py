@@ -1,13 +1,8 @@
 """`segshift predict`: label images with a trained model."""
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-
-from rich.progress import track
-
 from segshift.cli.commands.predict import Predict
 from segshift.cli.inference import parse_inference, train_on, usable_device
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import console, print_json, progress, results
 from segshift.cli.predicted_files import files_of_data_sets, split_arguments, usable_files
 from segshift.data.walk import is_video_name
 from segshift.engine.predict_files import launched, predict_files, written_files
@@ -15,7 +10,9 @@ from segshift.engine.prediction import Outputs, Predictor
 from segshift.engine.processes import Processes
 from segshift.errors import InputError
 from segshift.models import load
-from segshift.plain import counted, say
+from segshift.plain import counted
+from segshift.progress import SILENT
+from segshift.terminal import say
 
 
 def predict(options: Predict) -> None:
@@ -39,15 +36,11 @@ def predict(options: Predict) -> None:
         broken.append(line)
         say(console, f"left out: {line}")
 
-    def walk(files: Sequence[tuple[str, Path]]) -> Iterable[tuple[str, Path]]:
-        hidden = not processes.main or not console.is_terminal
-        return track(files, "predicting", console=console, disable=hidden)
-
     skip_bad, out = options.skip_bad, options.out
     named = (
         files_of_data_sets(sets, skip_bad, out, hear) if sets else usable_files(photos, skip_bad, out, hear)
     )
-    done = predict_files(predictor, named, processes, left_out, walk)
+    done = predict_files(predictor, named, processes, left_out, progress if processes.main else SILENT)
     if processes.main and options.as_json:
         written = [
             {"image": str(path), **{kind: str(file) for kind, file in files.items()}}

@@ -6,12 +6,13 @@ import typer
 
 from segshift.cli.arguments import parse_size
 from segshift.cli.commands.prepare import Prepare
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import print_json, progress, results
 from segshift.data.manifest import verify
 from segshift.data.prepare import PreparedSplit, prepare
 from segshift.errors import InputError
 from segshift.folders import SPEC, check_folder
-from segshift.plain import counted, say, size_in_words
+from segshift.plain import counted, size_in_words
+from segshift.terminal import say
 
 _SHOWN = 20
 
@@ -33,7 +34,7 @@ def prepare_dataset(options: Prepare) -> None:
         interpolation=options.interpolation.value,
         on_error="skip" if options.skip_bad else options.on_error.value,
         workers=options.workers,
-        progress=not options.as_json and console.is_terminal,
+        progress=progress,
     )
     spec = options.out / SPEC
     if options.as_json:

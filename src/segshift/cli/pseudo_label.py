@@ -6,7 +6,7 @@ from rich.table import Table
 
 from segshift.cli.commands.pseudo_label import PseudoLabel
 from segshift.cli.inference import parse_inference, usable_device
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import print_json, progress, results
 from segshift.config import did_you_mean, parse
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.resolve import resolve
@@ -16,7 +16,8 @@ from segshift.errors import InputError
 from segshift.evaluation import percent
 from segshift.folders import SPEC
 from segshift.models import Segmenter, load
-from segshift.plain import counted, say
+from segshift.plain import counted
+from segshift.terminal import say
 
 _RULES = ("class_balanced", "class_threshold", "confidence", "none")
 
@@ -42,7 +43,7 @@ def pseudo_label(options: PseudoLabel) -> None:
     truth = _truth(segmenter, options.data) if options.check else None
     samples = resolve(options.data, "train", labels="unused").samples
     summary = write_pseudo_labels(
-        options.checkpoint, samples, config, options.out, console, segmenter=segmenter, device=place
+        options.checkpoint, samples, config, options.out, progress, segmenter=segmenter, device=place
     )
     checked = None
     if truth is not None:

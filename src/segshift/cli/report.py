@@ -5,13 +5,14 @@ from segshift.cli.commands.report import Report
 from segshift.cli.inference import usable_device
 from segshift.cli.output import console, counting, print_json, results, say_left_out, working
 from segshift.data.resolve import resolve
-from segshift.plain import say, size_in_words
+from segshift.plain import size_in_words
 from segshift.report.build import build_report
 from segshift.report.evidence import ReportSettings
 from segshift.report.numbers import to_dict
 from segshift.report.page import write_report
 from segshift.report.runs import expand
 from segshift.report.terminal import rows_table
+from segshift.terminal import say
 
 
 def report(options: Report) -> None:

@@ -7,15 +7,16 @@ from rich.table import Table
 from segshift.cli.arguments import parse_seeds
 from segshift.cli.commands.sweep import Sweep
 from segshift.cli.inference import train_on
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import console, print_json, progress, results
 from segshift.engine.comparison import spread
 from segshift.engine.sweep import RANKING_SCORE, SweepResult, in_words, parse_grid, run_sweep, settings_words
 from segshift.errors import StoppedError
 from segshift.evaluation import percent
 from segshift.files import write_json, write_text
-from segshift.plain import markdown_cell, say
+from segshift.plain import markdown_cell
 from segshift.report.drawings.lines import draw_sweep
 from segshift.report.wording import spread_words
+from segshift.terminal import say
 
 
 def sweep(options: Sweep) -> None:
@@ -24,7 +25,7 @@ def sweep(options: Sweep) -> None:
     train_on(options.device)
     grid = parse_grid(options.assignments)
     try:
-        found = run_sweep(options.recipe, grid, parse_seeds(options.seeds), out, console, options.fixed)
+        found = run_sweep(options.recipe, grid, parse_seeds(options.seeds), out, progress, options.fixed)
     except StoppedError as stop:
         say(console, f"{stop}. The same command goes on from there.")
         raise

@@ -3,8 +3,9 @@
 from segshift.city import synthesize
 from segshift.cli.arguments import parse_size
 from segshift.cli.commands.data import Synthesize
-from segshift.cli.output import print_json, results
-from segshift.plain import counted, say
+from segshift.cli.output import print_json, progress, results
+from segshift.plain import counted
+from segshift.terminal import say
 
 
 def synthesize_city(options: Synthesize) -> None:
@@ -17,7 +18,7 @@ def synthesize_city(options: Synthesize) -> None:
         size=parse_size(options.size, "--size"),
         seed=options.seed,
         workers=options.workers,
-        progress=not options.as_json,
+        progress=progress,
     )
     if options.as_json:
         print_json(

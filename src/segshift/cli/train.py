@@ -9,14 +9,15 @@ import numpy as np
 
 from segshift.cli.commands.train import Train
 from segshift.cli.inference import train_on
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import console, print_json, progress, results
 from segshift.engine.presets import load_recipe
 from segshift.engine.run import run_recipe
 from segshift.engine.smoke import smoke_recipe
 from segshift.errors import InputError, NonFiniteError, StoppedError
-from segshift.evaluation import EvaluationResult, iou_table
+from segshift.evaluation import EvaluationResult
 from segshift.folders import RunFolder, check_name
-from segshift.plain import say
+from segshift.report.terminal import iou_table
+from segshift.terminal import say
 
 
 def train(options: Train) -> None:
@@ -43,7 +44,7 @@ def train(options: Train) -> None:
         )
     folder = options.out or Path("runs") / check_name(loaded.name, "recipe")
     try:
-        outcome = run_recipe(loaded, folder, console, options.resume)
+        outcome = run_recipe(loaded, folder, progress, options.resume)
     except StoppedError as stop:
         say(console, f"{stop}. To go on:\n  {RunFolder(folder).continue_command()}")
         raise

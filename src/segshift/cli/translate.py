@@ -2,10 +2,11 @@
 
 from segshift.cli.arguments import parse_size
 from segshift.cli.commands.translate import Translate
-from segshift.cli.output import console, print_json, results
+from segshift.cli.output import print_json, progress, results
 from segshift.data.resolve import resolve
 from segshift.engine.translation import translate_split
-from segshift.plain import counted, say
+from segshift.plain import counted
+from segshift.terminal import say
 
 
 def translate_dataset(options: Translate) -> None:
@@ -18,7 +19,7 @@ def translate_dataset(options: Translate) -> None:
         image_format=options.image_format,
         limit=options.limit,
         workers=options.workers,
-        progress=console.is_terminal and not options.as_json,
+        progress=progress,
     )
     if options.as_json:
         print_json(

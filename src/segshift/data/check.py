@@ -22,9 +22,9 @@ from segshift.data.spec import Dataset, Found, Split
 from segshift.data.survey import converted_in_words
 from segshift.errors import InputError
 from segshift.plain import counted
+from segshift.progress import Done
 from segshift.train_ids import IGNORE
 
-Progress = Callable[[int, int], None]
 Result = TypeVar("Result")
 
 
@@ -102,7 +102,7 @@ def check(
     split: str | None = None,
     *,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Done | None = None,
     maps: bool = False,
 ) -> CheckReport:
     """Read every image and label of a data set; bad files are listed, they do not end the check.
@@ -165,7 +165,7 @@ class _Tally:
 
 
 def _check_split(
-    dataset: Dataset, name: str, workers: int | None, progress: Progress | None, maps: bool
+    dataset: Dataset, name: str, workers: int | None, progress: Done | None, maps: bool
 ) -> tuple[SplitReport, list[Problem], dict[str, list[str]]]:
     """The report and problems of a split, and the files of each digest of its images' pixels."""
     try:

@@ -34,7 +34,8 @@ from segshift.data.spec import Dataset, Found, Split
 from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 from segshift.folders import DatasetFolder, check_names, check_stem
-from segshift.making import cores, in_processes, progress_bar
+from segshift.making import cores, in_processes
+from segshift.progress import SILENT, Progress
 
 LAYOUT_VERSION = 2
 OnError = Literal["stop", "skip"]
@@ -86,7 +87,7 @@ def prepare(
     interpolation: Literal["bilinear", "bicubic"] = "bilinear",
     on_error: OnError = "stop",
     workers: int | None = None,
-    progress: bool = False,
+    progress: Progress = SILENT,
 ) -> tuple[PreparedSplit, ...]:
     """Convert a data set to JPEG images and PNG train-id labels of one size.
 
@@ -102,7 +103,7 @@ def prepare(
         interpolation: of the images, with anti-aliasing; labels take the nearest pixel.
         on_error: `stop` at the first bad file, or `skip` its sample and report it.
         workers: processes, None for one per core.
-        progress: show a bar on stderr.
+        progress: who hears how far it is.
 
     Returns:
         One report per split.
@@ -125,7 +126,7 @@ def prepare(
         plans = [_plan(one, dataset.root, out, workers) for one in found.values()]
         jobs = [job for plan in plans for job in plan.open_jobs]
         resize = Augmentation(resize=size, interpolation=interpolation)
-        bar = progress_bar(f"preparing {dataset.spec.name}", len(jobs), progress)
+        bar = progress.bar(f"preparing {dataset.spec.name}", len(jobs))
         results = in_processes(
             convert, jobs, workers, start=start_converting, arguments=(dataset.decoder, resize)
         )
@@ -181,7 +182,7 @@ def _plan(found: Found, root: Path, out: Path, workers: int | None) -> _Plan:
 
 
 def _carry_out(
-    plan: _Plan, out: Path, results: Iterator[Entry | str], on_error: OnError, advance: Callable[[], None]
+    plan: _Plan, out: Path, results: Iterator[Entry | str], on_error: OnError, advance: Callable[[int], None]
 ) -> PreparedSplit:
     split = plan.split
     entries, skipped = dict(plan.kept), list(plan.missing)
@@ -193,7 +194,7 @@ def _carry_out(
             raise InputError(f"{result} (or leave such samples out: --skip-bad)")
         else:
             skipped.append(result)
-        advance()
+        advance(1)
     if not entries:
         raise InputError(f"{split.title}: no sample could be read, the first: {skipped[0]}")
     in_order = [entries[job.sample.stem] for job in plan.jobs if job.sample.stem in entries]

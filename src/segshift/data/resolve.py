@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,6 +13,7 @@ from segshift.data.spec import Dataset, DatasetSpec, LabelUse, Split, load_datas
 from segshift.documents import read_yaml
 from segshift.errors import InputError, shown
 from segshift.files import expanded
+from segshift.progress import LISTENER
 
 CITY_SIZE = (480, 360)
 CITY_COUNT = 2000
@@ -276,8 +276,7 @@ def _locate_city(argument: str, rest: str) -> tuple[Dataset, str | None]:
         val=asked.val,
         size=asked.size,
         seed=asked.seed,
-        # Rendering takes minutes, once; a terminal should show that something happens.
-        progress=sys.stderr.isatty(),
+        progress=LISTENER.get(),  # rendering takes minutes, once
     )
     return load_dataset(path), asked.split
 

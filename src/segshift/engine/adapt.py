@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from segshift.config import apply_overrides, did_you_mean, parse
 from segshift.engine.adapt_images import Images, TargetImages, target_images
 from segshift.engine.health import read_records
@@ -22,6 +20,7 @@ from segshift.evaluation.unsupervised import SCORES, goodness
 from segshift.folders import RunFolder, model_path
 from segshift.models.batch_norm import batch_norms
 from segshift.models.segmenter import Segmenter, load
+from segshift.progress import SILENT, Progress
 from segshift.sizes import WidthHeight
 
 PRESETS = {"adabn": "adapt_adabn", "tent": "adapt_tent", "self_training": "adapt_self_training"}
@@ -106,7 +105,7 @@ def adapt(
     settings: Sequence[str] = (),
     resume: bool = False,
     skip_bad: bool = False,
-    console: Console | None = None,
+    progress: Progress = SILENT,
 ) -> Adaptation:
     """Adapt a trained network to unlabelled images, without those that it was trained on.
 
@@ -125,7 +124,7 @@ def adapt(
         settings: "a.b=value" assignments to the recipe's keys.
         resume: go on with an unfinished run in `out`.
         skip_bad: leave out images that cannot be used, instead of refusing to start.
-        console: where progress goes; None is silent.
+        progress: who hears how it goes.
 
     Raises:
         InputError: images that cannot be used or none, a method that does not fit the network or needs source
@@ -138,16 +137,15 @@ def adapt(
         >>> adapted = segshift.adapt("runs/day", "photos/", method="tent")  # doctest: +SKIP
         >>> print(adapted.verdict)  # doctest: +SKIP
     """
-    console = console or Console(quiet=True)
     with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as place:
         folder = Path(place)
         start, origin = _start(model, folder)
-        data = target_images(images, folder, start, skip_bad, console)
+        data = target_images(images, folder, start, skip_bad, progress)
         filled = _filled(method, start, data, size, steps) | {"init_from": origin}
         filled["training"]["skip_bad"] = skip_bad
         filled["seed"] = seed
         recipe = _checked(parse(Recipe, apply_overrides(filled, settings), method), method, start)
-        results = run_recipe(recipe, folder, console, resume)
+        results = run_recipe(recipe, folder, progress, resume)
         return _outcome(folder, results, recipe.training.select)
 
 

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
 from segshift.data.photo_dataset import write_photo_dataset
 from segshift.data.photos import photo_files
 from segshift.data.resolve import absolute_argument, is_data_set, locate
@@ -15,7 +13,8 @@ from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.inference import WHOLE_PIXELS
 from segshift.models.segmenter import Segmenter
-from segshift.plain import counted, say
+from segshift.plain import counted
+from segshift.progress import Progress
 from segshift.sizes import WidthHeight
 
 Images = str | Path | Sequence[str | Path]
@@ -68,7 +67,7 @@ def target_images(
     folder: Path,
     start: Segmenter,
     skip_bad: bool,
-    console: Console,
+    progress: Progress,
 ) -> TargetImages:
     """The images of a data set, or photos, which are written down as one in `folder`.
 
@@ -77,7 +76,7 @@ def target_images(
         folder: of the run.
         start: the network, whose classes the photos' data set gets.
         skip_bad: leave out what cannot be used.
-        console: where it is told what is passed over.
+        progress: who hears what is passed over.
 
     Raises:
         InputError: as `photo_files` and `write_photo_dataset`, no image, or one that cannot be used.
@@ -90,13 +89,13 @@ def target_images(
         return _of_data_set(sets[0])
     paths, notes = photo_files([expanded(one) for one in listed], folder)
     for note in notes:
-        say(console, note)
+        progress.say(note)
     looked = survey_images(paths)
-    usable = _usable(dict(zip(paths, looked.facts, strict=True)), skip_bad, console)
+    usable = _usable(dict(zip(paths, looked.facts, strict=True)), skip_bad, progress)
     if looked.conversions:
-        say(console, looked.conversions)
+        progress.say(looked.conversions)
     if len(usable) == 1:
-        say(console, "one photo: the network adapts to what this one shows, and its scores say little")
+        progress.say("one photo: the network adapts to what this one shows, and its scores say little")
     sizes = Counter(_upright(fact) for fact in usable.values())
     return TargetImages(str(write_photo_dataset(folder, usable, start.classes)), sizes)
 
@@ -112,7 +111,7 @@ def _of_data_set(argument: str) -> TargetImages:
     return TargetImages(argument if named else f"{argument}:{split}", sizes)
 
 
-def _usable(facts: dict[Path, Facts], skip_bad: bool, console: Console) -> dict[Path, Facts]:
+def _usable(facts: dict[Path, Facts], skip_bad: bool, progress: Progress) -> dict[Path, Facts]:
     """The photos without problems. Raises InputError for others unless they are to be skipped."""
     problems = {path: problem for path, fact in facts.items() if (problem := _problem(path, fact))}
     listed = list(problems.values())
@@ -123,7 +122,7 @@ def _usable(facts: dict[Path, Facts], skip_bad: bool, console: Console) -> dict[
         first = f", first {listed[0]}" if listed else "; give a folder of photos"
         raise InputError(f"adapt: no image can be used{first}")
     for problem in listed:
-        say(console, f"left out: {problem}")
+        progress.say(f"left out: {problem}")
     return {path: fact for path, fact in facts.items() if path not in problems}
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import Field, field_validator
-from rich.console import Console
 
 from segshift.config import Strict, apply_overrides, merge, parse
 from segshift.documents import read_yaml
@@ -28,6 +27,7 @@ from segshift.engine.recipe_files import merge_recipe, recipe_data
 from segshift.engine.run import check_data, needs_evaluation, run_recipe
 from segshift.errors import InputError
 from segshift.folders import RunFolder, check_names
+from segshift.progress import Progress
 from segshift.ranges import Seed
 
 CONTROL, START, ORACLE = "control", "start", "oracle"
@@ -226,7 +226,9 @@ def _from_preset(arm: Any) -> Any:
     return {**filled, "changes": merge(changes, given.get("changes") or {})}
 
 
-def run_comparison(comparison: Comparison, folder: Path, console: Console, resume: bool) -> ComparisonResult:
+def run_comparison(
+    comparison: Comparison, folder: Path, progress: Progress, resume: bool
+) -> ComparisonResult:
     """Run the start and every arm for every seed; finished runs are not run again.
 
     Raises:
@@ -253,7 +255,7 @@ def run_comparison(comparison: Comparison, folder: Path, console: Console, resum
                     update["init_from"] = str(here / comparison.arms[name].after)
                 title = f"{comparison.name} · seed {seed} · {name}"
                 results = run_recipe(
-                    recipe.model_copy(update={**update, "name": title}), here / name, console, resume
+                    recipe.model_copy(update={**update, "name": title}), here / name, progress, resume
                 )
                 if results["evaluation"] is None:
                     raise needs_evaluation(comparison.name, "comparing")

@@ -5,18 +5,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+from types import TracebackType
+from typing import Any, Self
 
 from segshift.engine.health import WINDOW, advise, read_records
 from segshift.files import json_ready, write_text, writing
-from segshift.plain import say, visible
-
-# Without a terminal a line is printed this often instead of being redrawn.
-_PLAIN_LINE_SECONDS = 15.0
+from segshift.progress import Progress
 
 
 class MetricsFile:
@@ -85,47 +79,30 @@ def _line(record: Mapping[str, Any]) -> str:
 class ProgressLine:
     """step, time left, steps per second, losses and learning rates of a run in progress."""
 
-    def __init__(self, console: Console, title: str, steps: int, done_steps: int) -> None:
-        self.console, self.title, self.steps = console, title, steps
+    def __init__(self, progress: Progress, title: str, steps: int, done_steps: int) -> None:
+        self.title, self.steps = title, steps
         self._first_step, self._start = done_steps, time.monotonic()
-        self._last_plain = self._start
-        self._live = (
-            Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
-        )
+        self._line = progress.line()
 
-    def __enter__(self) -> "ProgressLine":
-        if self._live:
-            self._live.start()
+    def __enter__(self) -> Self:
+        self._show = self._line.__enter__()
         return self
 
-    def __exit__(self, *details: object) -> None:
-        if self._live:
-            self._live.stop()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._line.__exit__(kind, error, trace)
 
     def show(self, done: int, losses: Mapping[str, float], rates: Mapping[str, float]) -> None:
-        """Redraw the line after `done` steps."""
-        now = time.monotonic()
-        if self._live is None and now - self._last_plain < _PLAIN_LINE_SECONDS and done < self.steps:
-            return
-        self._last_plain = now
-        line = self._line(done, now, losses, rates)
-        if self._live:
-            self._live.update(Text(visible(line), overflow="ellipsis", no_wrap=True))
-        else:
-            say(self.console, line)
-
-    def note(self, text: str) -> None:
-        """Print a line that stays."""
-        say(self.console, text)
-
-    def _line(self, done: int, now: float, losses: Mapping[str, float], rates: Mapping[str, float]) -> str:
-        speed = (done - self._first_step) / max(now - self._start, 1e-9)
+        """Tell how it is after `done` steps."""
+        speed = (done - self._first_step) / max(time.monotonic() - self._start, 1e-9)
         left = (self.steps - done) / speed if speed > 0 else 0.0
         shown = "  ".join(f"{name} {losses[key]:.4g}" for key, name in _short_names(losses).items())
         rate = ", ".join(f"{value:.2e}" for value in rates.values())
-        return (
+        self._show(
             f"{self.title}  step {done}/{self.steps}  ETA {_clock(left)}  {speed:.2f} steps/s  "
-            f"{shown}  lr {rate}"
+            f"{shown}  lr {rate}",
+            done >= self.steps,
         )
 
 

@@ -1,7 +1,7 @@
 """Predictions of many files: what is there already stays, and several processes share the rest."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,10 @@ from segshift.engine.prediction import Outputs, Predictor
 from segshift.engine.processes import Processes, watched
 from segshift.engine.video import predict_video, video_files
 from segshift.errors import InputError
+from segshift.progress import SILENT, Progress
 
 # So long another process may stand still before it counts as lost: a large picture takes minutes on a CPU.
 _PATIENCE_S = 600.0
-
-Walk = Callable[[Sequence[tuple[str, Path]]], Iterable[tuple[str, Path]]]
 
 
 def launched() -> bool:
@@ -44,7 +43,7 @@ def predict_files(
     named: Mapping[str, Path],
     processes: Processes,
     left_out: Callable[[str], None],
-    walk: Walk = iter,
+    progress: Progress = SILENT,
 ) -> Done:
     """Predict files into the predictor's folder; of W processes the r-th takes every W-th file.
 
@@ -56,7 +55,7 @@ def predict_files(
         named: images and videos by the names of their results.
         processes: those that share the files.
         left_out: called with one line about a file that cannot be read.
-        walk: passes this process's files on, for a progress bar.
+        progress: who hears how far this process is.
 
     Raises:
         InputError: as `Predictor.begin`; the only file cannot be read; scores that are not finite.
@@ -66,21 +65,23 @@ def predict_files(
     with watched(_PATIENCE_S):
         _begin(predictor, named, processes)
         mine = list(named.items())[processes.rank :: processes.count]
-        for name, path in walk(mine):
-            try:
-                if is_video_name(path.name):
-                    predict_video(predictor, name, path)
-                elif predictor.finished(name, path):
-                    kept += 1
-                else:
-                    predictor.predict(name, predictor.read(path))
-                labelled += 1
-            except InputError as error:
-                # Damage behind a sound header; the other files are still wanted.
-                if len(named) == 1:
-                    raise
-                bad += 1
-                left_out(str(error))
+        with progress.bar("predicting", len(mine)) as advance:
+            for name, path in mine:
+                try:
+                    if is_video_name(path.name):
+                        predict_video(predictor, name, path)
+                    elif predictor.finished(name, path):
+                        kept += 1
+                    else:
+                        predictor.predict(name, predictor.read(path))
+                    labelled += 1
+                except InputError as error:
+                    # Damage behind a sound header; the other files are still wanted.
+                    if len(named) == 1:
+                        raise
+                    bad += 1
+                    left_out(str(error))
+                advance(1)
         counts = processes.total(predictor.pixels.new_tensor([labelled, kept, bad]))
         pixels = processes.total(predictor.pixels)
         legend = predictor.write_legend(pixels) if processes.main else predictor.folder / "legend.png"

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,8 +10,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from segshift.config import parse
@@ -28,10 +25,9 @@ from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, StoppedError
 from segshift.files import atomic_path
 from segshift.folders import MODEL_FILE, lock_folder, model_file
-from segshift.making import progress_columns
 from segshift.models.inference import WHOLE_PIXELS, Band, Inference
 from segshift.models.segmenter import Segmenter, load
-from segshift.plain import say, visible
+from segshift.progress import Progress
 from segshift.ranges import BatchSize
 from segshift.sizes import height_width
 
@@ -73,7 +69,7 @@ class PseudoLabelConfig(Inference):
 
 
 def run_pseudo_label_stage(
-    recipe: Recipe, settings: dict[str, Any], folder: Path, console: Console, where: str
+    recipe: Recipe, settings: dict[str, Any], folder: Path, progress: Progress, where: str
 ) -> None:
     """A recipe's pseudo_label stage: label the target's training images into `folder`, once.
 
@@ -81,7 +77,7 @@ def run_pseudo_label_stage(
         recipe: of the stage; its target's labels are not opened.
         settings: see `PseudoLabelConfig`.
         folder: gets labels, dataset.yaml and pseudo_labels.json.
-        console: where progress goes.
+        progress: who hears how it goes.
         where: the recipe and stage, for messages.
 
     Raises:
@@ -104,7 +100,7 @@ def run_pseudo_label_stage(
         take_subset(resolve(dataset, split, labels="unused"), subset) for dataset, split, subset in streams
     ]
     samples = [sample for split in splits for sample in split.samples]
-    write_pseudo_labels(model, samples, config, folder, console, title=where)
+    write_pseudo_labels(model, samples, config, folder, progress, title=where)
 
 
 def write_pseudo_labels(
@@ -112,7 +108,7 @@ def write_pseudo_labels(
     samples: Sequence[Sample],
     config: PseudoLabelConfig,
     folder: Path,
-    console: Console,
+    progress: Progress,
     title: str = "pseudo labels",
     segmenter: Segmenter | None = None,
     device: str | None = None,
@@ -128,7 +124,7 @@ def write_pseudo_labels(
         samples: the images.
         config: rule and way of prediction; its `model` is not looked at.
         folder: new, or begun or finished by the same model, settings and images (names and contents).
-        console: where progress goes.
+        progress: who hears how it goes.
         title: of progress and messages.
         segmenter: the network in `model`, from one who has loaded it already.
         device: where the network runs; None takes a GPU if there is one.
@@ -155,29 +151,15 @@ def write_pseudo_labels(
     with lock_folder(folder):
         finished = place.finished()
         if finished is not None:
-            say(console, f"{title}: finished before, in {folder}")
+            progress.say(f"{title}: finished before, in {folder}")
             return finished
         place.claim()
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         with stop_on_signal() as stop, torch.inference_mode():
             network = load(model, device) if segmenter is None else segmenter.to(device)
-            writer = _Writer(network, place, config, _Bar(console, title), stop)
+            writer = _Writer(network, place, config, progress, title, stop)
             selection = writer.select()
             return writer.write(selection, saw_target_labels(model))
-
-
-class _Bar:
-    """A progress bar in a terminal, nothing elsewhere."""
-
-    def __init__(self, console: Console, title: str) -> None:
-        self.console, self.title = console, title
-
-    @contextmanager
-    def over(self, what: str, total: int, done: int) -> Iterator[Any]:
-        hidden = not self.console.is_terminal
-        with Progress(*progress_columns(), console=self.console, transient=True, disable=hidden) as bar:
-            task = bar.add_task(visible(f"{self.title}: {what}"), total=total, completed=done)
-            yield lambda count: bar.advance(task, count)
 
 
 class _Writer:
@@ -188,10 +170,12 @@ class _Writer:
         segmenter: Segmenter,
         place: PseudoLabelFolder,
         config: PseudoLabelConfig,
-        bar: _Bar,
+        progress: Progress,
+        title: str,
         stop: StopRequest,
     ) -> None:
-        self.segmenter, self.place, self.config, self.bar, self.stop = segmenter, place, config, bar, stop
+        self.segmenter, self.place, self.config, self.stop = segmenter, place, config, stop
+        self.progress, self.title = progress, title
         self.classes = len(segmenter.class_names)
 
     def select(self) -> LabelChoice:
@@ -202,7 +186,7 @@ class _Writer:
         histogram = ConfidenceHistogram(self.classes)
         done = self.place.load_histogram(histogram)
         total = len(self.place.images)
-        with self.bar.over("confidences", total, done) as advance:
+        with self.progress.bar(f"{self.title}: confidences", total, done) as advance:
             for number, images in enumerate(_batches(self.place.images, done, config.batch_size)):
                 for band in self._bands(images):
                     histogram.add(band.probabilities)
@@ -219,7 +203,7 @@ class _Writer:
         """Labels, data set and summary, which says whether the network has seen target labels."""
         total = len(self.place.images)
         done, predicted, kept = self.place.counted(self.classes)
-        with self.bar.over("labels", total, done) as advance:
+        with self.progress.bar(f"{self.title}: labels", total, done) as advance:
             for images in _batches(self.place.images, done, self.config.batch_size):
                 labels = torch.empty((len(images), *images.shape[-2:]), dtype=torch.uint8)
                 counts = torch.zeros((2, self.classes), dtype=torch.int64)

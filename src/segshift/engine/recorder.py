@@ -5,9 +5,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
-
 from segshift.engine.loggers import MetricsFile, ProgressLine
+from segshift.progress import Progress
 
 
 class Recorder:
@@ -46,7 +45,7 @@ class MainRecorder(Recorder):
 
     Args:
         path: of metrics.jsonl.
-        console: where progress goes.
+        progress: who hears of it.
         title: what lines stand under.
         steps: of the whole run.
         done: steps of earlier sessions, whose lines stay.
@@ -55,11 +54,11 @@ class MainRecorder(Recorder):
         InputError: the metrics.jsonl of an earlier session is damaged.
     """
 
-    def __init__(self, path: Path, console: Console, title: str, steps: int, done: int) -> None:
+    def __init__(self, path: Path, progress: Progress, title: str, steps: int, done: int) -> None:
         super().__init__()
-        self.title = title
+        self.title, self._progress = title, progress
         self._metrics = MetricsFile(path, done)
-        self._line = ProgressLine(console, title, steps, done)
+        self._line = ProgressLine(progress, title, steps, done)
         self.scores = self._metrics.scores
 
     def __enter__(self) -> Self:
@@ -83,7 +82,7 @@ class MainRecorder(Recorder):
 
     def note(self, text: str) -> None:
         """Print a line that stays, under the run's title."""
-        self._line.note(f"{self.title}{text}")
+        self._progress.say(f"{self.title}{text}")
 
     def advise(self, step: int) -> None:
         """Write and print what looks sick in the newest lines."""

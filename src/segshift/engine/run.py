@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from segshift.engine.checkpoint import Checkpoints
 from segshift.engine.config_file import with_absolute_paths, write_config
 from segshift.engine.datasets import DomainFinder, check_arguments
@@ -24,10 +22,12 @@ from segshift.engine.translation import run_translate_stage
 from segshift.errors import InputError
 from segshift.files import atomic_path
 from segshift.folders import RunFolder
-from segshift.plain import say
+from segshift.progress import SILENT, Progress
 
 
-def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = False) -> Mapping[str, Any]:
+def run_recipe(
+    recipe: Recipe, folder: Path, progress: Progress = SILENT, resume: bool = False
+) -> Mapping[str, Any]:
     """Train every stage of `recipe` below `folder` and return the last one's results.
 
     The last stage's model and results are copied into `folder` itself, so that a run of several stages is
@@ -36,7 +36,7 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
     Args:
         recipe: what to train.
         folder: the run folder; a finished run in it is not run again.
-        console: where progress goes (stderr, so that stdout stays for results).
+        progress: who hears how it goes.
         resume: continue from the newest checkpoint. Without it a folder that holds an unfinished run is
             refused, so that nobody continues one by accident.
 
@@ -53,12 +53,12 @@ def run_recipe(recipe: Recipe, folder: Path, console: Console, resume: bool = Fa
         find = DomainFinder()
         check_data(plan, run, find)
         if recipe.stages:
-            return _run_stages(plan, run, console, resume, find)
-        return _run_job(plan.jobs[0], recipe, run, console, resume, find)
+            return _run_stages(plan, run, progress, resume, find)
+        return _run_job(plan.jobs[0], recipe, run, progress, resume, find)
 
 
 def _run_stages(
-    plan: Plan, run: RunFolder, console: Console, resume: bool, find: DomainFinder
+    plan: Plan, run: RunFolder, progress: Progress, resume: bool, find: DomainFinder
 ) -> Mapping[str, Any]:
     recipe = plan.recipe
     on_main_process(lambda: write_config(recipe, run))
@@ -72,9 +72,9 @@ def _run_stages(
             staged = staged.model_copy(update={"init_from": str(model)})
         if stage.kind == "train":
             with held(here.path):
-                results = _run_job(job, staged, here, console, resume, find)
+                results = _run_job(job, staged, here, progress, resume, find)
         else:
-            _write_data(plan, index, staged, here.path, folders, console)
+            _write_data(plan, index, staged, here.path, folders, progress)
         folders[stage.name] = str(here.path)
         if here.model.is_file():
             model = here.path
@@ -122,17 +122,17 @@ def needs_evaluation(name: str, purpose: str) -> InputError:
 
 
 def _run_job(
-    job: Job, recipe: Recipe, run: RunFolder, console: Console, resume: bool, find: DomainFinder
+    job: Job, recipe: Recipe, run: RunFolder, progress: Progress, resume: bool, find: DomainFinder
 ) -> Mapping[str, Any]:
     """Train a job's recipe, in which the folders of earlier stages stand by now."""
     # They take no part in whose run it is: it may be moved, and its folder written in another way.
     fingerprint = recipe_fingerprint(job.recipe.model_copy(update={"init_from": recipe.init_from}))
     finished = finished_result(run, fingerprint)
     if finished is not None and is_current(finished, recipe):
-        say(console, f"{job.title}: finished before, in {run.path}")
+        progress.say(f"{job.title}: finished before, in {run.path}")
         return finished
     if finished is not None:
-        say(console, f"{job.title}: trained before, evaluated anew")
+        progress.say(f"{job.title}: trained before, evaluated anew")
     elif not resume:
         if max(run.checkpoint_steps(), default=0) > 0:
             raise InputError(
@@ -140,26 +140,26 @@ def _run_job(
             )
         # What failed before its first step (a wrong path, say) has nothing to lose.
         on_main_process(Checkpoints(run.checkpoints).clear)
-    domains = look_at_files(recipe, find(recipe), lambda line: say(console, line))
+    domains = look_at_files(recipe, find(recipe), progress.say)
     on_main_process(lambda: write_config(recipe, run))
-    Trainer(recipe, domains, run.path, console, job.title, fingerprint).run()
+    Trainer(recipe, domains, run.path, progress, job.title, fingerprint).run()
     results = run.read_results()
     assert results is not None  # the trainer's last act
     return results
 
 
 def _write_data(
-    plan: Plan, index: int, staged: Recipe, folder: Path, folders: Mapping[str, str], console: Console
+    plan: Plan, index: int, staged: Recipe, folder: Path, folders: Mapping[str, str], progress: Progress
 ) -> None:
     """A stage that writes a data set with an earlier stage's network; what is complete is not made again."""
     job = plan.jobs[index]
     settings = stage_settings(plan.recipe, index, folders)
     where = job.title
     if job.kind == "pseudo_label":
-        on_main_process(lambda: run_pseudo_label_stage(staged, settings, folder, console, where))
+        on_main_process(lambda: run_pseudo_label_stage(staged, settings, folder, progress, where))
         for advice in pseudo_label_advice(read_summary(folder / SUMMARY)):
-            say(console, f"{where}  advice: {advice.line}")
+            progress.say(f"{where}  advice: {advice.line}")
     else:
         if folders:
             settings = {"translator": list(folders.values())[-1], **settings}
-        on_main_process(lambda: run_translate_stage(staged, settings, folder, console, where))
+        on_main_process(lambda: run_translate_stage(staged, settings, folder, progress, where))

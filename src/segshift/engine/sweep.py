@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from segshift.config import assignment, split_assignment
 from segshift.documents import parse_yaml_value
 from segshift.engine.comparison import spread
@@ -26,7 +24,7 @@ from segshift.engine.run import check_data, needs_evaluation, run_recipe
 from segshift.errors import InputError, NonFiniteError, shown
 from segshift.evaluation.unsupervised import SCORES, goodness
 from segshift.folders import RunFolder, name_fault
-from segshift.plain import say
+from segshift.progress import Progress
 
 RANKING_SCORE = "information_maximization"
 """The label-free score that ranked runs best (docs/health.md)."""
@@ -191,12 +189,12 @@ class _Found:
     uses_target_labels: bool = False
     evaluated_on: str = ""
 
-    def train(self, recipe: Recipe, title: str, folder: Path, console: Console) -> None:
+    def train(self, recipe: Recipe, title: str, folder: Path, progress: Progress) -> None:
         """One run. Raises as `run_sweep`, but for a loss that is not finite."""
         try:
-            outcome = run_recipe(recipe, folder, console, resume=True)
+            outcome = run_recipe(recipe, folder, progress, resume=True)
         except NonFiniteError as error:
-            say(console, f"{title}, seed {recipe.seed}: {error}; noted, the sweep goes on")
+            progress.say(f"{title}, seed {recipe.seed}: {error}; noted, the sweep goes on")
             self.miou[recipe.seed] = None
             return
         if outcome["evaluation"] is None:
@@ -218,7 +216,7 @@ def run_sweep(
     grid: Mapping[str, Sequence[Any]],
     seeds: Sequence[int],
     folder: Path,
-    console: Console,
+    progress: Progress,
     fixed: Sequence[str] = (),
 ) -> SweepResult:
     """Train every combination for every seed below `folder`; finished runs are not run again.
@@ -231,7 +229,7 @@ def run_sweep(
         grid: the values by key; keys with one value are the same in every run.
         seeds: of the runs.
         folder: each run is in FOLDER/KEY=VALUE.../seed_S.
-        console: where progress goes.
+        progress: who hears how it goes.
         fixed: further "a.b=value" assignments.
 
     Raises:
@@ -264,9 +262,9 @@ def run_sweep(
     # Seeds outermost: a first whole curve stands early.
     with held(folder):
         for number, (seed, index) in enumerate(itertools.product(seeds, range(len(combinations))), start=1):
-            say(console, f"run {number} of {total}: {titles[index]}, seed {seed}")
+            progress.say(f"run {number} of {total}: {titles[index]}, seed {seed}")
             recipe = recipes[index].model_copy(update={"seed": seed})
-            found[index].train(recipe, titles[index], folders[index] / f"seed_{seed}", console)
+            found[index].train(recipe, titles[index], folders[index] / f"seed_{seed}", progress)
     rows = [
         SweepRow(values, one.miou, here, one.uses_target_labels, one.adversary_loss, one.label_free)
         for values, one, here in zip(combinations, found, folders, strict=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch.optim import Optimizer
 
 from segshift.data.dataset import SegmentationDataset
@@ -38,7 +37,7 @@ from segshift.files import write_json
 from segshift.folders import RunFolder
 from segshift.methods import Batch, Method
 from segshift.models import Segmenter
-from segshift.plain import say
+from segshift.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -62,11 +61,11 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, domains: Domains, folder: Path, console: Console, title: str, fingerprint: str
+        self, recipe: Recipe, domains: Domains, folder: Path, progress: Progress, title: str, fingerprint: str
     ) -> None:
         if recipe.training.threads is not None:
             torch.set_num_threads(recipe.training.threads)
-        self.recipe, self.domains, self.folder, self.console = recipe, domains, folder, console
+        self.recipe, self.domains, self.folder, self.progress = recipe, domains, folder, progress
         self.title, self.fingerprint = title, fingerprint
         # Asked now, since what the run started from may be gone when it ends.
         self.uses_target_labels = recipe.uses_target_labels or inherits_target_labels(recipe)
@@ -84,7 +83,7 @@ class Trainer:
         self.selection = Selection(recipe, domains, folder)
         if self.selection.by_score and self.method.deployed() is None:
             raise InputError(f"training.select: {recipe.training.select}: this method trains no segmenter")
-        self.data = TrainingData(recipe, domains, announce=lambda line: say(console, line))
+        self.data = TrainingData(recipe, domains, announce=progress.say)
         self.settings = StepSettings(
             clip_norm=recipe.training.clip_norm,
             autocast=self._autocast,
@@ -121,7 +120,7 @@ class Trainer:
         if not self.processes.main:
             return Recorder()
         path = RunFolder(self.folder).metrics
-        recorder = MainRecorder(path, self.console, self.title, self.recipe.training.steps, done)
+        recorder = MainRecorder(path, self.progress, self.title, self.recipe.training.steps, done)
         self.selection.check_kept(recorder.scores)
         return recorder
 
@@ -131,7 +130,7 @@ class Trainer:
         if self.processes.main:
             step, damaged = self.checkpoints.newest_whole()
             for line in damaged:
-                say(self.console, f"{line}; it is set aside, and the run goes on from step {step}")
+                self.progress.say(f"{line}; it is set aside, and the run goes on from step {step}")
         step = self.processes.agree(-1 if step is None else step)
         if step < 0:
             return 0

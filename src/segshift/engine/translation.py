@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from segshift import files
 from segshift.config import Strict, parse
@@ -24,11 +23,11 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.signals import stop_on_signal
 from segshift.errors import InputError, StoppedError
 from segshift.folders import DatasetFolder
-from segshift.making import progress_bar
 from segshift.models.resize import resize_images
 from segshift.models.translators import ResnetGenerator, load_translator, translator_file
 from segshift.pictures import strip
-from segshift.plain import counted, say
+from segshift.plain import counted
+from segshift.progress import SILENT, Progress
 from segshift.ranges import Count
 from segshift.sizes import HeightWidth, WidthHeight
 
@@ -75,7 +74,7 @@ class Translated:
 
 
 def run_translate_stage(
-    recipe: Recipe, settings: dict[str, Any], folder: Path, console: Console, where: str
+    recipe: Recipe, settings: dict[str, Any], folder: Path, progress: Progress, where: str
 ) -> None:
     """Translate the source of a recipe into a stage's folder.
 
@@ -85,7 +84,7 @@ def run_translate_stage(
         recipe: whose `source` is translated.
         settings: see `TranslationConfig`.
         folder: of the stage; gets the dataset.yaml.
-        console: where progress goes.
+        progress: who hears how it goes.
         where: names the stage in messages.
 
     Raises:
@@ -105,10 +104,10 @@ def run_translate_stage(
         image_format=config.format,
         limit=config.limit,
         workers=recipe.training.workers,
-        progress=console.is_terminal and not console.quiet,
+        progress=progress,
     )
     state = f"{counted(outcome.made, 'image')} translated" if outcome.made else "finished before"
-    say(console, f"{where}: {state}, in {folder}")
+    progress.say(f"{where}: {state}, in {folder}")
 
 
 def translate_split(
@@ -121,7 +120,7 @@ def translate_split(
     limit: int | None = None,
     workers: int = 0,
     device: torch.device | None = None,
-    progress: bool = False,
+    progress: Progress = SILENT,
 ) -> Translated:
     """Write a translated copy of a split, with its labels, as an ordinary data set.
 
@@ -139,7 +138,7 @@ def translate_split(
         limit: number of images, evenly spread; None takes all.
         workers: processes that read; 0 reads in this one.
         device: where the translator runs; None takes a GPU if there is one.
-        progress: show a bar on stderr.
+        progress: who hears how far it is.
 
     Raises:
         InputError: no translator, an unreadable sample, or a folder that holds something else.
@@ -159,12 +158,12 @@ def translate_split(
     with folder.claimed(settings):
         writer = SplitWriter(folder, split.name, image_format)
         missing = [sample for sample in samples if not _is_there(writer, sample, split.labelled)]
-        bar = progress_bar(f"translating {split.title}", len(missing), progress)
+        bar = progress.bar(f"translating {split.title}", len(missing))
         with bar as advance, stop_on_signal() as stop, loader_faults("--workers"):
             items = zip(_read(split, missing, size, workers), missing, strict=True)
             for done, (item, sample) in enumerate(items, start=1):
                 _translate(item, sample.stem, generator, writer, device)
-                advance()
+                advance(1)
                 if stop and done < len(missing):
                     raise StoppedError(stop.signal_number, done)
         contact = _contact_strip(writer, samples)

@@ -18,14 +18,7 @@ from segshift.evaluation.paired import PairedComparison, compare_paired
 from segshift.evaluation.predictions import Predictions, evaluate_predictions, open_predictions
 from segshift.evaluation.protocol import protocol_lines, scored_classes, starred_classes
 from segshift.evaluation.result import EvaluationResult
-from segshift.evaluation.table import (
-    class_tables,
-    iou_rows,
-    iou_table,
-    percent,
-    single_table,
-    summary_table,
-)
+from segshift.evaluation.table import iou_rows, percent
 from segshift.models.inference import Inference
 
 __all__ = [
@@ -40,7 +33,6 @@ __all__ = [
     "Tally",
     "boundary_counts",
     "class_accuracy",
-    "class_tables",
     "compare_paired",
     "confusion_matrix",
     "evaluate",
@@ -49,7 +41,6 @@ __all__ = [
     "frequency_weighted_iou",
     "iou",
     "iou_rows",
-    "iou_table",
     "judge",
     "labelled_items",
     "miou",
@@ -58,7 +49,5 @@ __all__ = [
     "pixel_accuracy",
     "protocol_lines",
     "scored_classes",
-    "single_table",
     "starred_classes",
-    "summary_table",
 ]

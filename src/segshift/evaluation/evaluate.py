@@ -1,6 +1,6 @@
 """Evaluate a segmenter, or an ensemble of them, on a labelled data set."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import Protocol
 
@@ -14,9 +14,8 @@ from segshift.evaluation.result import EvaluationResult
 from segshift.models.batch_norm import evaluating
 from segshift.models.inference import WHOLE_PIXELS, Inference
 from segshift.models.segmenter import Segmenter
+from segshift.progress import Done
 from segshift.sizes import height_width
-
-Progress = Callable[[int, int], None]
 
 
 class LabelledItem(Protocol):
@@ -43,7 +42,7 @@ def evaluate(
     *,
     batch_size: int = 4,
     device: torch.device | str | None = None,
-    progress: Progress | None = None,
+    progress: Done | None = None,
 ) -> EvaluationResult:
     """The scores of a network on a data set, from one confusion matrix over all its pixels.
 
@@ -112,7 +111,7 @@ def _predicted(
     data: LabelledItems,
     inference: Inference,
     batch_size: int,
-    progress: Progress | None,
+    progress: Done | None,
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Names, predictions and labels, on the networks' device."""
     names, done, place = _image_names(data), 0, networks[0].device

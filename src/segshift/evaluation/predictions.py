@@ -14,13 +14,13 @@ from segshift.data.images import as_stored
 from segshift.data.labels import ClassSet, class_set, class_set_names
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.evaluation.evaluate import Progress
 from segshift.evaluation.find_predictions import find_predictions
 from segshift.evaluation.labelled import train_id_table
 from segshift.evaluation.measures import Iou, Measure, judge
 from segshift.evaluation.prediction_ids import LABEL_IDS, TRAIN_IDS, guess_ids, read_ids
 from segshift.evaluation.result import EvaluationResult
 from segshift.evaluation.sidecar import SIDECAR, Sidecar, read_sidecar
+from segshift.progress import Done
 from segshift.train_ids import IGNORE
 
 
@@ -72,7 +72,7 @@ class Predictions:
         measures: Sequence[Measure] = (Iou(),),
         *,
         scored: Sequence[str] | None = None,
-        progress: Progress | None = None,
+        progress: Done | None = None,
     ) -> EvaluationResult:
         """The scores, over `scored` classes where the split lacks others. See `evaluate_predictions`."""
         protocol = {
@@ -86,7 +86,7 @@ class Predictions:
         return judge(pairs, self.classes.names, measures, complete=False, protocol=protocol)
 
     def _pairs(
-        self, mapping: NDArray[np.uint8], progress: Progress | None
+        self, mapping: NDArray[np.uint8], progress: Done | None
     ) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Names, predictions and labels."""
         for done, (path, sample) in enumerate(zip(self.files, self.split.samples, strict=True), start=1):
@@ -164,7 +164,7 @@ def evaluate_predictions(
     ids: str | None = None,
     measures: Sequence[Measure] = (Iou(),),
     scored: Sequence[str] | None = None,
-    progress: Progress | None = None,
+    progress: Done | None = None,
 ) -> EvaluationResult:
     """One confusion matrix of a folder of prediction PNGs against a split's labels.
 

@@ -1,6 +1,6 @@
 """All analyses of one or more models on a source and a target: numbers in one document, and pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,12 @@ from segshift.evaluation import EvaluationResult, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
+from segshift.progress import Done, NamedDone
 from segshift.report import evidence
 from segshift.report.build import scored_rows
 from segshift.report.content import Evidence, Report, ReportedRun
 from segshift.report.drawings.analyses import Drawings
-from segshift.report.evidence import Network, Progress, ReportSettings, measure
+from segshift.report.evidence import Network, ReportSettings, measure
 from segshift.report.numbers import analyses_document, by_class, scores_document
 from segshift.version import __version__
 
@@ -35,7 +36,7 @@ def analyze(
     *,
     only: Sequence[str] | None = None,
     unseen: Split | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: NamedDone = lambda what, done, total: None,
 ) -> dict[str, Any]:
     """Analyze models side by side; the first is the reference that gains and CLAN's distances relate to.
 
@@ -163,7 +164,7 @@ def _judge(
     settings: ReportSettings,
     segmenter: Segmenter,
     items: LabelledItems,
-    progress: Callable[[int, int], None],
+    progress: Done,
 ) -> EvaluationResult:
     return evaluate(segmenter, items, settings.inference, progress=progress)
 
@@ -173,7 +174,7 @@ def _on_unseen(
     unseen: Split,
     classes: ClassSet,
     settings: ReportSettings,
-    progress: Progress,
+    progress: NamedDone,
 ) -> dict[str, EvaluationResult]:
     items, known = known_items(unseen, classes)
     return {

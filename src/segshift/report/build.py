@@ -1,7 +1,7 @@
 """From run folders to a whole report."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,10 @@ from segshift.files import json_ready
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import counted
+from segshift.progress import Done, NamedDone
 from segshift.report.content import Report, ReportedRun, SeedRun
 from segshift.report.data import own_source, own_target
-from segshift.report.evidence import Network, Progress, ReportSettings, measure
+from segshift.report.evidence import Network, ReportSettings, measure
 from segshift.report.figures import MOST_RUNS
 from segshift.report.runs import Row, Run, read_run
 from segshift.version import __version__
@@ -40,7 +41,7 @@ def build_report(
     target: Split | None = None,
     title: str | None = None,
     command: str = "",
-    progress: Progress = lambda what, done, total: None,
+    progress: NamedDone = lambda what, done, total: None,
 ) -> Report:
     """Read runs, measure them, and say what differs between them; the first row is the reference.
 
@@ -124,9 +125,7 @@ def _network(run: Run, settings: ReportSettings) -> Network:
     inference = run.final.inference.model_copy(update=size)
     batch_size = run.final.evaluation.batch_size
 
-    def judge(
-        segmenter: Segmenter, items: LabelledItems, progress: Callable[[int, int], None]
-    ) -> EvaluationResult:
+    def judge(segmenter: Segmenter, items: LabelledItems, progress: Done) -> EvaluationResult:
         return evaluate(segmenter, items, inference, batch_size=batch_size, progress=progress)
 
     return Network(partial(load, run.model), judge)

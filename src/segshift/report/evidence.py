@@ -18,12 +18,12 @@ from segshift.evaluation import EvaluationResult
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
+from segshift.progress import NamedDone
 from segshift.report.content import EmbeddedPoints, Evidence
 from segshift.sizes import WidthHeight
 
 ANALYSES = ("centres", "retrieval", "embedding", "entropy", "strips")
 _OF_FEATURES = ("centres", "retrieval", "embedding", "entropy")
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def measure(
     source: Split | None,
     target: Split,
     settings: ReportSettings,
-    progress: Progress = lambda what, done, total: None,
+    progress: NamedDone = lambda what, done, total: None,
     *,
     scoring: bool = True,
 ) -> Measured:
@@ -245,7 +245,7 @@ def _analyze(
     found: _Gathered,
     skipped: dict[str, str],
     settings: ReportSettings,
-    progress: Progress,
+    progress: NamedDone,
 ) -> None:
     if "centres" in chosen:
         found.centers[name] = observed.centers

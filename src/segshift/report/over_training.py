@@ -10,10 +10,11 @@ from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.folders import RunFolder
 from segshift.models import Segmenter, load
+from segshift.progress import NamedDone
 from segshift.report.analyze import described, title
 from segshift.report.drawings.lines import draw_over_training
 from segshift.report.drawings.style import SUFFIXES
-from segshift.report.evidence import Progress, ReportSettings, chosen_classes
+from segshift.report.evidence import ReportSettings, chosen_classes
 from segshift.report.numbers import by_class
 
 _CHART = "class_centers_over_training"
@@ -25,7 +26,7 @@ def analyze_over_training(
     target: Split,
     out: Path,
     settings: ReportSettings,
-    progress: Progress = lambda what, done, total: None,
+    progress: NamedDone = lambda what, done, total: None,
 ) -> dict[str, Any]:
     """Measure every kept network of some runs, and draw the curves.
 

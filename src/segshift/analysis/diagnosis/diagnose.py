@@ -1,6 +1,6 @@
 """The diagnosis of two domains: numbers in one document, and a recommendation."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +26,10 @@ from segshift.errors import InputError
 from segshift.models.inference import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
+from segshift.progress import NamedDone
 from segshift.sizes import WidthHeight
 
 _OF_LABELS = ("frequencies", "spatial", "labels")
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ def diagnose(
     *,
     classes: str | Sequence[str] | None = None,
     model: Segmenter | None = None,
-    progress: Progress = lambda what, done, total: None,
+    progress: NamedDone = lambda what, done, total: None,
 ) -> Diagnosis:
     """How far apart two domains are, and what follows for the choice of a method.
 
@@ -148,7 +148,7 @@ def _enough(*splits: Split) -> None:
 
 
 def _read(
-    source: Split, target: Split, wanted: Wanted, progress: Progress
+    source: Split, target: Split, wanted: Wanted, progress: NamedDone
 ) -> tuple[DomainContent, DomainContent]:
     """Both domains, with one count of their images."""
     before, total = len(source.samples), len(source.samples) + len(target.samples)
@@ -177,7 +177,7 @@ def _measure(
     sizes: dict[str, WidthHeight | None],
     chosen: Sequence[str],
     settings: DiagnosisSettings,
-    progress: Progress,
+    progress: NamedDone,
 ) -> _Measured:
     measured = _Measured()
     analyses = measured.analyses
@@ -264,7 +264,7 @@ def _experiment(
     sizes: dict[str, WidthHeight | None],
     classes: ClassSet,
     settings: DiagnosisSettings,
-    progress: Progress,
+    progress: NamedDone,
 ) -> dict[str, Separability]:
     """The separability experiment for every patch size, on label maps or on images."""
     of_labels = part == "labels"

@@ -1,7 +1,7 @@
 """One pass over the images of a domain, and what is kept of it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,7 @@ from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
 from segshift.pictures import Pixels
 from segshift.plain import counted
+from segshift.progress import Done
 from segshift.sizes import WidthHeight, height_width
 
 # The longer side of the spatial class maps.
@@ -102,7 +103,7 @@ def common_classes(source: Split, target: Split, classes: str | Sequence[str] | 
     return agree(source, target, shared or None)
 
 
-def read_domain(split: Split, wanted: Wanted, progress: Callable[[int, int], None]) -> DomainContent:
+def read_domain(split: Split, wanted: Wanted, progress: Done) -> DomainContent:
     """Read a split once, image by image.
 
     Raises:

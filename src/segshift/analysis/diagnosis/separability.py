@@ -1,6 +1,6 @@
 """The separability experiment: can a small network tell two domains apart by patches of a given size?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from segshift.analysis.diagnosis.held_out import (
     wilson,
 )
 from segshift.gradients import add_gradients
+from segshift.progress import Done
 
 # Errors of a constant learning rate jump about; their mean over the last validations is reported.
 _LAST = 3
@@ -114,7 +115,7 @@ def separability(
     patch: tuple[int, int] | None,
     classes: int | None,
     settings: SeparabilitySettings,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Done = lambda done, total: None,
 ) -> Separability:
     """Train a classifier to tell source from target, and test it on images it has not seen.
 
