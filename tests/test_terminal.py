@@ -28,7 +28,7 @@ class Heard(Progress):
 
 def test_a_listener_hears_every_image(tmp_path: Path) -> None:
     heard = Heard()
-    synthesize("city:game", tmp_path, count=2, val=1, size=(32, 24), workers=1, progress=heard)
+    synthesize("city:game", tmp_path, count=2, val=1, size=(64, 48), workers=1, progress=heard)
     assert heard.bars == {"rendering city:game of 3": 3}
     assert LISTENER.get() is SILENT
 

@@ -19,8 +19,9 @@ from segshift.engine.smoke import smoke_recipe
 from segshift.errors import InputError, StoppedError
 from segshift.evaluation.unsupervised import LARGEST_CLASS_SHARE, SCORES
 from segshift.models.segmenter import Segmenter
+from segshift.progress import SILENT
 from tests.engine.recipes import toy_recipe
-from tests.engine.runs import QUIET, assert_same_bits, run, weights
+from tests.engine.runs import assert_same_bits, run, weights
 from tests.engine.test_processes import GAME, PROGRAM, finish, train, write_recipe
 
 SCRIPT = {2: 0.1, 4: 0.9, 6: 0.5}
@@ -180,7 +181,7 @@ def test_the_oracles_choice_is_marked_everywhere(tmp_path: Path, toy_source: Pat
             "free": {"label": "free", "changes": free},
         },
     }
-    found: ComparisonResult = run_comparison(Comparison.model_validate(data), tmp_path, QUIET, resume=True)
+    found: ComparisonResult = run_comparison(Comparison.model_validate(data), tmp_path, SILENT, resume=True)
     rows = {row.name: row for row in found.rows}
     assert [rows[name].uses_target_labels for name in ("control", "chosen", "free")] == [False, True, False]
     assert [rows[name].selection for name in ("control", "chosen", "free")] == [None, "target_miou", "bnm"]
@@ -190,7 +191,7 @@ def test_the_oracles_choice_is_marked_everywhere(tmp_path: Path, toy_source: Pat
     assert outcome["evaluation"]["miou"] == max(mious) and len(mious) == 2
     data["arms"]["control"]["changes"] = chosen  # type: ignore[index]
     with pytest.raises(InputError, match="control: it must not use target labels"):
-        run_comparison(Comparison.model_validate(data), tmp_path, QUIET, resume=True)
+        run_comparison(Comparison.model_validate(data), tmp_path, SILENT, resume=True)
 
 
 @pytest.mark.parametrize(
