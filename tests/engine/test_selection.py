@@ -148,20 +148,10 @@ def test_a_resumed_run_without_its_best_model_says_so_at_once(
 
 
 def test_real_scores_need_no_target_label(
-    tmp_path: Path, toy_source: Path, toy_target: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, toy_source: Path, toy_target: Path, opened_labels: list[Path]
 ) -> None:
-    from segshift.data.decoder import LabelDecoder
-
-    seen: list[Path] = []
-    original = LabelDecoder.read
-
-    def spy(self: LabelDecoder, path: Path, *shape: Any) -> Any:
-        seen.append(Path(path))
-        return original(self, path, *shape)
-
-    monkeypatch.setattr(LabelDecoder, "read", spy)
     run(selecting(toy_source, toy_target, "information_maximization", steps=4), tmp_path)
-    assert seen and not [path for path in seen if toy_target.parent in path.parents]
+    assert opened_labels and not [path for path in opened_labels if toy_target.parent in path.parents]
     scored = [r["unsupervised"] for r in records(tmp_path) if "unsupervised" in r]
     assert len(scored) == 2 and all(set(s) == {*SCORES, LARGEST_CLASS_SHARE} for s in scored)
     best = max(scored, key=lambda s: s["information_maximization"])

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from segshift.data.images import read_image
 from segshift.engine.health import read_records, replay
 from segshift.errors import InputError, NonFiniteError, NonFiniteLossError, StoppedError
 from tests.conftest import write_toy_dataset
@@ -77,40 +76,23 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path, toy_source: Path, s
 
 
 def test_source_only_never_opens_a_target_image(
-    tmp_path: Path, toy_source: Path, toy_target: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, toy_source: Path, toy_target: Path, opened_images: list[Path]
 ) -> None:
-    seen: list[Path] = []
-
-    def spy(path: Path) -> Any:
-        seen.append(Path(path))
-        return read_image(path)
-
-    monkeypatch.setattr("segshift.data.dataset.read_image", spy)
     trainer_recipe = toy_recipe(
         toy_source, toy_target, evaluation={"dataset": str(toy_source), "split": "val"}
     )
     run(trainer_recipe, tmp_path / "run")
-    assert seen and not [path for path in seen if toy_target.parent in path.parents]
+    assert opened_images and not [path for path in opened_images if toy_target.parent in path.parents]
 
 
 def test_training_never_opens_a_target_label(
-    tmp_path: Path, toy_source: Path, toy_target: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, toy_source: Path, toy_target: Path, opened_labels: list[Path]
 ) -> None:
-    from segshift.data.decoder import LabelDecoder
-
-    seen: list[Path] = []
-    original = LabelDecoder.read
-
-    def spy(self: LabelDecoder, path: Path, *shape: Any) -> Any:
-        seen.append(Path(path))
-        return original(self, path, *shape)
-
-    monkeypatch.setattr(LabelDecoder, "read", spy)
     recipe = toy_recipe(
         toy_source, toy_target, method=MEAN_TEACHER, evaluation={"dataset": str(toy_source), "split": "val"}
     )
     run(recipe, tmp_path / "run")
-    assert seen and not [path for path in seen if toy_target.parent in path.parents]
+    assert opened_labels and not [path for path in opened_labels if toy_target.parent in path.parents]
 
 
 def test_source_only_without_target_and_with_it_are_the_same(

@@ -1,7 +1,7 @@
 """Dropout that draws for the whole batch, so that processes that share it drop what a single one would."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -29,17 +29,22 @@ class Dropout2d(nn.Dropout2d):
         return x * own_part(super().forward(_ones(x, (x.shape[1], 1, 1))))
 
 
-@contextmanager
-def dropping_nothing(module: nn.Module) -> Iterator[None]:
+def dropping_nothing(module: nn.Module) -> AbstractContextManager[None]:
     """No dropout and no dropped paths inside the block, of whatever library; the rest is as it was."""
-    active = [child for child in module.modules() if child.training and "Drop" in type(child).__name__]
-    for child in active:
-        child.training = False
+    return not_training(child for child in module.modules() if "Drop" in type(child).__name__)
+
+
+@contextmanager
+def not_training(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """These modules, without those below them, do as in evaluation inside the block."""
+    active = [module for module in modules if module.training]
+    for module in active:
+        module.training = False
     try:
         yield
     finally:
-        for child in active:
-            child.training = True
+        for module in active:
+            module.training = True
 
 
 def _ones(x: Tensor, shape: tuple[int, ...]) -> Tensor:

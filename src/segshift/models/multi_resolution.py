@@ -1,7 +1,7 @@
 """HRDA: a network sees the whole of an image small, for context, and parts of it large, for detail."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from segshift.config import Strict
+from segshift.models.dropout import not_training
 from segshift.models.heads import LEVELS, LinearHead, OfLast, SegFormerHead, build_head
 from segshift.models.resize import resize_images, upsample
 from segshift.models.segmenter_output import Detail, SegmenterOutput, Window
@@ -70,17 +71,9 @@ class DetailWindows(nn.Module):
         return [_window(top, left, sides) for top in tops for left in lefts]
 
 
-@contextmanager
-def seeing_all_details(network: nn.Module) -> Iterator[None]:
+def seeing_all_details(network: nn.Module) -> AbstractContextManager[None]:
     """No random detail inside the block but all of them, as in evaluation; the rest is as it was."""
-    active = [child for child in network.modules() if isinstance(child, DetailWindows) and child.training]
-    for child in active:
-        child.training = False
-    try:
-        yield
-    finally:
-        for child in active:
-            child.training = True
+    return not_training(child for child in network.modules() if isinstance(child, DetailWindows))
 
 
 class MultiResolution(nn.Module):
