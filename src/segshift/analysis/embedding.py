@@ -11,6 +11,7 @@ from segshift.analysis.class_centers import DOMAINS
 from segshift.analysis.features import FeatureMap
 from segshift.errors import InputError
 from segshift.plain import counted
+from segshift.train_ids import IGNORE
 
 Granularity = Literal["patch", "class", "image"]
 GRANULARITIES: tuple[Granularity, ...] = ("patch", "class", "image")
@@ -108,7 +109,7 @@ class PointSampler:
         patches, classes = patch_features(seen, self.patch_cells)
         self._keep("patch", domain, classes, patches, image)
         flat, ids = seen.features.reshape(len(seen.features), -1), seen.labels.reshape(-1)
-        present = [int(train_id) for train_id in np.unique(ids) if train_id != 255]
+        present = [int(train_id) for train_id in np.unique(ids) if train_id != IGNORE]
         means = np.array([flat[:, ids == train_id].mean(axis=1) for train_id in present], np.float32)
         self._keep("class", domain, np.array(present, np.int64), means, image)
         self._keep("image", domain, np.array([NO_CLASS]), seen.descriptor[None], image)

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from torch.optim import Optimizer
 
 from segshift.errors import InputError
 from segshift.files import atomic_path, refuse_special
+from segshift.folders import RunFolder
 
 _FORMAT = 2
 _FORMATS = (1, _FORMAT)  # the first had no checksum
-_NAME = re.compile(r"step_(\d{8})\.pt")
 _SIGNATURE_BYTES = len("sha256:") + 64
 _BLOCK_BYTES = 1 << 20
 
@@ -28,28 +27,21 @@ class DamagedError(InputError):
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The `checkpoints` folder of a run.
+    """The states in a run's folder.
 
     Attributes:
-        folder: where the files `step_00000100.pt` lie; the number is that of steps done.
-        keep: how many of the newest stay.
+        run: the folder.
+        keep: how many of the newest states stay.
     """
 
-    folder: Path
+    run: RunFolder
     keep: int = 2
-
-    def steps(self) -> list[int]:
-        """Numbers of steps done, of the complete checkpoints, ascending."""
-        if not self.folder.is_dir():
-            return []
-        matches = (_NAME.fullmatch(path.name) for path in self.folder.iterdir())
-        return sorted(int(match.group(1)) for match in matches if match)
 
     def save(
         self, step: int, method: nn.Module, optimizers: Mapping[str, Optimizer], fingerprint: str
     ) -> Path:
         """Write the state after `step` steps, then drop the oldest. A kill at any instant loses nothing."""
-        path = self._path(step)
+        path = self.run.checkpoint(step)
         state = {
             "format": _FORMAT,
             "step": step,
@@ -67,8 +59,8 @@ class Checkpoints:
                 f"{path}: cannot be written ({str(error).splitlines()[0][:80]}); free some space, then go on "
                 "with --resume from the checkpoint before"
             ) from None
-        for old in self.steps()[: -self.keep]:
-            self._path(old).unlink(missing_ok=True)
+        for old in self.run.checkpoint_steps()[: -self.keep]:
+            self.run.checkpoint(old).unlink(missing_ok=True)
         return path
 
     def newest_whole(self) -> tuple[int | None, list[str]]:
@@ -83,8 +75,8 @@ class Checkpoints:
         """
         self._sweep()
         lines: list[str] = []
-        for step in reversed(self.steps()):
-            path = self._path(step)
+        for step in reversed(self.run.checkpoint_steps()):
+            path = self.run.checkpoint(step)
             try:
                 _check_whole(path)
             except DamagedError as error:
@@ -104,7 +96,7 @@ class Checkpoints:
         Raises:
             InputError: the file is no checkpoint, or one of a run with other settings.
         """
-        path = self._path(step)
+        path = self.run.checkpoint(step)
         state = _read(path)
         if state.get("format") not in _FORMATS or state.get("fingerprint") != fingerprint:
             raise InputError(
@@ -133,17 +125,13 @@ class Checkpoints:
     def clear(self) -> None:
         """Remove all checkpoints."""
         self._sweep()
-        for step in self.steps():
-            self._path(step).unlink(missing_ok=True)
-
-    def _path(self, step: int) -> Path:
-        return self.folder / f"step_{step:08d}.pt"
+        for step in self.run.checkpoint_steps():
+            self.run.checkpoint(step).unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         """Remove what a killed save left behind."""
-        if self.folder.is_dir():
-            for path in self.folder.glob(".step_*.partial.pt"):
-                path.unlink(missing_ok=True)
+        for path in self.run.unfinished_checkpoints():
+            path.unlink(missing_ok=True)
 
 
 def _sign(path: Path) -> None:

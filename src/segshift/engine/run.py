@@ -139,7 +139,7 @@ def _run_job(
                 f"{run.path}: holds an unfinished run; add --resume to go on, or choose another --out"
             )
         # What failed before its first step (a wrong path, say) has nothing to lose.
-        on_main_process(Checkpoints(run.checkpoints).clear)
+        on_main_process(Checkpoints(run).clear)
     domains = look_at_files(recipe, find(recipe), progress.say)
     on_main_process(lambda: write_config(recipe, run))
     Trainer(recipe, domains, run.path, progress, job.title, fingerprint).run()

@@ -76,9 +76,7 @@ class Trainer:
         self.processes.copy_state(self.method)
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         keep = recipe.training.keep_checkpoints
-        self.checkpoints = Checkpoints(
-            RunFolder(folder).checkpoints, keep if isinstance(keep, int) else STATES
-        )
+        self.checkpoints = Checkpoints(RunFolder(folder), keep if isinstance(keep, int) else STATES)
         self.networks = KeptNetworks(RunFolder(folder), keep)
         self.selection = Selection(recipe, domains, folder)
         if self.selection.by_score and self.method.deployed() is None:
@@ -235,7 +233,7 @@ class Trainer:
         if best and segmenter is not None:
             self.selection.keep(done, segmenter)
         # A resumed run must never start before its best model: others are gone.
-        if self.processes.any(best and done not in self.checkpoints.steps()):
+        if self.processes.any(best and done not in self.checkpoints.run.checkpoint_steps()):
             self._save(done)
         entry = {} if result is None else {"evaluation": result.to_dict()}
         if entry or scores:

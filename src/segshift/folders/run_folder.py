@@ -96,10 +96,11 @@ class RunFolder:
 
     def checkpoint_steps(self) -> list[int]:
         """The steps done of the checkpoints that are there, ascending."""
-        if not self.checkpoints.is_dir():
-            return []
-        names = (_CHECKPOINT.fullmatch(path.name) for path in self.checkpoints.iterdir())
-        return sorted(int(name[1]) for name in names if name)
+        return self._steps(_CHECKPOINT)
+
+    def unfinished_checkpoints(self) -> list[Path]:
+        """What killed writers of checkpoints have left behind."""
+        return list(self.checkpoints.glob(".step_*.partial.pt"))
 
     def network(self, step: int) -> Path:
         """What the run had trained after `step` steps, a segmenter or a translator: RUN@STEP."""
@@ -107,9 +108,12 @@ class RunFolder:
 
     def network_steps(self) -> list[int]:
         """The steps done of which the networks are kept, ascending."""
+        return self._steps(_STEP)
+
+    def _steps(self, pattern: re.Pattern[str]) -> list[int]:
         if not self.checkpoints.is_dir():
             return []
-        names = (_STEP.fullmatch(path.name) for path in self.checkpoints.iterdir())
+        names = (pattern.fullmatch(path.name) for path in self.checkpoints.iterdir())
         return sorted(int(name[1]) for name in names if name)
 
     def best_model(self, step: int) -> Path:

@@ -32,6 +32,7 @@ from segshift.engine.seeds import seed_step
 from segshift.engine.stages import stage_recipe
 from segshift.engine.step import ContractError, train_step
 from segshift.errors import InputError, NonFiniteError
+from segshift.folders import RunFolder
 from segshift.methods import Method
 from segshift.models import Segmenter
 from segshift.sizes import height_width
@@ -221,7 +222,7 @@ def _micro_batches(recipe: Recipe) -> Finding:
 def _resume(recipe: Recipe, scratch: Path) -> Finding:
     """Does a run that was stopped and loaded again go on bit for bit?"""
     straight, _ = _trained(recipe, 0, STEPS, None)
-    checkpoints = Checkpoints(scratch / "checkpoints")
+    checkpoints = Checkpoints(RunFolder(scratch))
     first, moved = _trained(recipe, 0, STEPS // 2, None)
     checkpoints.save(STEPS // 2, first, moved, "doctor")
     second, _ = _trained(recipe, STEPS // 2, STEPS, checkpoints)
