@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from segshift.data.resolve import resolve
 from segshift.models import Segmenter, SegmenterConfig
 from segshift.report.analyze import ANALYSES
 from tests.cli.conftest import Segshift
+from tests.cli.reading import numbers
 
 CHARTS = (
     "gains",
@@ -38,14 +38,6 @@ def models(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
     path = tmp_path_factory.mktemp("adapted") / "adapted" / "model.safetensors"
     segmenter.save(path)
     return trained, path
-
-
-def numbers(value: Any) -> list[float]:
-    if isinstance(value, dict):
-        return [x for part in value.values() for x in numbers(part)]
-    if isinstance(value, list):
-        return [x for part in value for x in numbers(part)]
-    return [float(value)] if isinstance(value, int | float) else []
 
 
 def test_all_analyses(

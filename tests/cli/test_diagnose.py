@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from segshift.data.resolve import resolve
 from segshift.data.spec import Split
 from segshift.engine.presets import load_recipe
 from tests.cli.conftest import Segshift
+from tests.cli.reading import numbers
 from tests.conftest import write_toy_dataset
 
 FAST = ("--size", "64x48", "--canvas", "32x24", "--patches", "8,24", "--iterations", 8, "--validate-every", 2,
@@ -29,14 +29,6 @@ def domains(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         write_toy_dataset(folders[0], count=10),
         write_toy_dataset(folders[1], count=12, size=(56, 40), seed=1),
     )
-
-
-def numbers(value: Any) -> list[float]:
-    if isinstance(value, dict):
-        return [x for part in value.values() for x in numbers(part)]
-    if isinstance(value, list):
-        return [x for part in value for x in numbers(part)]
-    return [float(value)] if isinstance(value, int | float) else []
 
 
 def test_all_parts(segshift: Segshift, domains: tuple[Path, Path], trained: Path, tmp_path: Path) -> None:

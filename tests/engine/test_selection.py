@@ -106,45 +106,39 @@ def test_the_best_of_all_evaluations_becomes_the_model_also_over_stops(
     assert records(tmp_path / "straight") == records(tmp_path / "resumed")
 
 
-def test_a_kill_between_the_checkpoint_and_its_line_is_caught_up(
+@pytest.fixture
+def stopped(
     tmp_path: Path,
     toy_source: Path,
     toy_target: Path,
     stop_after: Any,
     scripted: None,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> Recipe:
+    """Of a run in `tmp_path` that a signal has ended in step 4."""
     recipe = selecting(toy_source, toy_target, "snd")
     stop_after(4)
     with pytest.raises(StoppedError):
         run(recipe, tmp_path)
     monkeypatch.undo()
+    return recipe
+
+
+def test_a_kill_between_the_checkpoint_and_its_line_is_caught_up(tmp_path: Path, stopped: Recipe) -> None:
     (tmp_path / "checkpoints" / "step_00000005.pt").unlink()
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     kept = [line for line in lines if "unsupervised" not in line or json.loads(line)["step"] < 4]
     (tmp_path / "metrics.jsonl").write_text("\n".join(kept) + "\n")
     (tmp_path / "best" / "step_00000002.safetensors").write_bytes(b"not yet removed")
-    assert run(recipe, tmp_path, resume=True)["selection"]["step"] == 4
+    assert run(stopped, tmp_path, resume=True)["selection"]["step"] == 4
     assert steps_of(Segmenter.load(tmp_path)) == 4
     assert len(list((tmp_path / "best").iterdir())) == 1
 
 
-def test_a_resumed_run_without_its_best_model_says_so_at_once(
-    tmp_path: Path,
-    toy_source: Path,
-    toy_target: Path,
-    stop_after: Any,
-    scripted: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    recipe = selecting(toy_source, toy_target, "snd")
-    stop_after(4)
-    with pytest.raises(StoppedError):
-        run(recipe, tmp_path)
-    monkeypatch.undo()
+def test_a_resumed_run_without_its_best_model_says_so_at_once(tmp_path: Path, stopped: Recipe) -> None:
     (tmp_path / "best" / "step_00000004.safetensors").unlink()
     with pytest.raises(InputError, match="the model that snd selects is gone"):
-        run(recipe, tmp_path, resume=True)
+        run(stopped, tmp_path, resume=True)
 
 
 def test_real_scores_need_no_target_label(
