@@ -21,7 +21,7 @@ from segshift.data.sampling import evenly
 from segshift.documents import dump_yaml, read_yaml
 from segshift.engine.recipe import Recipe
 from segshift.models import load
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 
 PRESETS = {"adabn": "adabn", "mean_teacher": "mean_teacher_plain", "advent": "advent"}
 """Preset by arm."""

@@ -21,10 +21,10 @@ import torch
 from PIL import Image
 
 from segshift.city.scene import render
+from segshift.data.augmentation import Augmentation
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.prepare import prepare
 from segshift.data.resolve import resolve
-from segshift.data.transforms import Augmentation
 
 ORIGINAL = (1914, 1052)
 RENDERED = (1280, 720)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from segshift.engine.health import read_records
 from segshift.errors import InputError
-from segshift.evaluation.unsupervised import SCORES, goodness
+from segshift.label_free_scores import SCORES, goodness
 
 _LEAST_CHECKPOINTS = 3
 _HEADING = (

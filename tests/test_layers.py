@@ -22,10 +22,10 @@ _LEVELS = [
     {"city"},
     {"pictures", "making", "external", "terminal"},
     {"folders", "sizes"},
-    {"config", "ranges"},
+    {"config", "ranges", "label_free_scores"},
     {"documents"},
     {"files", "plain", "progress", "shared_batch"},
-    {"errors", "version", "train_ids", "presets", "comparisons"},
+    {"errors", "lazy", "version", "train_ids", "presets", "comparisons"},
 ]
 _LEVEL = {layer: level for level, layers in enumerate(_LEVELS) for layer in layers}
 SOURCES = sorted(ROOT.rglob("*.py"))

@@ -41,6 +41,17 @@ class FormerNameWarning(FutureWarning):
     """A setting was given by a name that it had before."""
 
 
+# Of PyTorch's allocators, for the CPU on Linux and elsewhere and for GPUs.
+_NO_MEMORY = ("can't allocate memory", "not enough memory: you tried to allocate", "out of memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of Python or of PyTorch, says that memory ran out. Needs no PyTorch."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+
+
 class StoppedError(RuntimeError):
     """The run was asked to stop, saved, and can be continued.
 

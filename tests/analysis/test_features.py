@@ -10,7 +10,7 @@ from segshift.data.labels import ClassSet
 from segshift.data.resolve import resolve
 from segshift.data.sampling import evenly
 from segshift.errors import InputError
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.pixels import network_input
 from tests.models.networks import tiny
 

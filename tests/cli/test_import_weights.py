@@ -8,6 +8,9 @@ import torch
 from PIL import Image
 
 import segshift as package
+from segshift.cli.commands.import_weights import LAYOUTS
+from segshift.models import public_checkpoints
+from segshift.models.libraries import imported
 from tests.cli.conftest import Segshift
 from tests.models.public_networks import (
     Random,
@@ -31,6 +34,10 @@ def clan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clan") / "clan.pth"
     torch.save(prefixed(state, "module."), path)
     return path
+
+
+def test_the_option_names_what_can_be_imported() -> None:
+    assert (*public_checkpoints.LAYOUTS, *imported.LIBRARIES) == LAYOUTS
 
 
 @pytest.fixture(scope="module")

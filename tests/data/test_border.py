@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from segshift.config import parse
+from segshift.data.augmentation import Augmentation
 from segshift.data.border import Border
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.sampler import Draw
-from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 from segshift.train_ids import IGNORE
 from tests.data.test_dataset import load

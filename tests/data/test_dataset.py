@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from segshift.data.augmentation import Augmentation, ColorJitter
 from segshift.data.dataset import Collated, Item, SampleError, SegmentationDataset, collate
 from segshift.data.labels import IGNORE, class_set
 from segshift.data.resolve import resolve
 from segshift.data.sampler import Draw, StepSampler, UniformOrder
 from segshift.data.spec import Split, load_dataset
-from segshift.data.transforms import Augmentation, ColorJitter
 from segshift.errors import InputError
 from tests.data.files import (
     CLASSES,

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from segshift.data.augmentation import Augmentation
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.labels import class_set
 from segshift.data.mixture import MixedDataset, plan_draws
 from segshift.data.resolve import resolve
 from segshift.data.sampler import Draw, UniformOrder
 from segshift.data.sampling import SamplingConfig
-from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 from tests.data.files import assert_one_line, dataset, ids, save
 

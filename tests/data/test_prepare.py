@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 import segshift.data.prepare as module
+from segshift.data.augmentation import Augmentation
 from segshift.data.check import check
 from segshift.data.class_statistics import class_pixels
 from segshift.data.convert import Job, convert
@@ -19,7 +20,6 @@ from segshift.data.dataset import SegmentationDataset
 from segshift.data.manifest import Entry, read_manifest, verify
 from segshift.data.prepare import prepare
 from segshift.data.resolve import resolve
-from segshift.data.transforms import Augmentation
 from segshift.data.writing import fingerprint
 from segshift.errors import InputError
 from tests.data.files import (

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from segshift.config import parse
+from segshift.data.augmentation import Augmentation, Blur, ColorJitter
 from segshift.data.labels import IGNORE
 from segshift.data.sampler import Wish
-from segshift.data.transforms import Augmentation, Blur, ColorJitter
 from segshift.errors import InputError
 from tests.data.files import assert_one_line
 

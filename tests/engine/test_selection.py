@@ -17,7 +17,7 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.selection import Selection, source_validation_split
 from segshift.engine.smoke import smoke_recipe
 from segshift.errors import InputError, StoppedError
-from segshift.evaluation.unsupervised import LARGEST_CLASS_SHARE, SCORES
+from segshift.label_free_scores import LARGEST_CLASS_SHARE, SCORES
 from segshift.models.segmenter import Segmenter
 from segshift.progress import SILENT
 from tests.engine.recipes import toy_recipe

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from segshift.data.augmentation import Augmentation
 from segshift.data.resolve import resolve
 from segshift.data.survey import Survey, survey_images
-from segshift.data.transforms import Augmentation
 from segshift.engine.datasets import Domains, resolve_domains
 from segshift.engine.survey import look_at_files, stretched
 from segshift.engine.target_labels import images_trained_on

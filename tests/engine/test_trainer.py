@@ -76,8 +76,14 @@ def test_sigterm_saves_and_says_how_to_go_on(tmp_path: Path, toy_source: Path, s
 
 
 def test_source_only_never_opens_a_target_image(
-    tmp_path: Path, toy_source: Path, toy_target: Path, opened_images: list[Path]
+    tmp_path: Path,
+    toy_source: Path,
+    toy_target: Path,
+    opened_images: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # Nor does measuring what the run will cost.
+    monkeypatch.setattr("segshift.engine.trainer.WORTH_MEASURING", 1)
     trainer_recipe = toy_recipe(
         toy_source, toy_target, evaluation={"dataset": str(toy_source), "split": "val"}
     )

@@ -16,7 +16,7 @@ from segshift.evaluation.unsupervised import (
     agreement,
 )
 from segshift.evaluation.unsupervised_scoring import score_unlabelled
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
 from tests.evaluation.test_unsupervised import sums_of
 

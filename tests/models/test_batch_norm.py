@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from segshift.errors import InputError
 from segshift.models import Segmenter, SegmenterConfig, adapt_batch_norm, set_batch_norm_mode
-from segshift.models.batch_norm import BatchNormMode, batch_norms, evaluating
+from segshift.models.batch_norm import batch_norms, evaluating
+from segshift.models.segmenter_config import BatchNormMode
 
 from .networks import CLASSES, tiny
 

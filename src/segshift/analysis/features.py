@@ -12,7 +12,7 @@ from torch import Tensor
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segshift.data.augmentation import Augmentation
 from segshift.data.labels import ClassSet
 from segshift.data.sampling import evenly
 from segshift.data.spec import Split
-from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 from segshift.methods.patch_modes import Patches, PatchModes, Sampling, discover_modes, sample_patches
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.pictures import Pixels
 from segshift.sizes import height_width

@@ -12,7 +12,14 @@ import typer
 
 from segshift.cli.command import LazyGroup
 from segshift.cli.output import SILENT, complain, console, progress
-from segshift.errors import FormerNameWarning, InputError, NonFiniteError, ProcessLostError, StoppedError
+from segshift.errors import (
+    FormerNameWarning,
+    InputError,
+    NonFiniteError,
+    ProcessLostError,
+    StoppedError,
+    is_out_of_memory,
+)
 from segshift.making import stop_signals
 from segshift.progress import LISTENER
 from segshift.terminal import say
@@ -131,6 +138,11 @@ def main() -> None:
     except (NonFiniteError, ProcessLostError) as error:
         complain("stopped", str(error))
         sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        complain("error", f"memory ran out ({str(error).splitlines()[0]}); lower --size or the batch size")
+        sys.exit(2)
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:

@@ -10,8 +10,8 @@ from segshift.cli.inference import train_on
 from segshift.cli.output import console, print_json, progress, results
 from segshift.engine import adapt as engine
 from segshift.errors import StoppedError
-from segshift.evaluation.unsupervised import SCORES
 from segshift.folders import RunFolder
+from segshift.label_free_scores import SCORES
 from segshift.terminal import say
 
 

@@ -1,7 +1,10 @@
-"""Arguments that hold several values with commas."""
+"""Arguments that hold several values with commas, sizes and devices."""
 
+from segshift.config import did_you_mean
 from segshift.errors import InputError
 from segshift.sizes import WidthHeight
+
+_DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "npu", "mtia", "xla")
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:
@@ -42,3 +45,12 @@ def parse_size(text: str, option: str, more: str = "") -> WidthHeight:
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise InputError(f"{option} {text}: write it as WIDTHxHEIGHT, for example 1024x512{more}")
     return WidthHeight((int(width), int(height)))
+
+
+def check_device(device: str | None) -> None:
+    """Raises InputError for a word that is no device; whether this machine has it, only PyTorch can tell."""
+    kind, colon, number = (device or "cpu").partition(":")
+    if kind not in _DEVICES or (colon and not number.isdecimal()):
+        raise InputError(
+            f"--device {device}: is no device{did_you_mean(kind, _DEVICES)}; write cpu, cuda or cuda:1"
+        )

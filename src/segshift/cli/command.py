@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 from typer.models import OptionInfo
 
+from segshift.cli.arguments import check_device
 from segshift.cli.options import Json
 from segshift.cli.output import console
 
@@ -49,6 +50,7 @@ class Command:
 
     def refuse(self) -> None:
         """Refuse what can be refused before PyTorch is loaded, which takes seconds. Raises InputError."""
+        check_device(getattr(self, "device", None))
 
 
 class LazyGroup(TyperGroup):

@@ -3,16 +3,21 @@
 Nothing here imports it; tests/cli/test_light.py holds the commands to that.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from segshift.config import assignment
+from segshift.config import assignment, parse
+from segshift.data.resolve import locate
+from segshift.engine.datasets import resolve_domains
+from segshift.engine.recipe import Recipe
 from segshift.engine.recipe_files import preset_names, read_recipe
-from segshift.errors import InputError
-from segshift.folders import MODEL_FILE, model_file, model_path
+from segshift.engine.stages import stage_recipe
+from segshift.errors import FormerNameWarning, InputError
+from segshift.folders import MODEL_FILE, RunFolder, model_file, model_path
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -37,9 +42,46 @@ def domain_changes(source: str | None, target: str | None) -> list[str]:
     return changes + ([] if target is None else [assignment("target.dataset", target)])
 
 
-def check_recipe(recipe: str, changes: Sequence[str] = ()) -> None:
-    """Raises InputError for an unknown preset, a file that is no YAML, or a bad assignment."""
-    read_recipe(recipe, changes)
+def checked_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:
+    """The recipe of a preset or YAML file, of which only the method's own settings are not checked yet.
+
+    Raises:
+        InputError: an unknown preset, a file that is no YAML, a bad assignment, an unknown key or a bad
+            value, also in a later stage.
+    """
+    with warnings.catch_warnings():
+        # Said when the recipe is read to be run, unless it cannot be.
+        warnings.simplefilter("ignore", FormerNameWarning)
+        data = read_recipe(recipe, changes)
+        try:
+            checked = parse(Recipe, data, recipe)
+        except InputError:
+            warnings.simplefilter("always", FormerNameWarning)
+            return parse(Recipe, data, recipe)
+        for index in range(len(checked.stages)):
+            stage_recipe(checked, index)
+    return checked
+
+
+def check_data(*arguments: str | None) -> None:
+    """Raises InputError for a data set that is not there, before others' images are looked for.
+
+    The city's are passed over: it is rendered when it is named.
+    """
+    for argument in arguments:
+        if argument is not None and not argument.startswith("city:"):
+            locate(argument)
+
+
+def check_images(recipe: Recipe, folder: Path) -> None:
+    """Raises InputError for images that cannot be had, unless the run in `folder` is finished."""
+    if recipe.stages or RunFolder(folder).results.is_file():
+        return
+    named = [None if recipe.oracle else recipe.source.dataset, recipe.target.dataset]
+    check_data(*named)
+    # The city is rendered when its images are looked for, which is for the run itself.
+    if not any(name is not None and name.startswith("city:") for name in named):
+        resolve_domains(recipe)
 
 
 def check_models(models: Sequence[str | Path]) -> None:

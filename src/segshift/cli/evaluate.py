@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from segshift.cli.commands.evaluate import Evaluate, Format
-from segshift.cli.commands.seeing import Seeing
+from segshift.cli.commands.seeing import Seeing, parse_inference
 from segshift.cli.evaluation_report import print_report
-from segshift.cli.inference import parse_inference, usable_device
+from segshift.cli.inference import usable_device
 from segshift.cli.output import console, working
 from segshift.data.resolve import resolve
 from segshift.data.spec import Split

@@ -1,7 +1,7 @@
 """`segshift import-weights`: networks of the papers' public codes and other libraries become model files."""
 
 from segshift.cli.arguments import parse_size
-from segshift.cli.commands.import_weights import ALL_LAYOUTS, ImportWeights
+from segshift.cli.commands.import_weights import ImportWeights
 from segshift.cli.output import print_json, results, working
 from segshift.data.labels import ClassSet, class_set
 from segshift.errors import InputError
@@ -19,8 +19,6 @@ _BY_COUNT = {"19": "cityscapes19", "16": "cityscapes16", "13": "cityscapes13"}
 def import_weights(options: ImportWeights) -> None:
     """What `segshift import-weights` does."""
     out = options.out
-    if out.suffix != ".safetensors":
-        raise InputError(f"--out {out}: model files end in .safetensors; write --out {out.stem}.safetensors")
     with working(f"importing {options.file}"):
         segmenter = _imported(options)
         segmenter.save(out)
@@ -51,13 +49,9 @@ def import_weights(options: ImportWeights) -> None:
 
 
 def _imported(options: ImportWeights) -> Segmenter:
-    """The network in a file or folder. Raises InputError, also for options of another layout."""
+    """The network in a file or folder. Raises InputError."""
     library = next((known for known in LIBRARIES if known == options.layout), None)
     paper = next((known for known in LAYOUTS if known == options.layout), None)
-    if library is None and paper is None:
-        raise InputError(f"--layout {options.layout}: unknown; choose {ALL_LAYOUTS}")
-    if library != "smp" and (options.architecture or options.encoder):
-        raise InputError("--architecture and --encoder are for a file of --layout smp; leave them out")
     classes = parse_classes(options.classes) if options.classes else None
     size = parse_size(options.input_size, "--input-size") if options.input_size else None
     if paper is not None:
@@ -68,9 +62,7 @@ def _imported(options: ImportWeights) -> Segmenter:
             all_branches=options.all_branches,
             input_size=size or parse_size(_PAPERS_SIZE, "--input-size"),
         )
-    assert library is not None
-    if options.all_branches:
-        raise InputError(f"--all-branches: is for --layout adaptsegnet, not {library}; leave it out")
+    assert library is not None  # the command has refused others
     return import_network(
         expanded(options.file),
         library,

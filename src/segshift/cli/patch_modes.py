@@ -5,7 +5,6 @@ from segshift.cli.arguments import parse_size
 from segshift.cli.commands.patch_modes import PatchModes
 from segshift.cli.output import print_json, results, working
 from segshift.data.resolve import resolve
-from segshift.errors import InputError
 from segshift.methods.patch_modes import Patches, Sampling
 from segshift.report.drawings.patch_modes import draw_modes
 from segshift.terminal import say
@@ -14,8 +13,6 @@ from segshift.terminal import say
 def patch_modes(options: PatchModes) -> None:
     """What `segshift data patch-modes` does."""
     width, height = parse_size(options.patch, "--patch")
-    if width % 2 or height % 2:
-        raise InputError(f"--patch {options.patch}: a patch is cut into 2 x 2 cells; give even numbers")
     split = resolve(options.data, "train")
     with working("clustering patches"):
         report = report_modes(

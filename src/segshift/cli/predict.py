@@ -1,7 +1,8 @@
 """`segshift predict`: label images with a trained model."""
 
 from segshift.cli.commands.predict import Predict
-from segshift.cli.inference import parse_inference, train_on, usable_device
+from segshift.cli.commands.seeing import parse_inference
+from segshift.cli.inference import train_on, usable_device
 from segshift.cli.output import console, print_json, progress, results
 from segshift.cli.predicted_files import files_of_data_sets, split_arguments, usable_files
 from segshift.data.walk import is_video_name

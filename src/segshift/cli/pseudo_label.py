@@ -5,9 +5,10 @@ from typing import Any
 from rich.table import Table
 
 from segshift.cli.commands.pseudo_label import PseudoLabel
-from segshift.cli.inference import parse_inference, usable_device
+from segshift.cli.commands.seeing import parse_inference
+from segshift.cli.inference import usable_device
 from segshift.cli.output import print_json, progress, results
-from segshift.config import did_you_mean, parse
+from segshift.config import parse
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.resolve import resolve
 from segshift.engine.pseudo_label_folder import check_pseudo_labels
@@ -19,13 +20,9 @@ from segshift.models import Segmenter, load
 from segshift.plain import counted
 from segshift.terminal import say
 
-_RULES = ("class_balanced", "class_threshold", "confidence", "none")
-
 
 def pseudo_label(options: PseudoLabel) -> None:
     """What `segshift data pseudo-label` does."""
-    if options.rule not in _RULES:
-        raise InputError(f"--rule {options.rule}: is no rule{did_you_mean(options.rule, _RULES)}")
     settings: dict[str, Any] = {
         "rule": options.rule,
         "portion": options.portion,
@@ -37,7 +34,6 @@ def pseudo_label(options: PseudoLabel) -> None:
     }
     config = parse(PseudoLabelConfig, settings, "pseudo-label")
     place = usable_device(options.device)
-    # A folder without a model is said before the images are looked for, which may take long.
     segmenter = load(options.checkpoint)
     # What cannot be checked is said before the work, not after it.
     truth = _truth(segmenter, options.data) if options.check else None

@@ -10,6 +10,8 @@ import numpy as np
 from segshift.cli.commands.train import Train
 from segshift.cli.inference import train_on
 from segshift.cli.output import console, print_json, progress, results
+from segshift.engine.cost import Cost
+from segshift.engine.dry_run import dry_run
 from segshift.engine.presets import load_recipe
 from segshift.engine.run import run_recipe
 from segshift.engine.smoke import smoke_recipe
@@ -43,6 +45,9 @@ def train(options: Train) -> None:
             "--set init_from=RUN_FOLDER; for the untrained network: --set training.steps=0"
         )
     folder = options.out or Path("runs") / check_name(loaded.name, "recipe")
+    if options.dry_run:
+        _print_costs(dry_run(loaded, folder), options.as_json)
+        return
     try:
         outcome = run_recipe(loaded, folder, progress, options.resume)
     except StoppedError as stop:
@@ -59,6 +64,20 @@ def train(options: Train) -> None:
         print_json({"folder": str(folder), **outcome})
     else:
         _print(folder, outcome)
+
+
+def _print_costs(costs: Mapping[str, Cost | str], as_json: bool) -> None:
+    if as_json:
+        known = {name: cost if isinstance(cost, str) else cost.to_dict() for name, cost in costs.items()}
+        print_json({"costs": known})
+        return
+    for name, cost in costs.items():
+        if isinstance(cost, str):
+            say(results, f"{name}: {cost}")
+            continue
+        say(results, f"{name}: {cost.parameters / 1e6:.3g} M parameters")
+        for line in cost.lines():
+            say(results, f"  {line}")
 
 
 def _target_labels(outcome: Mapping[str, Any]) -> str:

@@ -1,14 +1,15 @@
 """The part of images along their edges in which labels and pseudo labels do not count."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from segshift.config import Strict
 from segshift.errors import InputError
 from segshift.train_ids import IGNORE
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _Width = Annotated[int, Field(ge=0, le=2**16)]
 
@@ -25,7 +26,7 @@ class Border(Strict):
     left: _Width = 0
     right: _Width = 0
 
-    def ignored(self, image: Tensor, label: Tensor | None, where: str) -> Tensor:
+    def ignored(self, image: "Tensor", label: "Tensor | None", where: str) -> "Tensor":
         """A label that is 255 in the border.
 
         Args:
@@ -36,6 +37,8 @@ class Border(Strict):
         Raises:
             InputError: nothing is left of the image.
         """
+        import torch  # here, since recipes are checked without it
+
         height, width = image.shape[-2:]
         if self.top + self.bottom >= height or self.left + self.right >= width:
             raise InputError(

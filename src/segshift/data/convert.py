@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from segshift import files
+from segshift.data.augmentation import Augmentation
 from segshift.data.dataset import read_pair
 from segshift.data.decoder import LabelDecoder
 from segshift.data.finder import Sample
 from segshift.data.manifest import Entry, MadeFile, Original, hash_of, is_whole
-from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 
 JPEG_QUALITY = 95

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from segshift.data.augmentation import Augmentation
 from segshift.data.border import Border
 from segshift.data.decoder import LabelDecoder
 from segshift.data.finder import Sample
@@ -16,7 +17,6 @@ from segshift.data.images import read_image
 from segshift.data.labels import ClassSet, class_mapping
 from segshift.data.sampler import Draw
 from segshift.data.spec import Split
-from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segshift import files
+from segshift.data.augmentation import Augmentation
 from segshift.data.content import content_hashes
 from segshift.data.convert import JPEG_QUALITY, Job, convert, is_done, start_converting
 from segshift.data.manifest import (
@@ -31,7 +32,6 @@ from segshift.data.manifest import (
 )
 from segshift.data.resolve import locate
 from segshift.data.spec import Dataset, Found, Split
-from segshift.data.transforms import Augmentation
 from segshift.errors import InputError
 from segshift.folders import DatasetFolder, check_names, check_stem
 from segshift.making import cores, in_processes

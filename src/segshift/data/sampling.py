@@ -10,7 +10,6 @@ from pydantic import Field, model_validator
 
 from segshift.config import Strict
 from segshift.data.list_files import invisible, read_lines
-from segshift.data.sampler import epoch_order
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.files import expanded
@@ -108,6 +107,8 @@ def take_subset(split: Split, subset: SubsetConfig | None) -> Split:
             )
         return _with(split, list(range(subset.first)), before="the first ")
     if subset.fraction is not None:
+        from segshift.data.sampler import epoch_order  # needs PyTorch, which checking a recipe does not
+
         order = epoch_order(count, subset.seed, 0)[: max(1, round(subset.fraction * count))]
         return _with(split, np.sort(order).tolist(), after=f", drawn with seed {subset.seed}")
     assert subset.list is not None

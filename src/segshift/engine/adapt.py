@@ -16,8 +16,8 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.recipe_files import read_recipe
 from segshift.engine.run import run_recipe
 from segshift.errors import InputError
-from segshift.evaluation.unsupervised import SCORES, goodness
 from segshift.folders import RunFolder, model_path
+from segshift.label_free_scores import SCORES, goodness
 from segshift.models.batch_norm import batch_norms
 from segshift.models.segmenter import Segmenter, load
 from segshift.progress import SILENT, Progress

@@ -1,6 +1,7 @@
 """From a recipe to objects: the segmenter, the method, its optimizers."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
@@ -9,8 +10,9 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from segshift.data.labels import ClassSet
 from segshift.engine.hollow import misfit
 from segshift.engine.plan import check_networks
-from segshift.engine.recipe import CLASSIFIERS, OptimizerConfig, Recipe
+from segshift.engine.recipe import CLASSIFIERS, OptimizerConfig, Recipe, TrainingConfig
 from segshift.engine.seeds import derive_seed
+from segshift.engine.step import StepSettings
 from segshift.errors import InputError
 from segshift.methods import Method, parse_method
 from segshift.models.backbone_training import set_backbone_training
@@ -89,6 +91,17 @@ def build_optimizers(method: Method, recipe: Recipe) -> dict[str, Optimizer]:
         )
         for network, parameters in networks.items()
     }
+
+
+def step_settings(training: TrainingConfig, device: torch.device) -> StepSettings:
+    """How a step clips and in which precision it computes."""
+
+    def autocast() -> AbstractContextManager[object]:
+        if training.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+
+    return StepSettings(clip_norm=training.clip_norm, autocast=autocast)
 
 
 def set_learning_rates(optimizers: dict[str, Optimizer], recipe: Recipe, step: int) -> dict[str, float]:

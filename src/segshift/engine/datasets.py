@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from segshift import models
 from segshift.data.labels import ClassSet, agreed_classes, class_mapping
 from segshift.data.resolve import agree, check_argument, classes_of, resolve
 from segshift.data.same_images import found_among
@@ -11,7 +12,6 @@ from segshift.data.spec import LabelUse, Split
 from segshift.engine.recipe import NO_SOURCE, DomainConfig, Recipe
 from segshift.engine.stages import refers
 from segshift.errors import InputError
-from segshift.models.segmenter import load
 from segshift.plain import counted
 
 
@@ -112,7 +112,7 @@ def _classes_of_start(recipe: Recipe, target: Split | None) -> ClassSet:
         raise InputError(f"{recipe.name}: neither source nor target images; give --target")
     if recipe.classes is not None or recipe.init_from is None:
         return agree(target, target, recipe.classes)
-    return load(recipe.init_from).classes
+    return models.load(recipe.init_from).classes
 
 
 def _evaluation(recipe: Recipe, classes: ClassSet) -> Split | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from segshift.documents import parse_json, read_json
 from segshift.errors import InputError
-from segshift.evaluation.unsupervised import LARGEST_CLASS_SHARE
+from segshift.label_free_scores import LARGEST_CLASS_SHARE
 from segshift.methods.roles import Role, logged_roles, role_of_loss
 from segshift.methods.term import ACCEPTED_SHARE
 

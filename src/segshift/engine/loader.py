@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from segshift.errors import InputError
+from segshift.errors import InputError, is_out_of_memory
 from segshift.making import kill_children, leave_signals_to_the_parent, time_limit
 
 
@@ -68,6 +68,8 @@ def loader_faults(lower: str) -> Iterator[None]:
     except RuntimeError as error:
         _end_loaders()
         reason = str(error)
+        if is_out_of_memory(error):
+            raise InputError(f"memory ran out while images were loaded; lower {lower}") from None
         if "DataLoader worker" in reason:
             how = reason.partition(") is ")[2].partition(". ")[0] or "it ended by itself"
             raise InputError(

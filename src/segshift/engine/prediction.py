@@ -24,7 +24,7 @@ from segshift.evaluation.sidecar import SIDECAR, Sidecar, train_id_sidecar
 from segshift.files import atomic_path
 from segshift.folders import model_file
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.pictures import colorize, legend, overlay
 from segshift.sizes import HeightWidth

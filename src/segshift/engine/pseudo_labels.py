@@ -25,7 +25,8 @@ from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError, StoppedError
 from segshift.files import atomic_path
 from segshift.folders import MODEL_FILE, lock_folder, model_file
-from segshift.models.inference import WHOLE_PIXELS, Band, Inference
+from segshift.models.inference import WHOLE_PIXELS, Band
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter, load
 from segshift.progress import Progress
 from segshift.ranges import BatchSize

@@ -5,13 +5,13 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from segshift.config import Strict, did_you_mean
+from segshift.data.augmentation import Augmentation
 from segshift.data.border import Border
 from segshift.data.sampling import SamplingConfig, SubsetConfig
-from segshift.data.transforms import Augmentation
 from segshift.engine.schedule import ScheduleConfig
-from segshift.evaluation.unsupervised import SCORES
 from segshift.folders import check_names
-from segshift.models.inference import Inference
+from segshift.label_free_scores import SCORES
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter_config import SegmenterConfig
 from segshift.ranges import BatchSize, Count, Decay, NotNegative, Seed, Steps
 from segshift.sizes import Fit, WidthHeight

@@ -19,10 +19,10 @@ from segshift.engine.datasets import Domains
 from segshift.engine.recipe import LAST, TARGET_MIOU, Recipe
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, Inference, evaluate
-from segshift.evaluation.unsupervised import goodness
 from segshift.evaluation.unsupervised_scoring import score_unlabelled
 from segshift.files import atomic_path
 from segshift.folders import RunFolder
+from segshift.label_free_scores import goodness
 from segshift.models import Segmenter
 
 Scores = dict[str, float]

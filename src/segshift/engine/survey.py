@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from segshift.data.augmentation import Augmentation
 from segshift.data.spec import Split
 from segshift.data.survey import Survey, survey
-from segshift.data.transforms import Augmentation
 from segshift.engine.datasets import Domains
 from segshift.engine.recipe import Recipe
 from segshift.errors import InputError

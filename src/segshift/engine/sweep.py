@@ -22,8 +22,8 @@ from segshift.engine.processes import held
 from segshift.engine.recipe import Recipe
 from segshift.engine.run import check_data, needs_evaluation, run_recipe
 from segshift.errors import InputError, NonFiniteError, shown
-from segshift.evaluation.unsupervised import SCORES, goodness
 from segshift.folders import RunFolder, name_fault
+from segshift.label_free_scores import SCORES, goodness
 from segshift.progress import Progress
 
 RANKING_SCORE = "information_maximization"

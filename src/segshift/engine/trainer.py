@@ -2,8 +2,7 @@
 
 import signal
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,20 @@ import torch
 from torch.optim import Optimizer
 
 from segshift.data.dataset import SegmentationDataset
-from segshift.engine.build import build, build_optimizers, build_segmenter, set_learning_rates
+from segshift.engine.build import (
+    build,
+    build_optimizers,
+    build_segmenter,
+    set_learning_rates,
+    step_settings,
+)
 from segshift.engine.checkpoint import Checkpoints
+from segshift.engine.cost import measure_cost
 from segshift.engine.datasets import Domains
 from segshift.engine.environment import describe_environment
 from segshift.engine.feed import TrainingData
 from segshift.engine.finite import check_finite
+from segshift.engine.fitting import too_large
 from segshift.engine.kept_networks import STATES, KeptNetworks
 from segshift.engine.loader import loader_faults
 from segshift.engine.opening import Estimate, opening
@@ -29,15 +36,18 @@ from segshift.engine.seeds import seed_step
 from segshift.engine.selection import Scores, Selection, target_miou
 from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.source_labels import source_labels
-from segshift.engine.step import StepSettings, train_step
+from segshift.engine.step import train_step
 from segshift.engine.target_labels import inherits_target_labels
-from segshift.errors import InputError, NonFiniteError, StoppedError
+from segshift.errors import InputError, NonFiniteError, StoppedError, is_out_of_memory
 from segshift.evaluation import EvaluationResult, evaluate
 from segshift.files import write_json
 from segshift.folders import RunFolder
 from segshift.methods import Batch, Method
 from segshift.models import Segmenter
 from segshift.progress import Progress
+
+# Steps from which a trial step or two are worth their time.
+WORTH_MEASURING = 100
 
 
 @dataclass(frozen=True)
@@ -82,10 +92,7 @@ class Trainer:
         if self.selection.by_score and self.method.deployed() is None:
             raise InputError(f"training.select: {recipe.training.select}: this method trains no segmenter")
         self.data = TrainingData(recipe, domains, announce=progress.say)
-        self.settings = StepSettings(
-            clip_norm=recipe.training.clip_norm,
-            autocast=self._autocast,
-        )
+        self.settings = step_settings(recipe.training, self.processes.device)
 
     def run(self) -> EvaluationResult | None:
         """Train from the newest checkpoint (or from the start) to the last step, and write the results.
@@ -149,11 +156,17 @@ class Trainer:
         if done == training.steps or self._has_stalled(session, done):
             return done
         estimate = Estimate(done, training.steps)
-        for micro_batches in self.data.steps(self.processes, done, self.method.uses_target):
+        steps = self.data.steps(self.processes, done, self.method.uses_target)
+        for micro_batches in self._costed(steps, done, recorder):
             self.method.train()
             seed_step(self.recipe.seed, done)
             rates = set_learning_rates(self.optimizers, self.recipe, done)
-            log = train_step(self.method, micro_batches, self.optimizers, self.settings)
+            try:
+                log = train_step(self.method, micro_batches, self.optimizers, self.settings)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise too_large(self.method, self.optimizers, micro_batches, self.settings) from None
             done += 1
             last = done == training.steps
             if pace := estimate.after(done):
@@ -325,10 +338,25 @@ class Trainer:
             self.checkpoints.save(step, self.method, self.optimizers, self.fingerprint)
         self.processes.wait()
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if self.recipe.training.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.processes.device.type, dtype=torch.bfloat16)
+    def _costed(self, steps: Iterator[list[Batch]], done: int, recorder: Recorder) -> Iterator[list[Batch]]:
+        """The steps' batches, the first only after it was said what they all will cost."""
+        first = next(steps)
+        if self.recipe.training.steps - done >= WORTH_MEASURING:
+            try:
+                cost = measure_cost(
+                    self.recipe, self.method, self.data, first, self.settings, Path(self.folder)
+                )
+            except NonFiniteError:
+                pass  # The step itself says so, and what it is logged with.
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise too_large(self.method, self.optimizers, first, self.settings) from None
+            else:
+                for line in cost.lines():
+                    recorder.note(f"  {line}")
+        yield first
+        yield from steps
 
     def _agree_to_stop(self, stop: StopRequest) -> bool:
         """Whether any process was asked to stop; all must leave the loop at the same step."""

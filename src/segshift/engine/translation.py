@@ -10,13 +10,13 @@ import torch
 
 from segshift import files
 from segshift.config import Strict, parse
+from segshift.data.augmentation import Augmentation
 from segshift.data.dataset import Item, SegmentationDataset
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
 from segshift.data.resolve import resolve
 from segshift.data.sampling import take_subset
 from segshift.data.spec import Split
-from segshift.data.transforms import Augmentation
 from segshift.data.writing import ImageFormat, SplitWriter, fingerprint, some_samples
 from segshift.engine.loader import load, loader_faults
 from segshift.engine.recipe import Recipe

@@ -19,7 +19,7 @@ from segshift.evaluation.predictions import Predictions, evaluate_predictions, o
 from segshift.evaluation.protocol import protocol_lines, scored_classes, starred_classes
 from segshift.evaluation.result import EvaluationResult
 from segshift.evaluation.table import iou_rows, percent
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 
 __all__ = [
     "BoundaryIou",

@@ -12,7 +12,8 @@ from segshift.evaluation.measures import Iou, Measure, judge
 from segshift.evaluation.protocol import inference_protocol
 from segshift.evaluation.result import EvaluationResult
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import WHOLE_PIXELS, Inference
+from segshift.models.inference import WHOLE_PIXELS
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.progress import Done
 from segshift.sizes import height_width

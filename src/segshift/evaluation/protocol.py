@@ -13,7 +13,8 @@ from segshift.config import Strict, parse
 from segshift.data.labels import class_set, class_set_names
 from segshift.documents import parse_yaml
 from segshift.errors import InputError
-from segshift.models.inference import Inference, default_stride
+from segshift.models.inference import default_stride
+from segshift.models.inference_config import Inference
 from segshift.plain import counted
 from segshift.sizes import Fit
 from segshift.train_ids import IGNORE

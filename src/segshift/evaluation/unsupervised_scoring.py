@@ -7,17 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from segshift.data.augmentation import Augmentation, ColorJitter
 from segshift.data.sampling import evenly
-from segshift.data.transforms import Augmentation, ColorJitter
 from segshift.errors import InputError
 from segshift.evaluation.confusion import confusion_matrix, miou
-from segshift.evaluation.unsupervised import (
-    LARGEST_CLASS_SHARE,
-    ProbabilitySums,
-    soft_neighborhood_density,
-)
+from segshift.evaluation.unsupervised import ProbabilitySums, soft_neighborhood_density
+from segshift.label_free_scores import LARGEST_CLASS_SHARE
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
 

@@ -2,35 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from segshift.config import Strict
 from segshift.errors import InputError
+from segshift.models.segmenter_config import BackboneTraining, LoraConfig
 
-BackboneTraining = Literal["all", "frozen", "lora"]
 # How attention is called in the names of timm's and transformers' modules.
 _ATTENTION = ("attn", "attention")
 _NAMED_AT_MOST = 12
-
-
-class LoraConfig(Strict):
-    """The low-rank additions.
-
-    Attributes:
-        rank: r, of each addition; at most the smaller side of the weight.
-        alpha: the addition is multiplied by alpha / r.
-        layers: ends of the names of the linear and convolutional layers that get one (`attn.qkv`, `fc1`);
-            null takes the linear layers of attention or, in a network without any, all that are not grouped.
-    """
-
-    rank: int = Field(16, ge=1, le=1024)
-    alpha: float = Field(16.0, gt=0, le=1024)
-    layers: list[str] | None = Field(None, min_length=1)
 
 
 class LowRank(nn.Module):

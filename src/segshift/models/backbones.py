@@ -18,6 +18,7 @@ from segshift.files import expanded
 from segshift.models.caffe_resnet import DEPTHS, CaffeResNet
 from segshift.models.mit import MIT, MIT_CLASSIFIER, MIT_STRIDES, MixTransformer
 from segshift.models.packaged_weights import PACKAGES, package_state
+from segshift.models.segmenter_config import OutputStride
 from segshift.models.timm_features import plan_features
 from segshift.models.tiny import TinyNetwork
 from segshift.models.vgg import DeepLabVGG16, FullyConvolutionalVGG16, as_convolutions
@@ -28,7 +29,6 @@ TINY = "segshift_tiny"
 VGG, VGG_FC = "vgg16", "vgg16_fc"
 # The strides of the features of each network that is not timm's.
 OWN = {TINY: (8, 8), VGG: (8, 8), VGG_FC: (8, 16, 32), **dict.fromkeys(DEPTHS, (8, 8))}
-OutputStride = Literal[8, 16, 32, "native"] | None
 _VGG_HUB = "vgg16.tv_in1k"
 _HUB_SECONDS = 5
 Network = TypeVar("Network", bound=nn.Module)

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from segshift.errors import InputError
+from segshift.models.segmenter_config import BatchNormMode
 from segshift.models.shared_batch_norm import SharedBatchNorm, check_several_values, unbiased_statistics
 from segshift.shared_batch import processes
 
 if TYPE_CHECKING:
     from segshift.models.segmenter import Segmenter
-
-BatchNormMode = Literal["frozen", "running", "batch"]
 
 # Name of the attribute that tells a batch norm's hooks what to do. An attribute and hooks that are plain
 # functions survive `copy.deepcopy`: the copy's hooks get the copy and read the copy's attribute.

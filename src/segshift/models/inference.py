@@ -1,26 +1,22 @@
-"""How networks are applied to images: the settings as one value, and class scores in bands of rows."""
+"""How networks are applied to images: class scores in bands of rows, as `Inference` says."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from pydantic import ValidationInfo, field_validator
 from torch import Tensor
 
-from segshift.config import Strict
 from segshift.errors import InputError
+from segshift.models.inference_config import Inference
 from segshift.models.pixels import network_input
 from segshift.models.resize import resize_images, upsample
 from segshift.models.upsample_rows import upsample_rows
-from segshift.ranges import Scales
-from segshift.sizes import Fit, HeightWidth, WidthHeight, fitted
+from segshift.sizes import HeightWidth, WidthHeight, fitted
 
 if TYPE_CHECKING:
     from segshift.models.segmenter import Segmenter
-
-InputSize = WidthHeight | Literal["native"] | None
 
 WHOLE_PIXELS = 2**23
 """Larger network inputs (3840 x 2160 is not) are seen in windows even where no window is asked for."""
@@ -29,126 +25,6 @@ _WINDOW_SIDES = (256, 1024)
 _STRIP_VALUES = 2**27
 # Class scores that are held at full size, and those of a band where that is too much: 1 GiB, 128 MiB.
 _WHOLE_VALUES, _BAND_VALUES = 2**28, 2**25
-
-
-class Inference(Strict):
-    """How a network sees images, in evaluation, prediction, pseudo labels, selection and YAML.
-
-    Class scores are up-sampled to the wanted size (bilinear, align_corners=True); where several views of an
-    image are asked for, their probabilities are averaged.
-
-    Attributes:
-        input_size: (width, height) in px to which images are resized; `native` keeps their own size; null
-            takes the network's `config.input_size`, whose null is the images' own size.
-        fit: what becomes of images with other proportions: `stretch` changes them, `cover` scales until both
-            sides are at least the input size's, `pad` until both fit into it. null takes the network's
-            `config.input_fit`.
-        window: (width, height) in px of a sliding window over the resized images; null sees them whole, up to
-            `WHOLE_PIXELS`: larger ones are seen in square windows that `automatic_window` chooses.
-        stride: (x, y) in px from window to window, at most the window; null is two thirds of it.
-        scales: factors of the size at which the network sees an image (multi-scale test).
-        flip: see every scale mirrored, too.
-
-    Source: FADA's multi-scale test (scales 0.7, 1.0, 1.3 with flips) and DeepLab-v2's.
-    """
-
-    input_size: InputSize = None
-    fit: Fit | None = None
-    window: WidthHeight | None = None
-    stride: WidthHeight | None = None
-    scales: Scales = (1.0,)
-    flip: bool = False
-
-    @field_validator("stride")
-    @classmethod
-    def _within_window(cls, stride: WidthHeight | None, info: ValidationInfo) -> WidthHeight | None:
-        window = info.data.get("window")
-        if stride is None:
-            return None
-        if window is None:
-            raise ValueError("is the step of a sliding window; give `window` as well")
-        if stride[0] > window[0] or stride[1] > window[1]:
-            raise ValueError(f"must be at most the window, {window[0]}x{window[1]}, or pixels are missed")
-        return stride
-
-    def size_for(self, segmenter: "Segmenter") -> WidthHeight | None:
-        """(width, height) at which a network sees images at scale 1; None is their own size."""
-        size = self.input_size or segmenter.config.input_size
-        return None if size == "native" else size
-
-    def fit_for(self, segmenter: "Segmenter") -> Fit:
-        """What becomes of images whose proportions are not the size's."""
-        return self.fit or segmenter.config.input_fit
-
-    def seen(self, segmenter: "Segmenter", images: Tensor) -> Tensor:
-        """Images as a network takes them: whole, unmirrored, at scale 1.
-
-        Args:
-            segmenter: on the device where it shall run.
-            images: (N, 3, H, W) RGB, uint8 or in [0, 1].
-
-        Returns:
-            (N, 3, height, width) on the segmenter's device, normalized.
-        """
-        size = self.size_for(segmenter)
-        if size is not None:
-            own = WidthHeight((images.shape[-1], images.shape[-2]))
-            size = fitted(own, size, self.fit_for(segmenter))
-        return segmenter.normalize(network_input(images.to(segmenter.device), size))
-
-    def bands(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Iterator["Band"]:
-        """The class scores of images from top to bottom; one band, unless they would take more than a GiB.
-
-        Bands differ from the whole by rounding alone (1e-6 of a probability), and for a given image, network
-        and settings the windows are always the same.
-
-        Args:
-            networks: for the same classes, on one device, in the mode they are in. The scores of several
-                (an ensemble) are the sum of their probabilities; each sees images at its own size.
-            images: (N, 3, H, W) RGB, uint8 or in [0, 1], on their device.
-            size: (height, width) of the result.
-
-        Raises:
-            InputError: scores that are not finite.
-        """
-        views = [self._views(network, images) for network in networks]
-        only = views[0][0][0] if len(networks) == len(views[0]) == 1 else None
-        classes = len(networks[0].class_names)
-        for rows in _row_bands(size[0], len(images) * classes * size[1]):
-            if isinstance(only, _Whole):
-                yield Band(rows, only.rows(rows, size), logits=True)
-                continue
-            total: Tensor | None = None
-            for of_network in views:
-                mean = _probabilities(of_network, rows, size) / len(of_network)
-                total = mean if total is None else total.add_(mean)
-            assert total is not None  # there is a network
-            yield Band(rows, total, networks=len(networks))
-
-    def probabilities(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Tensor:
-        """(N, C, height, width), sums to 1 over the classes. See `bands`, which needs less memory."""
-        return torch.cat([band.probabilities for band in self.bands(networks, images, size)], dim=2)
-
-    def ids(self, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth) -> Tensor:
-        """The most probable class of every pixel: (N, height, width) uint8. See `bands`."""
-        return torch.cat([band.ids for band in self.bands(networks, images, size)], dim=1)
-
-    def _views(self, network: "Segmenter", images: Tensor) -> list[tuple["_Whole | _Windows", bool]]:
-        """What a network sees of images, and whether it is mirrored."""
-        own = WidthHeight((images.shape[-1], images.shape[-2]))
-        width, height = fitted(own, self.size_for(network) or own, self.fit_for(network))
-        views: list[tuple[_Whole | _Windows, bool]] = []
-        for scale in self.scales:
-            size = HeightWidth((max(1, round(scale * height)), max(1, round(scale * width))))
-            scaled = resize_images(images, size)
-            for mirrored in (False, True) if self.flip else (False,):
-                seen = scaled.flip(-1) if mirrored else scaled
-                window = self.window or automatic_window(size, len(network.class_names))
-                if window is None:
-                    views.append((_Whole(network, seen), mirrored))
-                else:
-                    views.append((_Windows(network, seen, window, self.stride), mirrored))
-        return views
 
 
 @dataclass(frozen=True)
@@ -179,6 +55,54 @@ class Band:
         if self.logits:
             return self.scores.float().softmax(dim=1)
         return self.scores if self.networks == 1 else self.scores / self.networks
+
+
+def seen_by(inference: Inference, segmenter: "Segmenter", images: Tensor) -> Tensor:
+    """What `Inference.seen` gives."""
+    size = inference.size_for(segmenter)
+    if size is not None:
+        own = WidthHeight((images.shape[-1], images.shape[-2]))
+        size = fitted(own, size, inference.fit_for(segmenter))
+    return segmenter.normalize(network_input(images.to(segmenter.device), size))
+
+
+def bands(
+    inference: Inference, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth
+) -> Iterator["Band"]:
+    """See `Inference.bands`."""
+    views = [_views(inference, network, images) for network in networks]
+    only = views[0][0][0] if len(networks) == len(views[0]) == 1 else None
+    classes = len(networks[0].class_names)
+    for rows in _row_bands(size[0], len(images) * classes * size[1]):
+        if isinstance(only, _Whole):
+            yield Band(rows, only.rows(rows, size), logits=True)
+            continue
+        total: Tensor | None = None
+        for of_network in views:
+            mean = _probabilities(of_network, rows, size) / len(of_network)
+            total = mean if total is None else total.add_(mean)
+        assert total is not None  # there is a network
+        yield Band(rows, total, networks=len(networks))
+
+
+def _views(
+    inference: Inference, network: "Segmenter", images: Tensor
+) -> list[tuple["_Whole | _Windows", bool]]:
+    """What a network sees of images, and whether it is mirrored."""
+    own = WidthHeight((images.shape[-1], images.shape[-2]))
+    width, height = fitted(own, inference.size_for(network) or own, inference.fit_for(network))
+    views: list[tuple[_Whole | _Windows, bool]] = []
+    for scale in inference.scales:
+        size = HeightWidth((max(1, round(scale * height)), max(1, round(scale * width))))
+        scaled = resize_images(images, size)
+        for mirrored in (False, True) if inference.flip else (False,):
+            seen = scaled.flip(-1) if mirrored else scaled
+            window = inference.window or automatic_window(size, len(network.class_names))
+            if window is None:
+                views.append((_Whole(network, seen), mirrored))
+            else:
+                views.append((_Windows(network, seen, window, inference.stride), mirrored))
+    return views
 
 
 def default_stride(window: WidthHeight) -> WidthHeight:

@@ -2,42 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
-from segshift.config import Strict
 from segshift.models.dropout import not_training
 from segshift.models.heads import LEVELS, LinearHead, OfLast, SegFormerHead, build_head
 from segshift.models.resize import resize_images, upsample
+from segshift.models.segmenter_config import MultiResolutionConfig, SegmenterConfig
 from segshift.models.segmenter_output import Detail, SegmenterOutput, Window
-from segshift.ranges import Share
-from segshift.sizes import HeightWidth, WidthHeight, height_width, of_tensors
-
-if TYPE_CHECKING:
-    from segshift.models.segmenter_config import SegmenterConfig
-
-
-class MultiResolutionConfig(Strict):
-    """How an image is seen twice, and how two predictions become one.
-
-    Attributes:
-        shrink: how many times smaller than the image its context is seen.
-        detail: (width, height) in px of the parts that are seen at the image's own size; rounded up to whole
-            cells of the context, and never larger than the image.
-        attention: whether each class has weights of its own, or one weight per place serves all.
-        attention_channels: width of the attention's decoder beside the heads segformer and daformer.
-        loss_weight: share of the detail's own loss in every supervised loss (lambda_d).
-    """
-
-    shrink: int = Field(2, ge=2, le=8)
-    detail: WidthHeight = WidthHeight((512, 512))
-    attention: Literal["per_class", "shared"] = "per_class"
-    attention_channels: int = Field(256, ge=1, le=4096)
-    loss_weight: Share = 0.1
+from segshift.sizes import HeightWidth, height_width, of_tensors
 
 
 class DetailWindows(nn.Module):
@@ -179,7 +154,7 @@ class MultiResolution(nn.Module):
 
 
 def build_attention(
-    config: "SegmenterConfig", settings: MultiResolutionConfig, channels: Sequence[int], classes: int
+    config: SegmenterConfig, settings: MultiResolutionConfig, channels: Sequence[int], classes: int
 ) -> nn.Module:
     """The attention's decoder on the context's features, with random weights.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from segshift.data.labels import ClassSet
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.pixels import pixels_of
 from segshift.pictures import colorize, overlay
 from segshift.sizes import height_width

@@ -14,10 +14,10 @@ from segshift.data.labels import ClassSet
 from segshift.errors import InputError
 from segshift.folders import model_file
 from segshift.models.backbone_training import merged_state, set_backbone_training
-from segshift.models.backbones import CAFFE_PIXELS, OutputStride, PixelStatistics, build_backbone
+from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import evaluating, set_batch_norm_mode
 from segshift.models.heads import LEVELS, DeepLabV2Head, Head, build_head
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.libraries.hugging_face import transformers_network
 from segshift.models.libraries.own import check_trusted, own_network
 from segshift.models.libraries.parts import Parts
@@ -26,7 +26,7 @@ from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.multi_resolution import MultiResolution, build_attention
 from segshift.models.prediction import OneImage, is_batch, predict_all, predict_ids
 from segshift.models.resize import upsample
-from segshift.models.segmenter_config import SegmenterConfig
+from segshift.models.segmenter_config import OutputStride, SegmenterConfig
 from segshift.models.segmenter_metadata import SegmenterMetadata
 from segshift.models.segmenter_output import SegmenterOutput
 from segshift.models.timm_features import STRIDES

@@ -5,17 +5,51 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from segshift.config import Strict
-from segshift.models.backbone_training import BackboneTraining, LoraConfig
-from segshift.models.backbones import OutputStride
-from segshift.models.batch_norm import BatchNormMode
-from segshift.models.multi_resolution import MultiResolutionConfig
-from segshift.ranges import Dilation, NotNegative
+from segshift.ranges import Dilation, NotNegative, Share
 from segshift.sizes import Fit, WidthHeight
+
+OutputStride = Literal[8, 16, 32, "native"] | None
+BatchNormMode = Literal["frozen", "running", "batch"]
+BackboneTraining = Literal["all", "frozen", "lora"]
 
 # What describes segshift's own networks alone.
 _OF_OUR_NETWORKS = (
     "backbone", "pixels", "output_stride", "head", "head_channels", "head_dilations", "skip_factors",
 )  # fmt: skip
+
+
+class LoraConfig(Strict):
+    """The low-rank additions.
+
+    Attributes:
+        rank: r, of each addition; at most the smaller side of the weight.
+        alpha: the addition is multiplied by alpha / r.
+        layers: ends of the names of the linear and convolutional layers that get one (`attn.qkv`, `fc1`);
+            null takes the linear layers of attention or, in a network without any, all that are not grouped.
+    """
+
+    rank: int = Field(16, ge=1, le=1024)
+    alpha: float = Field(16.0, gt=0, le=1024)
+    layers: list[str] | None = Field(None, min_length=1)
+
+
+class MultiResolutionConfig(Strict):
+    """How an image is seen twice, and how two predictions become one.
+
+    Attributes:
+        shrink: how many times smaller than the image its context is seen.
+        detail: (width, height) in px of the parts that are seen at the image's own size; rounded up to whole
+            cells of the context, and never larger than the image.
+        attention: whether each class has weights of its own, or one weight per place serves all.
+        attention_channels: width of the attention's decoder beside the heads segformer and daformer.
+        loss_weight: share of the detail's own loss in every supervised loss (lambda_d).
+    """
+
+    shrink: int = Field(2, ge=2, le=8)
+    detail: WidthHeight = WidthHeight((512, 512))
+    attention: Literal["per_class", "shared"] = "per_class"
+    attention_channels: int = Field(256, ge=1, le=4096)
+    loss_weight: Share = 0.1
 
 
 class SegmenterConfig(Strict):

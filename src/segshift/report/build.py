@@ -15,7 +15,7 @@ from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, PairedComparison, compare_paired, evaluate
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.files import json_ready
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter, load
 from segshift.plain import counted
 from segshift.progress import Done, NamedDone

@@ -16,7 +16,7 @@ from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult
 from segshift.evaluation.evaluate import LabelledItems
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.progress import NamedDone
 from segshift.report.content import EmbeddedPoints, Evidence

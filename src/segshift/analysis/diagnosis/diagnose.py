@@ -23,7 +23,7 @@ from segshift.config import did_you_mean
 from segshift.data.labels import ClassSet, class_mapping, class_set
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 from segshift.progress import NamedDone

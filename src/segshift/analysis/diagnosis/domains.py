@@ -16,7 +16,7 @@ from segshift.data.resolve import agree
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
 from segshift.cli.command import Command
+from segshift.cli.early import check_data, check_models
 from segshift.cli.options import Device, Images, OneSize, Pictures, Points, Seed
 from segshift.cli.outputs import folder_option
 
@@ -54,3 +56,12 @@ class Analyze(Command):
     size: OneSize = None
     seed: Seed = 0
     device: Device = None
+
+    def refuse(self) -> None:
+        """Refuse models and data sets that are not there. Raises InputError."""
+        super().refuse()
+        # The first of several may be an analysis's name, which is known with the analyses.
+        check_models(self.checkpoints[1:] or self.checkpoints)
+        check_data(self.source, self.target, self.unseen)
+        if self.size is not None:
+            parse_size(self.size, "--size")

@@ -72,6 +72,7 @@ class Compare(Command):
 
     def refuse(self) -> None:
         """Refuse a file that cannot be read, or too little to compare. Raises InputError."""
+        super().refuse()
         if self.file is not None:
             apply_overrides(read_yaml(self.file), self.changes)
         elif not (self.arms and self.source and self.target):

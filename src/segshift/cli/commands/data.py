@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from segshift.cli.command import Command
+from segshift.cli.early import check_data
 from segshift.cli.outputs import file_option, folder_option
 
 
@@ -47,6 +48,11 @@ class CheckData(Command):
         Path | None,
         file_option("--html", "Also write a page: problems, classes, where they lie, sizes, overlays."),
     ] = None
+
+    def refuse(self) -> None:
+        """Refuse a data set that is not there. Raises InputError."""
+        super().refuse()
+        check_data(self.data)
 
 
 @dataclass(frozen=True)

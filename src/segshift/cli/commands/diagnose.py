@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
 from segshift.cli.command import Command
+from segshift.cli.early import check_data, check_models
 from segshift.cli.options import Device
 from segshift.cli.outputs import folder_option
 
@@ -61,3 +63,11 @@ class Diagnose(Command):
     ] = None
     seeds: Annotated[str, typer.Option(help="A run each, with other images held out.")] = "0,1,2"
     device: Device = None
+
+    def refuse(self) -> None:
+        """Refuse a model and data sets that are not there. Raises InputError."""
+        super().refuse()
+        check_models([] if self.model is None else [self.model])
+        check_data(self.source, self.target)
+        if self.size is not None:
+            parse_size(self.size, "--size")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from segshift.cli.command import Command
-from segshift.cli.early import check_recipe
+from segshift.cli.early import checked_recipe
 from segshift.cli.options import Assignments
 
 
@@ -24,4 +24,5 @@ class Doctor(Command):
 
     def refuse(self) -> None:
         """Refuse a recipe that cannot be read. Raises InputError."""
-        check_recipe(self.recipe, self.assignments or [])
+        super().refuse()
+        checked_recipe(self.recipe, self.assignments or [])

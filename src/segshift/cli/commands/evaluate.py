@@ -76,6 +76,7 @@ class Evaluate(Seeing):
 
     def refuse(self) -> None:
         """Refuse what makes no table, and models that are not there. Raises InputError."""
+        super().refuse()
         named = [*self.models, *self.folders]
         if not named:
             raise InputError("evaluate: nothing to evaluate; give a run folder, or --predictions FOLDER")

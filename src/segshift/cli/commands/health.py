@@ -29,4 +29,5 @@ class Health(Command):
 
     def refuse(self) -> None:
         """Refuse a run folder that is not there. Raises InputError."""
+        super().refuse()
         check_runs(self.runs)

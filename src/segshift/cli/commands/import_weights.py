@@ -6,10 +6,15 @@ from typing import Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
 from segshift.cli.command import Command
 from segshift.cli.outputs import file_option
+from segshift.errors import InputError
+from segshift.files import expanded
 
-ALL_LAYOUTS = "adaptsegnet, advent, clan, fada, transformers or smp"
+LIBRARIES = ("transformers", "smp")
+LAYOUTS = ("adaptsegnet", "advent", "clan", "fada", *LIBRARIES)
+_LISTED = f"{', '.join(LAYOUTS[:-1])} or {LAYOUTS[-1]}"
 
 
 @dataclass(frozen=True)
@@ -24,9 +29,7 @@ class ImportWeights(Command):
     file: Annotated[
         Path, typer.Argument(help="Checkpoint (.pth, .safetensors), or a folder made by save_pretrained.")
     ]
-    layout: Annotated[
-        str, typer.Option("--layout", help=f"The code or library it comes from: {ALL_LAYOUTS}.")
-    ]
+    layout: Annotated[str, typer.Option("--layout", help=f"The code or library it comes from: {_LISTED}.")]
     out: Annotated[Path, file_option("--out", "Model file to write.")]
     classes: Annotated[
         str | None,
@@ -49,3 +52,23 @@ class ImportWeights(Command):
     all_branches: Annotated[
         bool, typer.Option("--all-branches", help="AdaptSegNet forks that sum all four dilated branches.")
     ] = False
+
+    def refuse(self) -> None:
+        """Refuse unknown layouts, options of another one, and missing files. Raises InputError."""
+        super().refuse()
+        if self.out.suffix != ".safetensors":
+            raise InputError(
+                f"--out {self.out}: model files end in .safetensors; write --out {self.out.stem}.safetensors"
+            )
+        if self.layout not in LAYOUTS:
+            raise InputError(f"--layout {self.layout}: unknown; choose {_LISTED}")
+        if self.layout != "smp" and (self.architecture or self.encoder):
+            raise InputError("--architecture and --encoder are for a file of --layout smp; leave them out")
+        if self.layout in LIBRARIES and self.all_branches:
+            raise InputError(f"--all-branches: is for --layout adaptsegnet, not {self.layout}; leave it out")
+        if self.input_size is not None:
+            parse_size(self.input_size, "--input-size")
+        if not expanded(self.file).exists():
+            raise InputError(
+                f"{self.file}: no such file or folder; give a checkpoint or what save_pretrained wrote"
+            )

@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
 from segshift.cli.command import Command
+from segshift.cli.early import check_data
 from segshift.cli.outputs import file_option
+from segshift.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,13 @@ class PatchModes(Command):
     ] = None
     images: Annotated[int, typer.Option(min=1, help="Label maps to sample, spread evenly.")] = 2000
     show: Annotated[int, typer.Option(min=1, help="Modes in the picture, the largest first.")] = 24
+
+    def refuse(self) -> None:
+        """Refuse a data set that is not there, and a patch that cannot be cut. Raises InputError."""
+        super().refuse()
+        width, height = parse_size(self.patch, "--patch")
+        if width % 2 or height % 2:
+            raise InputError(f"--patch {self.patch}: a patch is cut into 2 x 2 cells; give even numbers")
+        check_data(self.data)
+        if self.size is not None:
+            parse_size(self.size, "--size")

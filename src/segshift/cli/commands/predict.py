@@ -51,4 +51,5 @@ class Predict(Seeing):
 
     def refuse(self) -> None:
         """Refuse a model that is not there. Raises InputError."""
+        super().refuse()
         check_models([self.checkpoint])

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_size
 from segshift.cli.command import Command
+from segshift.cli.early import check_data
 
 
 class OnError(StrEnum):
@@ -48,3 +50,11 @@ class Prepare(Command):
     verify: Annotated[
         bool, typer.Option("--verify", help="Only compare the files with their recorded hashes.")
     ] = False
+
+    def refuse(self) -> None:
+        """Refuse a data set that is not there, and a size that is none. Raises InputError."""
+        super().refuse()
+        if self.size is not None:
+            parse_size(self.size, "--size")
+        if not self.verify:
+            check_data(self.data)

@@ -7,10 +7,13 @@ from typing import Annotated
 import typer
 
 from segshift.cli.commands.seeing import Seeing
+from segshift.cli.early import check_data, check_models
 from segshift.cli.options import Checkpoint, Device
 from segshift.cli.outputs import folder_option
+from segshift.config import did_you_mean
+from segshift.errors import InputError
 
-_RULES = ("class_balanced", "class_threshold", "confidence", "none")
+RULES = ("class_balanced", "class_threshold", "confidence", "none")
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,11 @@ class PseudoLabel(Seeing):
     check: Annotated[
         bool, typer.Option("--check", help="Compare with true labels, if there are some: for information.")
     ] = False
+
+    def refuse(self) -> None:
+        """Refuse a model and a data set that are not there, and an unknown rule. Raises InputError."""
+        super().refuse()
+        if self.rule not in RULES:
+            raise InputError(f"--rule {self.rule}: is no rule{did_you_mean(self.rule, RULES)}")
+        check_models([self.checkpoint])
+        check_data(self.data)

@@ -47,6 +47,7 @@ class Report(Command):
 
     def refuse(self) -> None:
         """Refuse a page that is none, and a run folder that is not there. Raises InputError."""
+        super().refuse()
         if self.out.suffix.lower() not in (".html", ".htm"):
             raise InputError(f"--out {self.out}: the report is a page; name the file something.html")
         check_runs(self.runs)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from segshift.cli.arguments import parse_seeds
 from segshift.cli.command import Command
-from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
+from segshift.cli.early import PresetOrYaml, check_data, checked_recipe, domain_changes
 from segshift.cli.options import Device, Source, Target
 from segshift.cli.outputs import folder_option
 
@@ -41,4 +42,7 @@ class Sweep(Command):
 
     def refuse(self) -> None:
         """Refuse a recipe that cannot be read. Raises InputError."""
-        check_recipe(self.recipe, self.fixed)
+        super().refuse()
+        checked_recipe(self.recipe, self.fixed)
+        parse_seeds(self.seeds)
+        check_data(self.source, self.target)

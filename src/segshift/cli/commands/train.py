@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from segshift.cli.command import Command
-from segshift.cli.early import PresetOrYaml, check_recipe, domain_changes
+from segshift.cli.early import PresetOrYaml, check_images, checked_recipe, domain_changes
 from segshift.cli.options import Assignments, Device, Source, Target
 from segshift.cli.outputs import folder_option
 from segshift.config import assignment
+from segshift.folders import check_name
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Train(Command):
     smoke: Annotated[
         bool, typer.Option("--smoke", help="Two tiny steps on the built-in city: does the recipe run?")
     ] = False
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only say what it will cost: parameters, memory, time, disk."),
+    ] = False
     device: Device = None
 
     @property
@@ -60,5 +65,8 @@ class Train(Command):
         return changes
 
     def refuse(self) -> None:
-        """Refuse a recipe that cannot be read. Raises InputError."""
-        check_recipe(self.recipe, self.changes)
+        """Refuse a recipe that cannot be read, and images that are not there. Raises InputError."""
+        super().refuse()
+        recipe = checked_recipe(self.recipe, self.changes)
+        if not self.smoke:
+            check_images(recipe, self.out or Path("runs") / check_name(recipe.name, "recipe"))

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from segshift.cli.arguments import parse_size
 from segshift.cli.command import Command
+from segshift.cli.early import check_data
 from segshift.cli.outputs import folder_option
 
 
@@ -30,3 +32,10 @@ class Translate(Command):
         Literal["jpeg", "png"], typer.Option("--format", help="Of the images; JPEG has quality 95.")
     ] = "jpeg"
     workers: Annotated[int, typer.Option(min=0, help="Processes that read images.")] = 2
+
+    def refuse(self) -> None:
+        """Refuse a data set that is not there, and a size that is none. Raises InputError."""
+        super().refuse()
+        check_data(self.data)
+        if self.size is not None:
+            parse_size(self.size, "--size")
