@@ -38,6 +38,7 @@ class _Commands(LazyGroup):
         "analyze": "segshift.cli.commands.analyze:Analyze",
         "report": "segshift.cli.commands.report:Report",
         "predict": "segshift.cli.commands.predict:Predict",
+        "serve": "segshift.cli.commands.serve:Serve",
         "import-weights": "segshift.cli.commands.import_weights:ImportWeights",
         "doctor": "segshift.cli.commands.doctor:Doctor",
         "health": "segshift.cli.commands.health:Health",

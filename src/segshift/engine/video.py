@@ -1,7 +1,8 @@
 """A network's predictions of a video as videos, frame by frame."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,20 +25,47 @@ _RATE = Fraction(25)
 """Frames per second of a video that does not say it."""
 # Visually close to lossless; colored regions have hard edges, which stronger compression smears.
 _QUALITY = {"crf": "18"}
+_MICROSECONDS = 1_000_000  # FFmpeg's unit of a container's duration
+# Playlists (HLS, DASH, concat) name other files and addresses, which nobody meant when they gave a video.
+_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo"
+_ONLY_THIS_FILE = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+
+Frame = tuple[Any, NDArray[np.uint8]]
+"""A frame of PyAV's, and its pixels (H, W, 3) uint8 RGB, upright."""
 
 
-def check_video(path: Path) -> None:
-    """Raise InputError for a file that is no video, or without the package that reads videos."""
-    with _opened(path):
-        pass
+@dataclass(frozen=True)
+class VideoHeader:
+    """What a video says before it is decoded: its size in px, how many frames (0: it does not say)."""
+
+    width: int
+    height: int
+    frames: int
 
 
-def predict_video(predictor: Predictor, name: str, path: Path) -> dict[str, Path]:
+def check_video(path: Path) -> VideoHeader:
+    """The header. Raises InputError for a file that is no video, or without the package that reads videos."""
+    with _opened(path) as container:
+        stream = container.streams.video[0]
+        context, seconds = stream.codec_context, float(container.duration or 0) / _MICROSECONDS
+        frames = stream.frames or round(seconds * float(stream.average_rate or 0))
+        return VideoHeader(context.width, context.height, frames)
+
+
+def predict_video(
+    predictor: Predictor, name: str, path: Path, walk: Callable[[Iterable[Frame]], Iterable[Frame]] = iter
+) -> dict[str, Path]:
     """Write a video's files and return them by kind; each is there whole or not at all.
 
     NAME_label.mkv holds the train ids of every frame, without loss (FFV1, 8-bit grey). NAME_overlay.mp4 and
     NAME_color.mp4 (H.264) are those of `Outputs`. Frames keep their times; sound is left out. A frame of an
     odd side is repeated by one column or row in the H.264 files, which need even ones.
+
+    Args:
+        predictor: into the folder.
+        name: of the files.
+        path: of the video.
+        walk: passes the frames on, for a progress bar or a limit.
 
     Raises:
         InputError: no video, damage in it, outputs that videos do not have, or scores that are not finite.
@@ -49,7 +77,7 @@ def predict_video(predictor: Predictor, name: str, path: Path) -> dict[str, Path
         )
     files = video_files(outputs, predictor.folder, name)
     with _Writers(files) as writers:
-        for frame, pixels in _frames(path):
+        for frame, pixels in walk(_frames(path)):
             label = _ids(predictor, pixels)
             predictor.count(label)
             pictures = {"label": label}
@@ -88,7 +116,7 @@ def _opened(path: Path) -> Iterator["av.container.InputContainer"]:
     except ImportError:
         raise InputError(f"{path}: reading videos needs PyAV; pip install segshift[video]") from None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), options=_ONLY_THIS_FILE) as container:
             if not container.streams.video:
                 raise InputError(f"{path}: holds no video stream; give a video or images")
             container.streams.video[0].thread_type = "AUTO"
@@ -97,8 +125,7 @@ def _opened(path: Path) -> Iterator["av.container.InputContainer"]:
         raise InputError(f"{path}: cannot be read as a video ({error.strerror}); replace the file") from None
 
 
-def _frames(path: Path) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
-    """Every frame and its pixels (H, W, 3) uint8 RGB, upright."""
+def _frames(path: Path) -> Iterator[Frame]:
     with _opened(path) as container:
         for frame in container.decode(video=0):
             pixels = frame.to_ndarray(format="rgb24")

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -12,7 +11,7 @@ from segshift.errors import InputError
 from segshift.pictures import Pixels, hex_color, present_ids
 from segshift.report.base_page import at_most, data_uri, script_json
 from segshift.report.content import Report
-from segshift.report.drawings.strips import ENTROPY_COLORS
+from segshift.report.drawings.strips import entropy_colors
 
 PICTURE_PX = 960
 """Wider pictures are scaled down to this width: about what the slider fills on a wide screen."""
@@ -114,6 +113,5 @@ def _label_map(label: Pixels, report: Report) -> str:
 
 
 def _entropy_map(entropy: NDArray[np.float32]) -> str:
-    colored = matplotlib.colormaps[ENTROPY_COLORS](np.clip(entropy, 0, 1))[..., :3]
-    picture = Image.fromarray(np.round(255 * colored).astype(np.uint8))
+    picture = Image.fromarray(entropy_colors(np.clip(entropy, 0, 1)))
     return data_uri(at_most(picture, PICTURE_PX, Image.Resampling.BOX), "JPEG", quality=_QUALITY)

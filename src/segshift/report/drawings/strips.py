@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from segshift.analysis.strips import Shown
@@ -48,15 +50,19 @@ def draw_before_after(path: Path, report: Report, rows: int = 3) -> None:
 
 def draw_entropy(path: Path, shown: Sequence[Shown]) -> None:
     """Rows of image and entropy maps, with each map's mean in its caption, above the scale; one PNG."""
-    colors = matplotlib.colormaps[ENTROPY_COLORS]
     rows = []
     for one in shown:
         row: list[tuple[str, Pixels | Image.Image]] = [(shorten(one.name), one.image)]
         for name, entropy in one.entropy.items():
-            pixels = np.round(255 * colors(entropy)[..., :3]).astype(np.uint8)
-            row.append((f"{shorten(name)}: mean {entropy.mean():.3f}", pixels))
+            row.append((f"{shorten(name)}: mean {entropy.mean():.3f}", entropy_colors(entropy)))
         rows.append(row)
     _save(path, strip(rows, cell_width=_CELL_PX, footer=_scale(_width(len(rows[0])))))
+
+
+def entropy_colors(entropy: NDArray[Any]) -> Pixels:
+    """(..., 3) uint8 RGB of entropies in [0, 1], or of uint8 ones in 0..255."""
+    colors: Pixels = np.round(255 * matplotlib.colormaps[ENTROPY_COLORS](entropy)[..., :3]).astype(np.uint8)
+    return colors
 
 
 def _width(cells: int) -> int:
@@ -68,8 +74,7 @@ def _scale(width: int) -> Image.Image:
     """The colors of the entropy from 0 to 1."""
     margin, height, font = 20, 18, ImageFont.load_default(size=16)
     length = min(420, width - 2 * margin)
-    colors = matplotlib.colormaps[ENTROPY_COLORS](np.linspace(0, 1, length))[..., :3]
-    bar = np.repeat(np.round(255 * colors).astype(np.uint8)[None], height, axis=0)
+    bar = np.repeat(entropy_colors(np.linspace(0, 1, length))[None], height, axis=0)
     canvas = Image.new("RGB", (width, 84), PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.text((margin, 4), "entropy of the prediction / log C", fill=INK, font=font)
