@@ -93,13 +93,15 @@ def probability_table(answers: dict[str, dict[str, float]], classes: dict[str, C
         + "</tr>"
         for name in names
     )
-    return f"<table class='legend'><thead><tr><th></th><th>class</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    head = f"<thead><tr><th></th><th>class</th>{head}</tr></thead>"
+    return f"<table class='legend'>{head}<tbody>{rows}</tbody></table>"
 
 
 def _bar(share: float | None) -> str:
     if share is None:
         return "<td>not its class</td>"
-    return f"<td class='bar'><span style='width:{100 * share:.1f}%'></span><b>{share_in_words(share, 1)}</b></td>"
+    width, words = f"{100 * share:.1f}%", share_in_words(share, 1)
+    return f"<td class='bar'><span style='width:{width}'></span><b>{words}</b></td>"
 
 
 def shown_scale(seen: Seen) -> float:

@@ -7,8 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from segshift.city import render
-from segshift.city.classes import CLASS_NAMES
 from segshift.data.containers import read_header
+from segshift.data.labels import class_set
 from segshift.data.photos import photo_files
 from segshift.models.segmenter import Segmenter
 
@@ -42,7 +42,7 @@ def place_examples(paths: Sequence[Path] | None, models: Sequence[Segmenter], fo
 
 
 def _knows_streets(model: Segmenter) -> bool:
-    known = [name for name in model.class_names if name in CLASS_NAMES]
+    known = set(model.class_names) & set(class_set("cityscapes19").names)
     return 2 * len(known) >= len(model.class_names)
 
 

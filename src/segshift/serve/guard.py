@@ -1,4 +1,4 @@
-"""What stands before the page's own server: sizes of requests, no addresses to fetch, no outside resources."""
+"""What stands before the page's server: sizes of requests, no addresses to fetch, nothing from outside."""
 
 import json
 import re

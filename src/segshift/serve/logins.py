@@ -1,4 +1,4 @@
-"""Who may use the service: pairs of user and password, from where other people of the machine cannot read them."""
+"""Who may use the service: pairs of user and password, never from where other users could read them."""
 
 import os
 from pathlib import Path
@@ -37,14 +37,10 @@ def read_logins(file: Path | None) -> tuple[tuple[str, str], ...]:
             continue
         user, _, password = line.partition(":")
         if not user or not password:
-            raise InputError(
-                f"{where}: line {number} is not USER:PASSWORD; write a user, a colon and a password"
-            )
+            raise InputError(f"{where}: line {number} is not USER:PASSWORD; write it with a colon")
         if user in logins:
             raise InputError(f"{where}: line {number} names a user again; keep one line for each")
         logins[user] = password
     if not logins:
-        raise InputError(
-            f"{where}: holds no line USER:PASSWORD; write one for everybody who may use the service"
-        )
+        raise InputError(f"{where}: holds no line USER:PASSWORD; write one for each user")
     return tuple(logins.items())

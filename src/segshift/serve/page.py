@@ -18,8 +18,8 @@ from segshift.serve.many import label_files, label_video
 _NETWORK: dict[str, Any] = {"concurrency_id": "network", "concurrency_limit": 1}
 _FONTS = ("system-ui", "sans-serif")
 _INTRODUCTION = (
-    "# segshift\nUpload a photo, paste one, or take one with the camera. Drag the slider to compare; click on a "
-    "pixel for the probabilities of its classes."
+    "# segshift\nUpload a photo, paste one, or take one with the camera. Drag the slider to compare; click "
+    "on a pixel for the probabilities of its classes."
 )
 
 
@@ -52,8 +52,8 @@ def build_page(answers: Answers, examples: Sequence[Path]) -> Any:
             _video_tab(answers)
         gr.Markdown(
             f"At most {limits.upload_mb} MB in an upload, {limits.megapixels} megapixels in an image, "
-            f"{counted(limits.files, 'file')} in a batch, {counted(limits.frames, 'frame')} in a video. Uploads and "
-            f"results are removed after {counted(limits.keep_minutes, 'minute')}.",
+            f"{counted(limits.files, 'file')} in a batch, {counted(limits.frames, 'frame')} in a video. "
+            f"Uploads and results are removed after {counted(limits.keep_minutes, 'minute')}.",
             elem_classes="quiet",
         )
         add_api(answers, _NETWORK)
@@ -74,7 +74,7 @@ def _image_tab(answers: Answers, examples: Sequence[Path]) -> None:
                 elem_id="photo",
             )
             _take_unopened(photo)
-            status = gr.HTML(elem_id="status")
+            status = gr.HTML(elem_id="status", elem_classes="status")
             with gr.Row():
                 left = _choice(choices, names[0] if len(names) > 1 else IMAGE, "Left")
                 right = _choice(choices, names[1] if len(names) > 1 else names[0], "Right")
@@ -87,16 +87,16 @@ def _image_tab(answers: Answers, examples: Sequence[Path]) -> None:
             )
             with gr.Tab("Classes"):
                 legend = gr.HTML("Upload a photo, or take an example.", elem_id="legend")
-            with gr.Tab("One pixel"):
+            with gr.Tab("Pixel"):
                 point_at = _picture("Click on a pixel", "point")
                 at_point = gr.HTML(elem_id="pixel")
-            with gr.Tab("Uncertainty"):
-                gr.Markdown("Entropy of the class probabilities: black is sure, bright is not.")
-                maps = [_picture("Uncertainty", f"entropy-{index}") for index in range(min(2, len(names)))]
-            with gr.Tab("Downloads"):
+            with gr.Tab("Entropy"):
+                gr.Markdown("Where a network is unsure: black is sure, bright is not. Click for the probabilities.")
+                maps = [_picture("Entropy", f"entropy-{index}") for index in range(min(2, len(names)))]
+            with gr.Tab("Files"):
                 gr.Markdown(
-                    "Labels hold train ids, the numbers in the table of classes, so they look black; overlays "
-                    "are for people."
+                    "Labels hold train ids, the numbers in the table of classes, so they look black; "
+                    "overlays are for people."
                 )
                 files = gr.File(label="Label and overlay", file_count="multiple", interactive=False)
     outputs = [status, sides, point_at, *maps, legend, files, at_point]
@@ -106,7 +106,7 @@ def _image_tab(answers: Answers, examples: Sequence[Path]) -> None:
             return [None] * len(outputs)
         found = answers.compare(path, left_name, right_name, alpha)
         pictures = [
-            gr.Image(value=str(file), label=f"Uncertainty: {one_line(name)}", visible=True)
+            gr.Image(value=str(file), label=f"Entropy: {one_line(name)}", visible=True)
             for name, file in found.uncertainty.items()
         ]
         pictures += [gr.Image(value=None, visible=False)] * (len(maps) - len(pictures))
@@ -145,7 +145,7 @@ def _files_tab(answers: Answers) -> None:
             model = _choice(answers.names, answers.names[-1], "Network")
             start = gr.Button("Label all", variant="primary")
         with gr.Column(min_width=300):
-            status = gr.HTML(elem_id="files-status")
+            status = gr.HTML(elem_id="files-status", elem_classes="status")
             archive = gr.File(label="ZIP", interactive=False, elem_id="archive")
 
     def label_all(paths: list[str] | None, name: str, progress: Any = gr.Progress()) -> list[Any]:
@@ -164,7 +164,7 @@ def _video_tab(answers: Answers) -> None:
             model = _choice(answers.names, answers.names[-1], "Network")
             start = gr.Button("Label the video", variant="primary")
         with gr.Column(min_width=300):
-            status = gr.HTML(elem_id="video-status")
+            status = gr.HTML(elem_id="video-status", elem_classes="status")
             overlay = gr.Video(label="Overlay", interactive=False, elem_id="video-overlay")
             label = gr.File(label="Train ids of every frame (FFV1)", interactive=False)
 
@@ -196,7 +196,7 @@ def _tell(progress: Any, unit: str) -> Callable[[int, int], None]:
 
 
 def _safe(answers: Answers, function: Callable[..., list[Any]], outputs: int) -> Any:
-    """A function for the page that puts what went wrong into its first output, as one line, and empties the rest."""
+    """A function for the page whose first output says in one line what went wrong; the rest is empty."""
 
     @wraps(function)  # Gradio looks for its own kinds of arguments
     def safe(*arguments: Any) -> list[Any]:

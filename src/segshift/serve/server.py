@@ -122,7 +122,7 @@ def _guard(folder: Path, limits: Limits) -> list[Any]:
 
 @contextmanager
 def _own_settings(folder: Path) -> Iterator[None]:
-    """The environment in which options alone decide, nothing is reported home, and no proxy stands before us."""
+    """The environment in which options alone decide, nothing is reported, and no proxy stands before us."""
     before = dict(os.environ)
     for name in before:
         if name.startswith("GRADIO_") and name != "GRADIO_ROOT_PATH":
