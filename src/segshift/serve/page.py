@@ -46,7 +46,7 @@ def build_page(answers: Answers, examples: Sequence[Path]) -> Any:
         gr.Markdown(_INTRODUCTION)
         with gr.Tab("Image"):
             _image_tab(answers, examples)
-        with gr.Tab("Many files"):
+        with gr.Tab("Batch"):
             _files_tab(answers)
         with gr.Tab("Video"):
             _video_tab(answers)
@@ -93,7 +93,7 @@ def _image_tab(answers: Answers, examples: Sequence[Path]) -> None:
             with gr.Tab("Entropy"):
                 gr.Markdown("Where a network is unsure: black is sure, bright is not. Click for the probabilities.")
                 maps = [_picture("Entropy", f"entropy-{index}") for index in range(min(2, len(names)))]
-            with gr.Tab("Files"):
+            with gr.Tab("Download"):
                 gr.Markdown(
                     "Labels hold train ids, the numbers in the table of classes, so they look black; "
                     "overlays are for people."
