@@ -1,5 +1,8 @@
 """Fixtures that more than one test file uses."""
 
+import importlib
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +13,26 @@ from PIL import Image
 # How long an example takes says how busy the machine is, not whether it is right.
 settings.register_profile("any_machine", deadline=None)
 settings.load_profile("any_machine")
+
+_REQUIRED = os.environ.get("SEGSHIFT_BROWSER_TESTS") == "required"
+_COMMANDS = ("chromium", "chromium-browser", "google-chrome")
+
+if _REQUIRED:
+    # Tests skip where this is missing, which `.ci/run` must notice.
+    importlib.import_module("playwright.sync_api")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of an installed Chromium; without one the test skips, or fails where `.ci/run` requires it."""
+    found = next(filter(None, map(shutil.which, _COMMANDS)), None)
+    if found is None:
+        message = f"needs one of {', '.join(_COMMANDS)} on the PATH"
+        if _REQUIRED:
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

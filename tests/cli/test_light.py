@@ -10,8 +10,21 @@ import pytest
 from segshift.cli.early import complete_preset
 from tests.cli.conftest import Segshift
 
-HEAVY = ("torch", "torchvision", "timm", "cv2", "sklearn", "matplotlib", "plotly", "scipy", "accelerate")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "timm",
+    "cv2",
+    "sklearn",
+    "matplotlib",
+    "plotly",
+    "scipy",
+    "accelerate",
+    "gradio",
+)
 COMMANDS = {
+    "serve -h": 0,
+    "serve gone": 2,
     "--help": 0,
     "-h": 0,
     "--version": 0,

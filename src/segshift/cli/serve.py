@@ -5,10 +5,11 @@ from segshift.cli.inference import parse_inference, usable_device
 from segshift.cli.output import console, print_json, results, working
 from segshift.errors import InputError
 from segshift.models import load
-from segshift.plain import captions, counted, say
+from segshift.plain import captions, counted
 from segshift.serve.limits import Limits
 from segshift.serve.logins import read_logins
 from segshift.serve.server import Service, serving, wait_for_the_end
+from segshift.terminal import say
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

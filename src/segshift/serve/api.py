@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import gradio as gr
+from pydantic import Field
 
+from segshift.config import Strict, parse
 from segshift.serve.answers import Answers
 from segshift.serve.many import label_files, label_video
 
 _T = TypeVar("_T")
+_Values = TypeVar("_Values", bound=Strict)
 
 
 def add_api(answers: Answers, network: dict[str, Any]) -> None:
@@ -34,12 +37,19 @@ def add_api(answers: Answers, network: dict[str, Any]) -> None:
         image: gr.FileData, model: str = first, opacity: float = 0.5
     ) -> tuple[gr.FileData, gr.FileData, dict[str, float]]:
         """The label PNG (train ids) and the overlay PNG of an image, and the shares of its classes."""
-        label, overlay, shares = asked(lambda: answers.label(_path(image), model, opacity))
+        label, overlay, shares = asked(
+            lambda: answers.label(_path(image), model, _checked(_Opacity, opacity=opacity).opacity)
+        )
         return _file(label), _file(overlay), shares
 
     def pixel(image: gr.FileData, x: int, y: int, model: str = first) -> dict[str, float]:
         """The probability of every class at a pixel, counted from the upper left corner."""
-        return asked(lambda: answers.viewer.pixel(_path(image), model, x, y))
+
+        def answer() -> dict[str, float]:
+            pixel = _checked(_Pixel, x=x, y=y)
+            return answers.viewer.pixel(_path(image), model, pixel.x, pixel.y)
+
+        return asked(answer)
 
     def batch(files: list[gr.FileData], model: str = first) -> tuple[gr.FileData, list[str]]:
         """A ZIP with labels and overlays of images and videos, and a line for each file that is left out."""
@@ -54,6 +64,20 @@ def add_api(answers: Answers, network: dict[str, Any]) -> None:
     gr.api(models, api_name="models", queue=False)
     for function in (predict, pixel, batch, video):
         gr.api(function, api_name=function.__name__, **network)
+
+
+class _Pixel(Strict):
+    x: int
+    y: int
+
+
+class _Opacity(Strict):
+    opacity: float = Field(ge=0, le=1)
+
+
+def _checked(kind: type[_Values], **values: Any) -> _Values:
+    """Clients may send anything. Raises InputError."""
+    return parse(kind, values, "request")
 
 
 def _path(file: Any) -> str:

@@ -91,7 +91,7 @@ def _image_tab(answers: Answers, examples: Sequence[Path]) -> None:
                 point_at = _picture("Click on a pixel", "point")
                 at_point = gr.HTML(elem_id="pixel")
             with gr.Tab("Entropy"):
-                gr.Markdown("Where a network is unsure: black is sure, bright is not. Click for the probabilities.")
+                gr.Markdown("Black is sure, bright is not. Click for the probabilities.")
                 maps = [_picture("Entropy", f"entropy-{index}") for index in range(min(2, len(names)))]
             with gr.Tab("Download"):
                 gr.Markdown(
