@@ -1,7 +1,8 @@
 """`segshift serve`: trained networks as a web page and an HTTP API."""
 
+from segshift.cli.commands.seeing import parse_inference
 from segshift.cli.commands.serve import Serve
-from segshift.cli.inference import parse_inference, usable_device
+from segshift.cli.inference import usable_device
 from segshift.cli.output import console, print_json, results, working
 from segshift.errors import InputError
 from segshift.models import load

@@ -56,6 +56,7 @@ class Serve(Seeing):
 
     def refuse(self) -> None:
         """Refuse what is missing, a port that is taken and logins that cannot be read. Raises InputError."""
+        super().refuse()
         check_models(self.runs)
         if find_spec("gradio") is None:
             raise InputError('segshift serve: needs Gradio; pip install "segshift[serve]"')
