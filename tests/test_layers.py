@@ -14,7 +14,7 @@ _LEVELS = [
     {"__init__"},
     {"cli"},
     {"serve"},
-    {"report"},
+    {"report", "export"},
     {"engine", "analysis"},
     # Methods and losses lie no higher than `gradients`: they yield losses and compute no gradient.
     {"methods", "evaluation", "dataset_init", "gradients"},

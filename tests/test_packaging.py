@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PINS = Path(__file__).resolve().parents[1] / "constraints.txt"
-PINNED_EXTRAS = ("", "dev", "weights")
+PINNED_EXTRAS = ("", "dev", "export", "weights")
 
 
 def pins() -> dict[str, str]:

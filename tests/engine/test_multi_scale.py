@@ -9,7 +9,7 @@ from segshift.data.resolve import resolve
 from segshift.engine.fingerprint import is_current
 from segshift.errors import InputError
 from segshift.evaluation import Inference, evaluate
-from segshift.models.segmenter import load
+from segshift.models.loading import load
 from tests.engine.recipes import toy_recipe
 from tests.engine.runs import run
 

@@ -22,7 +22,8 @@ from segshift.engine.pseudo_label_folder import PseudoLabelFolder, check_pseudo_
 from segshift.engine.pseudo_labels import PseudoLabelConfig, write_pseudo_labels
 from segshift.errors import InputError, StoppedError
 from segshift.evaluation import Inference
-from segshift.models.segmenter import Segmenter, SegmenterConfig, load
+from segshift.models.loading import load
+from segshift.models.segmenter import Segmenter, SegmenterConfig
 from segshift.progress import SILENT
 from tests.conftest import write_toy_dataset
 from tests.engine.recipes import toy_recipe

@@ -39,6 +39,7 @@ class _Commands(LazyGroup):
         "report": "segshift.cli.commands.report:Report",
         "predict": "segshift.cli.commands.predict:Predict",
         "serve": "segshift.cli.commands.serve:Serve",
+        "export": "segshift.cli.commands.export:Export",
         "import-weights": "segshift.cli.commands.import_weights:ImportWeights",
         "doctor": "segshift.cli.commands.doctor:Doctor",
         "health": "segshift.cli.commands.health:Health",

@@ -19,7 +19,8 @@ from segshift.errors import InputError
 from segshift.folders import RunFolder, model_path
 from segshift.label_free_scores import SCORES, goodness
 from segshift.models.batch_norm import batch_norms
-from segshift.models.segmenter import Segmenter, load
+from segshift.models.loading import load
+from segshift.models.segmenter import Segmenter
 from segshift.progress import SILENT, Progress
 from segshift.sizes import WidthHeight
 

@@ -17,7 +17,8 @@ from segshift.errors import InputError
 from segshift.methods import Method, parse_method
 from segshift.models.backbone_training import set_backbone_training
 from segshift.models.layer_depths import layer_depths
-from segshift.models.segmenter import Segmenter, load
+from segshift.models.loading import load
+from segshift.models.segmenter import Segmenter
 
 # Parts that a network may lack without the recipe being wrong.
 _PARTS = ("backbone", *CLASSIFIERS)

@@ -27,7 +27,8 @@ from segshift.files import atomic_path
 from segshift.folders import MODEL_FILE, lock_folder, model_file
 from segshift.models.inference import WHOLE_PIXELS, Band
 from segshift.models.inference_config import Inference
-from segshift.models.segmenter import Segmenter, load
+from segshift.models.loading import load
+from segshift.models.segmenter import Segmenter
 from segshift.progress import Progress
 from segshift.ranges import BatchSize
 from segshift.sizes import height_width

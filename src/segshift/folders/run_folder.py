@@ -17,6 +17,7 @@ MODEL_FILE = "model.safetensors"
 TRANSLATOR_FILE = "translator.safetensors"
 _CHECKPOINT = re.compile(r"step_(\d{8})\.pt")
 _STEP = re.compile(r"step_(\d{8})\.safetensors")
+_EXPORT = re.compile(r"export(_step_\d{8})?")
 _AT = re.compile(r"(?P<run>.+)@(?P<step>\d+)", re.DOTALL)
 _DAMAGED = "is no JSON document of segshift; remove the file and train again with --resume"
 _STAGE = re.compile(r"(\d+)_[a-z0-9_]+")
@@ -38,7 +39,8 @@ class RunFolder:
         path = _named(model)
         folder = path if path.is_dir() else path.parent
         of_a_step = _STEP.fullmatch(path.name) and folder.name == "checkpoints"
-        return cls(folder.parent if of_a_step else folder)
+        is_export = not path.is_dir() and _EXPORT.fullmatch(folder.name) and cls(folder.parent).is_run
+        return cls(folder.parent if of_a_step or is_export else folder)
 
     @property
     def config(self) -> Path:
@@ -79,6 +81,10 @@ class RunFolder:
     def pictures(self) -> Path:
         """The folder of what methods draw while they train."""
         return self.path / "pictures"
+
+    def exported(self, step: int | None = None) -> Path:
+        """Where its model, or its network after `step` steps, is written for other programs."""
+        return self.path / ("export" if step is None else f"export_step_{step:08d}")
 
     @property
     def checkpoints(self) -> Path:

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     )
     from segshift.models.heads import DAFormerHead, DeepLabV2Head, FCN8sHead, LinearHead, SegFormerHead
     from segshift.models.inference_config import Inference
+    from segshift.models.loading import load
     from segshift.models.pixels import network_input
     from segshift.models.prediction import Prediction
     from segshift.models.resize import resize_images, upsample
-    from segshift.models.segmenter import Segmenter, load
+    from segshift.models.segmenter import Segmenter
     from segshift.models.segmenter_config import SegmenterConfig
     from segshift.models.segmenter_output import SegmenterOutput
 

@@ -1,5 +1,6 @@
 """The resize rules: one for what a network puts out, one for the images it takes."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
@@ -26,6 +27,14 @@ def check_least_px(x: Tensor, least_px: int, got: str, remedy: str) -> None:
         raise InputError(f"{got} of {width}x{height}, it needs {least_px} pixels each way; {remedy}")
 
 
+def is_recorded() -> bool:
+    """Whether a program is being made of the network (export, tracing), which must hold for all sizes.
+
+    Then nothing may depend on what two sizes happen to be; resizing to one's own size changes nothing.
+    """
+    return torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None
+
+
 def upsample(x: Tensor, size: HeightWidth) -> Tensor:
     """Logits, probabilities or discriminator maps at another resolution: bilinear, `align_corners=True`.
 
@@ -44,7 +53,7 @@ def upsample(x: Tensor, size: HeightWidth) -> Tensor:
         >>> upsample(torch.tensor([[[[0.0, 1.0]]]]), (1, 3))  # align_corners=True: the ends stay
         tensor([[[[0.0000, 0.5000, 1.0000]]]])
     """
-    if height_width(x) == size:
+    if not is_recorded() and height_width(x) == size:
         return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
@@ -59,9 +68,25 @@ def resize_images(images: Tensor, size: HeightWidth) -> Tensor:
     Returns:
         (..., 3, height, width) of the same type; `images` itself when it has that size.
     """
+    if is_recorded():
+        return _resized_program(images, size)
     if height_width(images) == size:
         return images
     resized: Tensor = transforms.resize(
         images, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True
     )
     return resized
+
+
+def _resized_program(images: Tensor, size: HeightWidth) -> Tensor:
+    """`resize_images` of (N, 3, H, W) by operations that every runtime has.
+
+    Of uint8, PyTorch's kernel resizes the rows, rounds, then resizes the columns and rounds again; so does
+    this, with the same values but for rare ties.
+    """
+    resized = images.float()
+    for step in (HeightWidth((images.shape[-2], size[1])), size):
+        resized = F.interpolate(resized, size=step, mode="bilinear", antialias=True)
+        if images.dtype == torch.uint8:
+            resized = (resized + 0.5).floor().clamp(0, 255)
+    return resized.to(images.dtype)

@@ -17,6 +17,7 @@ from segshift.models.backbone_training import merged_state, set_backbone_trainin
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import evaluating, set_batch_norm_mode
 from segshift.models.heads import LEVELS, DeepLabV2Head, Head, build_head
+from segshift.models.hub import HubModel
 from segshift.models.inference_config import Inference
 from segshift.models.libraries.hugging_face import transformers_network
 from segshift.models.libraries.own import check_trusted, own_network
@@ -37,7 +38,7 @@ _FCN8S_STRIDES = (8, 16, 32)
 _PROBE_PX = 224
 
 
-class Segmenter(nn.Module):
+class Segmenter(HubModel, nn.Module):
     """A backbone with its classifiers for a set of classes.
 
     Its parameters' names begin with `backbone.`, `head.`, `second_head.`, `auxiliary_head.` or
@@ -346,8 +347,3 @@ def _foreign(config: SegmenterConfig, names: Sequence[str]) -> Parts:
     if config.library == "smp":
         return smp_network(config.architecture, config.encoder, config.weights, classes, count, settings)
     return transformers_network(config.architecture, config.weights, names, count, settings)
-
-
-def load(path: str | Path, map_location: str | torch.device = "cpu", trust_code: bool = False) -> Segmenter:
-    """The segmenter in a model file or run folder; see `Segmenter.load`."""
-    return Segmenter.load(path, map_location, trust_code)

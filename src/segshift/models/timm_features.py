@@ -265,4 +265,5 @@ def _create(
 
 
 def _next(side: int, multiple: int) -> int:
-    return ceil(side / multiple) * multiple
+    # Whole numbers alone, which a program for all sizes can hold, too.
+    return (side + multiple - 1) // multiple * multiple

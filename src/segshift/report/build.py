@@ -16,7 +16,8 @@ from segshift.evaluation import EvaluationResult, PairedComparison, compare_pair
 from segshift.evaluation.evaluate import LabelledItems
 from segshift.files import json_ready
 from segshift.models.inference_config import Inference
-from segshift.models.segmenter import Segmenter, load
+from segshift.models.loading import load
+from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 from segshift.progress import Done, NamedDone
 from segshift.report.content import Report, ReportedRun, SeedRun

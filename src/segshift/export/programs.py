@@ -1,0 +1,125 @@
+"""A network's program in the formats of the runtimes: ONNX, torch.export, TorchScript."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim, ExportedProgram
+
+from segshift.errors import InputError
+from segshift.models.program import INPUT, METADATA_KEY, OUTPUTS, Program
+
+# The first with an anti-aliased Resize.
+OPSET = 18
+# Two images, so that none of the sizes is 1, which exporters take for a constant.
+_EXAMPLE = (2, 3, 96, 160)
+_AXES = {0: "batch", 2: "height", 3: "width"}
+
+
+def write_onnx(program: Program, metadata: str, path: Path) -> None:
+    """Write `program` as one ONNX file with free batch, height and width.
+
+    Raises:
+        InputError: the extra `export` is not installed, or the network cannot be written as ONNX.
+    """
+    onnx = onnx_library()
+    exported = _exported(program)
+    with _quiet(), _named(program, "onnx"):
+        made = torch.onnx.export(
+            exported,
+            (),
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert made is not None  # it was given no file
+    model = made.model_proto
+    _name_axes(model)
+    onnx.helper.set_model_props(model, {METADATA_KEY: metadata})
+    onnx.save(model, path)
+
+
+def write_torch_export(program: Program, metadata: str, path: Path) -> None:
+    """Write `program` for `torch.export.load`. Raises InputError for a network that cannot be exported."""
+    exported = _exported(program)
+    with _quiet(), path.open("wb") as stream:
+        torch.export.save(exported, stream, extra_files={METADATA_KEY: metadata})
+
+
+def write_torchscript(program: Program, metadata: str, path: Path) -> None:
+    """Write `program` for `torch.jit.load`. Raises InputError for a network that cannot be traced."""
+    trace: Any = torch.jit.trace  # has no types
+    with _quiet(), torch.no_grad(), _named(program, "torchscript"):
+        traced = trace(program, (_example(),), check_trace=False)
+        torch.jit.save(traced, path, _extra_files={METADATA_KEY: metadata})
+
+
+def onnx_library() -> Any:
+    """The package onnx, with what writing such files needs besides. Raises InputError without the extra."""
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f"--format onnx: needs {error.name}, which is not installed; run `pip install segshift[export]`"
+        ) from None
+    return onnx
+
+
+def _exported(program: Program) -> ExportedProgram:
+    with _quiet(), torch.no_grad(), _named(program, "torch-export"):
+        free = {axis: Dim.DYNAMIC for axis in _AXES}
+        return torch.export.export(program, (_example(),), dynamic_shapes=(free,), strict=False)
+
+
+def _example() -> Tensor:
+    return torch.randint(0, 256, _EXAMPLE, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def _name_axes(model: Any) -> None:
+    """Say batch, height and width where the exporter numbers its symbols; the logits keep their formulas."""
+    shape = model.graph.input[0].type.tensor_type.shape.dim
+    names = {shape[axis].dim_param: name for axis, name in _AXES.items()}
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param in names:
+                dim.dim_param = names[dim.dim_param]
+
+
+@contextmanager
+def _named(program: Program, kind: str) -> Iterator[None]:
+    """Turn what an exporter raises into one line that names the network and a way out."""
+    try:
+        yield
+    except InputError:
+        raise
+    # Exporters raise whatever they stumble over in the network's code.
+    except Exception as error:
+        text = str(error).strip()
+        reason = text.splitlines()[0] if text else type(error).__name__
+        remedy = "use --format safetensors"
+        if program.size is None:
+            remedy = "give one size with --size WxH, at which it then sees every image, or " + remedy
+        title = program.segmenter.config.title()
+        raise InputError(f"{title} cannot be written as {kind} ({reason[:200]}); {remedy}") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Exporters talk of their own inner workings."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
