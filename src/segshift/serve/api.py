@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.events import api
 from pydantic import Field
 
 from segshift.config import Strict, parse
@@ -61,9 +62,9 @@ def add_api(answers: Answers, network: dict[str, Any]) -> None:
         files = asked(lambda: label_video(answers.viewer, _path(video), model))
         return _file(files["overlay"]), _file(files["label"])
 
-    gr.api(models, api_name="models", queue=False)
+    api(models, api_name="models", queue=False)
     for function in (predict, pixel, batch, video):
-        gr.api(function, api_name=function.__name__, **network)
+        api(function, api_name=function.__name__, **network)
 
 
 class _Pixel(Strict):

@@ -106,4 +106,4 @@ def _bar(share: float | None) -> str:
 
 def shown_scale(seen: Seen) -> float:
     """Pixels of the image to a pixel of its picture on the page."""
-    return max(1.0, max(seen.ids.shape) / _SHOWN_PX)
+    return max(1.0, max(map(int, seen.ids.shape)) / _SHOWN_PX)

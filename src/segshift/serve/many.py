@@ -75,8 +75,8 @@ def label_files(viewer: Viewer, files: Sequence[str], model: str, tell: Tell = l
         path = folder / "predictions.zip"
         # Pictures and videos are compressed already.
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for file in sorted(parts.iterdir()):
-                archive.write(file, file.name)
+            for part in sorted(parts.iterdir()):
+                archive.write(part, part.name)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
     return Archive(path, len(files) - len(left_out), tuple(left_out))

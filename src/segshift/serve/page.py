@@ -110,7 +110,7 @@ def _image_tab(answers: Answers, examples: Sequence[Path]) -> None:
             for name, file in found.uncertainty.items()
         ]
         pictures += [gr.Image(value=None, visible=False)] * (len(maps) - len(pictures))
-        both = tuple(map(str, found.sides))
+        both = (str(found.sides[0]), str(found.sides[1]))
         shown = gr.ImageSlider(value=both, label=f"{one_line(left_name)} | {one_line(right_name)}")
         return ["", shown, str(found.point_at), *pictures, found.legend, list(map(str, found.files)), ""]
 

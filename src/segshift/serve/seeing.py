@@ -54,7 +54,11 @@ class Seen:
         """The share of the pixels of every class that occurs, the largest first."""
         counts = np.bincount(self.ids.ravel(), minlength=self.classes.count)
         order = np.argsort(-counts, kind="stable")
-        return {self.classes.names[index]: counts[index] / self.ids.size for index in order if counts[index]}
+        return {
+            self.classes.names[index]: float(counts[index] / self.ids.size)
+            for index in order
+            if counts[index]
+        }
 
 
 @dataclass
