@@ -2,9 +2,9 @@
 
     python benchmarks/serve_load.py RUN [RUN] [--requests 200] [--at_once 8] [--seed 0]
 
-Starts the service on a free port, sends the requests through its HTTP API (upload, call, answer), and prints
-what became of them and the memory of the service. Exits with 1 when one is lost, a sound image is refused, a
-broken one is not, or the service is gone.
+Starts the service on a free port, fills what it keeps by some requests, sends the counted ones through its
+HTTP API (upload, call, answer), and prints what became of them and the memory of the service after every
+quarter. Exits with 1 when one is lost, a sound image is refused, a broken one is not, or the service is gone.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from PIL import Image
 
 SIZES = ((320, 240), (480, 360), (640, 480), (1024, 512), (1280, 720))
 BROKEN_SHARE = 0.1
+WARM_UP = 60
 FILE = {"meta": {"_type": "gradio.FileData"}}
 
 
@@ -105,8 +106,11 @@ def main() -> int:
             raise SystemExit(service.communicate()[1])
         text += line
     said = json.loads(text)
-    for _ in range(options.at_once):  # what is loaded by the first requests is no growth
-        ask(said["address"], said["models"][-1], contents[min(set(range(count)) - wrong)])
+    sound = [content for index, content in enumerate(contents) if index not in wrong]
+    with ThreadPoolExecutor(options.at_once) as pool:  # the latest answers are kept, up to a bound: fill it
+        warm = min(len(sound), WARM_UP)
+        models = [said["models"][index % len(said["models"])] for index in range(warm)]
+        list(pool.map(ask, [said["address"]] * warm, models, sound))
     memory, outcomes, seconds = [memory_mb(service.pid)], Counter(), []
     quarter = max(1, count // 4)
     with ThreadPoolExecutor(options.at_once) as pool:

@@ -9,6 +9,7 @@ from segshift.models import load
 from segshift.plain import captions, counted
 from segshift.serve.limits import Limits
 from segshift.serve.logins import read_logins
+from segshift.serve.memory import give_back_freed_memory
 from segshift.serve.server import Service, serving, wait_for_the_end
 from segshift.terminal import say
 
@@ -38,6 +39,7 @@ def serve(options: Serve) -> None:
         inference=parse_inference(options),
         examples=None if options.examples is None else tuple(options.examples),
     )
+    give_back_freed_memory()
     device = usable_device(options.device)
     with working("loading"):
         models = {name: load(run).to(device) for name, run in zip(names, options.runs, strict=True)}

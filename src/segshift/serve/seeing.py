@@ -16,7 +16,8 @@ from segshift.data.labels import ClassSet
 from segshift.errors import InputError
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
-from segshift.models.inference import Band, Inference
+from segshift.models.inference import Band
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.pictures import Pixels
 from segshift.serve.limits import Deadline, Limits, check_uploaded_image, uploaded

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from segshift.models.inference import Inference
+from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.serve.address import check_port
 from segshift.serve.answers import Answers
