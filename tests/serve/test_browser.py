@@ -126,7 +126,7 @@ def test_a_wrong_file_is_one_line_and_the_next_works(opened: Open, photo: Path) 
     wrong = photo.with_name("wrong.png")
     wrong.write_bytes(photo.read_bytes()[:200])
     upload(page, wrong)
-    page.locator("#status .error").wait_for()
+    page.locator("#status .problem").wait_for()
     said = page.locator("#status").inner_text()
     assert said.startswith("wrong.png: truncated or broken") and "\n" not in said.strip() and "/" not in said
     page.locator("#photo").get_by_role("button", name="Clear").or_(
@@ -134,7 +134,7 @@ def test_a_wrong_file_is_one_line_and_the_next_works(opened: Open, photo: Path) 
     ).first.click()
     upload(page, photo)
     page.locator("#legend table").first.wait_for()
-    assert page.locator("#status .error").count() == 0
+    assert page.locator("#status .problem").count() == 0
 
 
 def test_nothing_is_cut_off_on_a_phone(opened: Open, photo: Path) -> None:

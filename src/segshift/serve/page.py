@@ -209,4 +209,4 @@ def _safe(answers: Answers, function: Callable[..., list[Any]], outputs: int) ->
 
 
 def _error(line: str) -> str:
-    return f"<p class='error' role='alert'>{escape(one_line(line))}</p>"
+    return f"<p class='problem' role='alert'>{escape(one_line(line))}</p>"
