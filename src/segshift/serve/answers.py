@@ -1,8 +1,9 @@
 """What the page and the HTTP API answer, without either: files and HTML from uploaded files and names."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from segshift.errors import InputError
@@ -42,9 +43,11 @@ class Answers:
 
     Attributes:
         viewer: that asks them.
+        working: held while a request works, so that the end of the service can wait for it.
     """
 
     viewer: Viewer
+    working: Lock = field(default_factory=Lock, repr=False)
 
     @property
     def names(self) -> list[str]:

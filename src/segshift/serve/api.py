@@ -26,7 +26,8 @@ def add_api(answers: Answers, network: dict[str, Any]) -> None:
 
     def asked(answer: Callable[[], _T]) -> _T:
         try:
-            return answer()
+            with answers.working:
+                return answer()
         except Exception as error:  # the boundary: a service goes on, and says what was wrong
             raise gr.Error(answers.problem(error), print_exception=False) from None
 

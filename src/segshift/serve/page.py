@@ -201,7 +201,8 @@ def _safe(answers: Answers, function: Callable[..., list[Any]], outputs: int) ->
     @wraps(function)  # Gradio looks for its own kinds of arguments
     def safe(*arguments: Any) -> list[Any]:
         try:
-            return function(*arguments)
+            with answers.working:
+                return function(*arguments)
         except Exception as error:  # the boundary: a service goes on
             return [_error(answers.problem(error)), *[None] * (outputs - 1)]
 

@@ -1,6 +1,7 @@
 """Starting the service, keeping it, and ending it without leftovers."""
 
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from segshift.serve.seeing import Viewer
 from segshift.serve.temporary import kept_tidy, temporary_folder
 
 Login = tuple[str, str]
+_PATIENCE_S = 10
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def serving(models: Mapping[str, Segmenter], service: Service) -> Iterator[Runni
 
         viewer = Viewer(models, folder, service.inference, service.limits)
         examples = place_examples(service.examples, list(models.values()), folder)
-        page = build_page(Answers(viewer), examples)
+        answers = Answers(viewer)
+        page = build_page(answers, examples)
         with kept_tidy(folder, 2 * 60 * service.limits.keep_minutes):
             page.launch(
                 server_name=service.host,
@@ -103,6 +106,9 @@ def serving(models: Mapping[str, Segmenter], service: Service) -> Iterator[Runni
                 yield Running(page.local_url, page.share_url, folder)
             finally:
                 page.close(verbose=False)
+                # A request that still works ends soon without its uploads; then it makes no new files.
+                shutil.rmtree(folder, ignore_errors=True)
+                answers.working.acquire(timeout=_PATIENCE_S)
 
 
 def wait_for_the_end() -> None:
