@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segshift.evaluation.unsupervised import (
-    SCORES,
     ProbabilitySums,
     agreement,
-    goodness,
     soft_neighborhood_density,
 )
+from segshift.label_free_scores import SCORES, goodness
 
 Probs = NDArray[np.float64]
 
