@@ -11,11 +11,10 @@ from segshift.data.labels import ClassSet
 from segshift.data.sampling import evenly
 from segshift.errors import InputError
 from segshift.evaluation.unsupervised import (
-    SCORES,
     agreement,
 )
 from segshift.evaluation.unsupervised_scoring import score_unlabelled
-from segshift.label_free_scores import LARGEST_CLASS_SHARE
+from segshift.label_free_scores import LARGEST_CLASS_SHARE, SCORES
 from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter, SegmenterConfig, SegmenterOutput
 from tests.evaluation.test_unsupervised import sums_of

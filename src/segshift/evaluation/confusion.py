@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segshift.errors import InputError
+from segshift.evaluation.pair_counts import pair_counts
 from segshift.train_ids import IGNORE
 
 
@@ -53,6 +54,18 @@ def _tensor(ids: Tensor | NDArray[Any]) -> Tensor:
 
 
 def _count(prediction: Tensor, label: Tensor, classes: int, ignore: int) -> Tensor:
+    check_maps(prediction, label)
+    if prediction.dtype == label.dtype == torch.uint8:
+        return of_pairs(pair_counts(label, prediction), classes, ignore)
+    counted = label != ignore
+    truth, predicted = label[counted].long(), prediction[counted].long()
+    for name, ids in (("label", truth), ("prediction", predicted)):
+        _refuse(name, ids[(ids < 0) | (ids >= classes)], classes, ignore)
+    return torch.bincount(truth * classes + predicted, minlength=classes * classes).view(classes, classes)
+
+
+def check_maps(prediction: Tensor, label: Tensor) -> None:
+    """Raises InputError for maps that differ in size or hold no integers."""
     if prediction.shape != label.shape:
         raise InputError(
             f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} differ in size; "
@@ -62,17 +75,41 @@ def _count(prediction: Tensor, label: Tensor, classes: int, ignore: int) -> Tens
         if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
             kind = str(ids.dtype).removeprefix("torch.")
             raise InputError(f"the {name} holds {kind}; give integer train ids")
-    counted = label != ignore
-    truth, predicted = label[counted].long(), prediction[counted].long()
-    for name, ids in (("label", truth), ("prediction", predicted)):
-        outside = ids[(ids < 0) | (ids >= classes)]
-        if outside.numel():
-            raise InputError(
-                f"the {name} holds the id {int(outside[0])}, but train ids go from 0 to {classes - 1}"
-                + (f" and ignore = {ignore}" if name == "label" else "")
-                + "; map the ids to train ids"
-            )
-    return torch.bincount(truth * classes + predicted, minlength=classes * classes).view(classes, classes)
+
+
+def of_pairs(pairs: Tensor, classes: int, ignore: int = IGNORE, *, unpredicted: bool = False) -> Tensor:
+    """The confusion matrix from the counts of all pairs of ids.
+
+    Args:
+        pairs: (256, 256) as `pair_counts` gives them, rows = truth.
+        classes: C.
+        ignore: the row that does not count.
+        unpredicted: whether predictions may be `ignore`, too, which gives a last column of their counts.
+
+    Returns:
+        (C, C) or (C, C + 1) int64.
+
+    Raises:
+        InputError: a pixel that counts has an id outside the classes.
+    """
+    counted = pairs.clone()
+    if 0 <= ignore < len(pairs):
+        counted[ignore] = 0
+    missed = counted[:classes, ignore, None].clone() if unpredicted else counted[:classes, :0]
+    if unpredicted:
+        counted[:, ignore] = 0
+    _refuse("label", counted[classes:].sum(1).nonzero() + classes, classes, ignore)
+    _refuse("prediction", counted[:, classes:].sum(0).nonzero() + classes, classes, ignore)
+    return torch.cat([counted[:classes, :classes], missed], dim=1)
+
+
+def _refuse(name: str, outside: Tensor, classes: int, ignore: int) -> None:
+    if outside.numel():
+        raise InputError(
+            f"the {name} holds the id {int(outside.flatten()[0])}, but train ids go from 0 to {classes - 1}"
+            + (f" and ignore = {ignore}" if name == "label" else "")
+            + "; map the ids to train ids"
+        )
 
 
 def iou(confusion: Tensor | NDArray[Any]) -> NDArray[np.float64]:

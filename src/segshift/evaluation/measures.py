@@ -5,15 +5,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from segshift.evaluation.boundary import DILATION_RATIO, boundary_counts
-from segshift.evaluation.confusion import confusion_matrix
+from segshift.evaluation.confusion import check_maps, of_pairs
 from segshift.evaluation.counts import CountsBuilder
+from segshift.evaluation.pair_counts import pair_counts
 from segshift.evaluation.protocol import versions
 from segshift.evaluation.result import EvaluationResult
-from segshift.train_ids import IGNORE
+
+# Half a megabyte each.
+_READ_AT_ONCE = 64
 
 
 class Tally(Protocol):
@@ -61,16 +63,24 @@ class BoundaryIou:
 class _IouTally:
     confusion: np.ndarray[Any, np.dtype[np.int64]]
     per_image: CountsBuilder = field(default_factory=CountsBuilder)
+    # Counted on an accelerator and not read yet: the host would wait for each.
+    waiting: list[tuple[str, Tensor]] = field(default_factory=list)
 
     def add(self, image: str, prediction: Tensor, label: Tensor) -> None:
-        classes, known = len(self.confusion), prediction != IGNORE
-        of_classes = confusion_matrix(prediction, label.where(known, IGNORE), classes)
-        missed = confusion_matrix(torch.zeros_like(label), label.where(~known, IGNORE), classes)[:, :1]
-        counted = torch.cat([of_classes, missed], dim=1).cpu().numpy()
-        self.confusion += counted
-        self.per_image.add_confusion(image, counted)
+        check_maps(prediction, label)
+        self.waiting.append((image, pair_counts(label, prediction)))
+        if label.device.type == "cpu" or len(self.waiting) == _READ_AT_ONCE:
+            self._read()
+
+    def _read(self) -> None:
+        for image, pairs in self.waiting:
+            counted = of_pairs(pairs.cpu(), len(self.confusion), unpredicted=True).numpy()
+            self.confusion += counted
+            self.per_image.add_confusion(image, counted)
+        self.waiting.clear()
 
     def result(self) -> dict[str, Any]:
+        self._read()
         return {"confusion": self.confusion, "per_image": self.per_image.build()}
 
 

@@ -1,0 +1,56 @@
+"""How often every pair of ids stands at the same pixel: the counting under the confusion matrix."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+IDS = 256
+# Maps with more changes from pixel to pixel are counted pixel by pixel.
+_MOST_RUNS = 1 / 8
+# Bytes of a machine word.
+_WORD = 8
+
+
+def pair_counts(rows: Tensor, columns: Tensor) -> Tensor:
+    """Count the pixels of every pair of ids, in one pass and on the maps' device.
+
+    Neighbors are mostly alike, so on the CPU runs of equal pairs are counted, with their lengths, instead of
+    pixels. On an accelerator the host does not wait for the result.
+
+    Args:
+        rows: uint8 ids of any shape.
+        columns: uint8 ids of the same shape.
+
+    Returns:
+        (256, 256) int64: [i, j] is the number of pixels with `rows == i` and `columns == j`.
+    """
+    if rows.device.type != "cpu":
+        places = rows.flatten().long().mul_(IDS).add_(columns.flatten())
+        counts = torch.zeros(IDS * IDS, dtype=torch.int64, device=rows.device)
+        return counts.scatter_add_(0, places, torch.ones_like(places)).view(IDS, IDS)
+    first, second = (ids.contiguous().view(-1).numpy() for ids in (rows, columns))
+    return torch.from_numpy(_by_runs(first, second)).view(IDS, IDS)
+
+
+def _by_runs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.int64]:
+    pixels = len(first)
+    # Whether a run begins at a pixel; a whole number of words, the first with the first pixel's.
+    begins = np.zeros(-(-pixels // _WORD) * _WORD, np.bool_)
+    begins[:1] = pixels > 0
+    np.not_equal(first[1:], first[:-1], out=begins[1:pixels])
+    begins[1:pixels] |= second[1:] != second[:-1]
+    if np.count_nonzero(begins) > _MOST_RUNS * pixels:
+        return np.bincount(_places(first, second), minlength=IDS * IDS)
+    # Most words are empty and looked at as one number.
+    words = np.flatnonzero(begins.view(np.uint64) != 0)
+    within = np.flatnonzero(begins.reshape(-1, _WORD)[words])
+    starts = words[within // _WORD] * _WORD + within % _WORD
+    # Sums of whole numbers are exact in float64 up to 2**53 pixels.
+    lengths = np.diff(starts, append=pixels)
+    counts = np.bincount(_places(first[starts], second[starts]), lengths, minlength=IDS * IDS)
+    return counts.astype(np.int64)
+
+
+def _places(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return first.astype(np.int64) * IDS + second
