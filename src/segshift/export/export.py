@@ -205,6 +205,8 @@ class _Work:
                 of_network = network_answer(self.network, self.size)
                 agreement = compare(_answer(exported, self.size), of_network, self.images)
             agreement.check(name, precision, self.settings.least_agreement)
+        if kind.write is None:
+            write_text(self.folder / CONFIG_FILE, json.dumps(description(self.network), indent=2) + "\n")
         result, _ = self.score(exported, name)
         megabytes = path.stat().st_size / 1e6
         return ExportedFile(path, chosen, precision, megabytes, agreement, result)
@@ -213,7 +215,6 @@ class _Work:
         write = _KINDS[chosen].write
         if write is None:
             _write_weights(self.network, precision, path)
-            write_text(self.folder / CONFIG_FILE, json.dumps(description(self.network), indent=2) + "\n")
         elif precision == "int8":
             images = spread(self.origin.unlabelled(self.settings.images), self.settings.calibration)
             with _beside(path) as float_file:
