@@ -50,7 +50,7 @@ def test_bytes_outside_the_classes_are_refused_as_other_integers_are(prediction:
     with pytest.raises(InputError) as narrow:
         confusion_matrix(*ids, classes=3)
     with pytest.raises(InputError) as wide:
-        confusion_matrix(*(one.long() for one in ids), classes=3)
+        confusion_matrix(ids[0].long(), ids[1].long(), classes=3)
     assert str(narrow.value) == str(wide.value)
 
 
