@@ -2,8 +2,8 @@
 
 python benchmarks/evaluation.py [--repeat 7]
 
-Logits of 256x128 are smooth random fields, labels the classes of the same fields with noise, so that about one
-pixel in twenty begins a run. Milliseconds of processor time, medians, all in turn in one run.
+Logits of 256x128 are smooth random fields, labels the classes of the same fields with noise, so that about
+one pixel in twenty begins a run. Milliseconds of processor time, medians, all in turn in one run.
 """
 
 import argparse
