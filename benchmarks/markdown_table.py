@@ -37,7 +37,7 @@ def print_table(folder: Path, comparison: Comparison) -> None:
     for arm in arms:
         gain = [miou[arm][s] - miou[CONTROL][s] for s in miou[arm] if s in miou[CONTROL]]
         label = "common start" if arm == START else comparison.arms[arm].label
-        mark = " (target labels)" if arm == ORACLE else ""
+        mark = " (target labels)" if arm == ORACLE and "target labels" not in label else ""
         if miou[arm]:
             shown = "" if arm in (START, CONTROL) or not gain else points(gain, signed=True)
             print(f"| {label}{mark} | {len(miou[arm])} | {points(list(miou[arm].values()))} | {shown} |")
