@@ -156,3 +156,22 @@ def test_a_network_without_enough_levels_is_refused() -> None:
         segmenter_on("segshift_tiny", head="daformer")
     with pytest.raises(InputError, match="fcn8s: takes features at strides 8, 16 and 32, vit_tiny"):
         segmenter_on("vit_tiny_patch16_224", head="fcn8s", output_stride="native")
+
+
+@pytest.mark.parametrize("backbone", ["mit_b0", "pvt_v2_b0", "twins_svt_small", "convnext_atto"])
+def test_images_that_a_network_would_shrink_to_nothing_are_enlarged(backbone: str) -> None:
+    segmenter = segmenter_on(backbone).eval()
+    with torch.inference_mode():
+        assert torch.equal(
+            *(segmenter(torch.ones(1, 3, px, px)).logits for px in (1, 16 if "next" in backbone else 32))
+        )
+    assert segmenter.predict(np.zeros((7, 90, 3), dtype=np.uint8)).shape == (7, 90)
+
+
+def test_encoders_of_libraries_see_small_images_enlarged() -> None:
+    for model in (
+        {"library": "transformers", "architecture": "Segformer"},
+        {"library": "smp", "architecture": "Unet", "encoder": "mit_b0"},
+    ):
+        segmenter = Segmenter(SegmenterConfig.model_validate({"weights": "none", **model}), CLASSES)
+        assert segmenter.predict(np.zeros((1, 20, 3), dtype=np.uint8)).shape == (1, 20)

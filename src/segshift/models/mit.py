@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from segshift.errors import InputError
+from segshift.models.resize import enlarge_small
 
 # Channels and blocks of the four stages; Xie et al., NeurIPS 2021, table 6.
 _SMALL, _LARGE = (32, 64, 160, 256), (64, 128, 320, 512)
@@ -50,6 +51,7 @@ class MixTransformer(nn.Module):
         loaded: Any = SegformerModel  # transformers' own types know neither call
         self.levels = levels
         self.segformer: Any = loaded(config) if pretrained is None else loaded.from_pretrained(pretrained)
+        enlarge_small(self, MIT_STRIDES[-1])
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) to features at strides 4, 8, 16 and 32, or the last of them."""

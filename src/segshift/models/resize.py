@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
@@ -76,6 +76,23 @@ def resize_images(images: Tensor, size: HeightWidth) -> Tensor:
         images, list(size), interpolation=InterpolationMode.BILINEAR, antialias=True
     )
     return resized
+
+
+def enlarge_small(network: nn.Module, least_px: int) -> None:
+    """Let a network see images with a shorter side as if that side had `least_px` pixels.
+
+    Stages and attention that shrink by fixed factors have nothing left of smaller ones. A hook, so that the
+    names of its weights stay. A program that is made of the network (export) keeps its own limits.
+    """
+
+    def enlarged(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        images, *others = inputs
+        if is_recorded():
+            return inputs
+        height, width = height_width(images)
+        return (resize_images(images, HeightWidth((max(height, least_px), max(width, least_px)))), *others)
+
+    network.register_forward_pre_hook(enlarged)
 
 
 def _resized_program(images: Tensor, size: HeightWidth) -> Tensor:

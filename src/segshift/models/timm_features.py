@@ -12,7 +12,7 @@ from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
 
 from segshift.errors import InputError
-from segshift.models.resize import resize_images
+from segshift.models.resize import enlarge_small, resize_images
 from segshift.sizes import HeightWidth
 
 STRIDES = (8, 16, 32)
@@ -23,6 +23,8 @@ _WAYS: tuple[Mapping[str, Any], ...] = ({}, {"dynamic_img_size": True})
 # Window attention divides the last features into windows of so many cells.
 _WINDOWS = (1, 7, 8)
 _PROBE_PX = 64
+# Sides that are tried for the smallest image; from the last on every network makes features.
+_LEAST_PX = (1, 4, 16, 32)
 # What timm's networks raise for a size or an option that they do not take.
 _REFUSALS = (
     TypeError, AssertionError, RuntimeError, ValueError, NotImplementedError, AttributeError, IndexError
@@ -43,6 +45,7 @@ class FeaturePlan:
         only_size: the one (height, width) it takes; None for any.
         channels_last: whether it gives (N, h, w, F).
         plain: all its features have one stride, as those of a plain vision transformer.
+        least_px: shorter sides than this are enlarged to it.
     """
 
     name: str
@@ -54,6 +57,7 @@ class FeaturePlan:
     only_size: HeightWidth | None = None
     channels_last: bool = False
     plain: bool = False
+    least_px: int = 1
 
     def create(self, pretrained: bool = False) -> nn.Module:
         """timm's network, with random weights or with those of the model hub."""
@@ -61,9 +65,11 @@ class FeaturePlan:
 
     def takes_any_size(self, network: nn.Module) -> nn.Module:
         """`network`, made by `create`, as one that takes any size and gives (N, F, h, w)."""
-        if self.multiple == 1 and self.only_size is None and not self.channels_last:
-            return network
-        return SizedNetwork(network, self.multiple, self.only_size, self.channels_last)
+        if self.multiple > 1 or self.only_size is not None or self.channels_last:
+            network = SizedNetwork(network, self.multiple, self.only_size, self.channels_last)
+        if self.least_px > 1:
+            enlarge_small(network, self.least_px)
+        return network
 
 
 class SizedNetwork(nn.Module):
@@ -168,7 +174,10 @@ def _dilated(name: str, output_stride: int, levels: int) -> FeaturePlan | None:
     strides = tuple(_PROBE_PX // height for _, _, height, _ in shapes)
     if any(2 * height != width for _, _, height, width in shapes):
         return None
-    return FeaturePlan(name, indices, tuple(shape[1] for shape in shapes), strides, options)
+    least_px = _least_px(network, 1)
+    return FeaturePlan(
+        name, indices, tuple(shape[1] for shape in shapes), strides, options, least_px=least_px
+    )
 
 
 @cache
@@ -208,8 +217,18 @@ def _tried(
         shapes = _shapes(network, probe)
         for channels_last in (False, True):
             if shapes is not None and _are_maps(shapes, plan, probe, channels_last):
-                return replace(plan, multiple=multiple, only_size=only_size, channels_last=channels_last)
+                plan = replace(plan, multiple=multiple, only_size=only_size, channels_last=channels_last)
+                return plan if only_size else replace(plan, least_px=_least_px(network, multiple))
     return None
+
+
+def _least_px(network: nn.Module, multiple: int) -> int:
+    """The shortest side of an image, of a few that are tried, of which the network still makes features."""
+    for px in _LEAST_PX[:-1]:
+        side = _next(px, multiple)
+        if _shapes(network, HeightWidth((side, side))) is not None:
+            return px
+    return _LEAST_PX[-1]
 
 
 def _free_sizes(strides: Sequence[int]) -> Iterator[tuple[int, HeightWidth]]:

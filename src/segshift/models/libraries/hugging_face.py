@@ -11,6 +11,8 @@ from segshift.files import expanded
 from segshift.models.backbones import PixelStatistics
 from segshift.models.libraries.class_rows import fitted, labels_of
 from segshift.models.libraries.parts import Parts, built, library, pixel_statistics
+from segshift.models.mit import MIT_STRIDES
+from segshift.models.resize import enlarge_small
 
 ARCHITECTURES = ("Segformer", "UperNet")
 
@@ -21,6 +23,7 @@ class _SegformerBackbone(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.segformer = network.segformer
+        enlarge_small(self, MIT_STRIDES[-1])
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) to the four stages' features at strides 4, 8, 16 and 32."""

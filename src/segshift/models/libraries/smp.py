@@ -10,6 +10,8 @@ from segshift.config import did_you_mean
 from segshift.errors import InputError
 from segshift.files import expanded
 from segshift.models.libraries.parts import Parts, built, library, pixel_statistics
+from segshift.models.mit import MIT_STRIDES
+from segshift.models.resize import enlarge_small
 from segshift.models.timm_features import SizedNetwork
 from segshift.models.weights import load_backbone_state, read_state, without_prefix
 
@@ -101,6 +103,8 @@ def smp_network(
     backbone: nn.Module = network.encoder
     if network.requires_divisible_input_shape:
         backbone = SizedNetwork(backbone, multiple=int(network.encoder.output_stride))
+    if encoder.startswith("mit_"):
+        enlarge_small(backbone, MIT_STRIDES[-1])
     channels = tuple(int(c) for c in network.encoder.out_channels)
     return Parts(backbone, tuple(_SmpHead(n) for n in networks), channels, statistics, settings)
 
