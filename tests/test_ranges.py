@@ -17,7 +17,11 @@ from segshift.errors import InputError
 # A label's ids are checked against the depth of its files, and the paper's numbers are only shown.
 NO_RANGE = {("LabelRule", "map"), ("LabelRule", "ignore"), ("LabelMap", "classes"), ("LabelMap", "ignore")}
 ONLY_SHOWN = {("Provenance", "reported"), ("_Published", "values")}
-SIGNED = {("SegmenterMetadata", "pixel_mean")}
+SIGNED = {
+    *((model, "pixel_mean") for model in ("SegmenterMetadata", "ProgramMetadata")),
+    ("MeasuredPair", "confidence_drop"),
+    ("Gain", "mean"),
+}
 # Weights and rates may be as large as one likes; what diverges is stopped and said.
 NONSENSE: list[float] = [float("nan"), float("inf"), float("-inf"), -1]
 

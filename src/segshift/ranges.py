@@ -10,6 +10,8 @@ from pydantic import Field
 
 Side = Annotated[int, Field(ge=1, le=2**16)]
 """Of an image, crop, window or patch, in px."""
+Index = Annotated[int, Field(ge=0, lt=2**16)]
+"""Of a pixel in a row or column."""
 Scale = Annotated[float, Field(gt=0, le=16)]
 """A factor on an image's size."""
 Scales = Annotated[tuple[Scale, ...], Field(min_length=1, max_length=32)]

@@ -16,6 +16,8 @@ from tests.cli.conftest import Segshift
 NEEDED = {
     "demo": "",
     "train": "advent",
+    "adapt": "run photos",
+    "export": "run",
     "compare": "comparison.yaml",
     "sweep": "advent --set seed=1,2",
     "evaluate": "run --data data.yaml",
@@ -34,7 +36,12 @@ NEEDED = {
     "data patch-modes": "data.yaml",
 }
 # Options that are paths to read.
-INPUTS = {("evaluate", "--predictions"), ("diagnose", "--model")}
+INPUTS = {
+    ("evaluate", "--predictions"),
+    ("diagnose", "--model"),
+    ("serve", "--auth_file"),
+    ("serve", "--examples"),
+}
 
 
 def path_options() -> Iterator[tuple[str, str, str]]:

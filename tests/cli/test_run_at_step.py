@@ -108,6 +108,7 @@ def test_what_over_training_needs(
 ) -> None:
     both = ("--source", toy_target, "--target", toy_target, "--out", tmp_path / "out")
     (tmp_path / "bare").mkdir()
+    shutil.copy(trained / "model.safetensors", tmp_path / "bare")
     for arguments, message in {
         (
             tmp_path / "bare",

@@ -45,7 +45,11 @@ def test_older_files_say_mode(toy_source: Path) -> None:
         for settings in (whole, sliding, {}, {"window": [32, 24]})
     ]
     inferences = [recipe.inference for recipe in recipes]
-    assert inferences[0] == inferences[2] == Inference(input_size=inferences[0].input_size)
+    assert (
+        inferences[0]
+        == inferences[2]
+        == Inference(input_size=inferences[0].input_size, fit=inferences[0].fit)
+    )
     assert inferences[1] == inferences[3] and inferences[1].window == (32, 24)
     assert "mode" not in recipes[1].evaluation.model_dump()
     old = {**recipes[1].evaluation.model_dump(mode="json"), "mode": "sliding"}

@@ -73,7 +73,7 @@ TABLES: dict[tuple[str, str], list[float | tuple[float | None, float] | None]] =
     ("fada", "6"): [46.2, 46.3, 46.9, 45.7],
 }
 FIGURES = {"adaptpatch": 6, "local_alignment": 8, "clan": 6, "lsd": 4, "fada": 5}
-# Not rows of these papers: DACS's own table, DAFormer's and MIC's.
+# Not rows of these papers: DACS's own table, DAFormer's, MIC's, VFM-UDA's ...
 OF_OTHER_PAPERS = {
     "mean_teacher_gta5_cityscapes_resnet101",
     *(
@@ -87,6 +87,8 @@ OF_OTHER_PAPERS = {
         for method in ("hrda", "mic_hrda")
         for source in ("gta5", "synthia")
     ),
+    *(f"vfm_uda{plus}_gta5_cityscapes_dinov2_large" for plus in ("", "_plus")),
+    "vfm_uda_gta5_cityscapes_dinov2_base",
 }
 
 LINES = [

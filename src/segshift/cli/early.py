@@ -77,7 +77,8 @@ def check_images(recipe: Recipe, folder: Path) -> None:
     """Raises InputError for images that cannot be had, unless the run in `folder` is finished."""
     if recipe.stages or RunFolder(folder).results.is_file():
         return
-    named = [None if recipe.oracle else recipe.source.dataset, recipe.target.dataset]
+    source = recipe.source.dataset if recipe.has_source and not recipe.oracle else None
+    named = [source, recipe.target.dataset]
     check_data(*named)
     # The city is rendered when its images are looked for, which is for the run itself.
     if not any(name is not None and name.startswith("city:") for name in named):

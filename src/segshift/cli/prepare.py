@@ -10,7 +10,7 @@ from segshift.cli.output import print_json, progress, results
 from segshift.data.manifest import verify
 from segshift.data.prepare import PreparedSplit, prepare
 from segshift.errors import InputError
-from segshift.folders import SPEC, check_folder
+from segshift.folders import SPEC
 from segshift.plain import counted, size_in_words
 from segshift.terminal import say
 
@@ -22,8 +22,6 @@ def prepare_dataset(options: Prepare) -> None:
     if options.verify:
         _verify(options.out, options.workers, options.as_json)
         return
-    # Not while the option is read, since what is only verified may lie where nobody writes.
-    check_folder(options.out)
     if options.size is None:
         raise InputError("--size is missing; give the size that training reads, for example --size 1280x720")
     reports = prepare(

@@ -112,8 +112,9 @@ class Predictor:
         self._since = (self.folder / SIDECAR).stat().st_mtime_ns
 
     def _fingerprint(self) -> str:
-        """A hash of the network's weights and of how it sees images."""
-        weights = hashlib.sha256(model_file(self.model).read_bytes()).hexdigest()
+        """A hash of the network's weights, or of its name where it is no file, and of how it sees images."""
+        file = model_file(self.model)
+        weights = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else str(self.model)
         settings = self.inference.model_dump(mode="json")
         return hashlib.sha256(json.dumps([weights, settings], sort_keys=True).encode()).hexdigest()[:16]
 

@@ -8,6 +8,7 @@ from gradio.events import api
 from pydantic import Field
 
 from segshift.config import Strict, parse
+from segshift.ranges import Index
 from segshift.serve.answers import Answers
 from segshift.serve.many import label_files, label_video
 
@@ -69,8 +70,8 @@ def add_api(answers: Answers, network: dict[str, Any]) -> None:
 
 
 class _Pixel(Strict):
-    x: int
-    y: int
+    x: Index
+    y: Index
 
 
 class _Opacity(Strict):

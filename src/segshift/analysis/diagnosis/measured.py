@@ -9,6 +9,7 @@ from pydantic import Field
 
 from segshift.config import Strict, parse
 from segshift.documents import parse_yaml
+from segshift.ranges import Count, NotNegative
 
 _FILE = "measured.yaml"
 
@@ -49,10 +50,10 @@ class MeasuredPair(Strict):
     pair: str
     command: str
     network: str
-    seeds: int = Field(ge=1)
-    steps: int = Field(ge=1)
+    seeds: Count
+    steps: Count
     confidence_drop: float
-    control: float
+    control: NotNegative
     oracle: Gain
     methods: dict[str, Gain]
 

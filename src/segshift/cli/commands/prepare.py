@@ -10,6 +10,7 @@ import typer
 from segshift.cli.arguments import parse_size
 from segshift.cli.command import Command
 from segshift.cli.early import check_data
+from segshift.folders import check_folder
 
 
 class OnError(StrEnum):
@@ -52,9 +53,14 @@ class Prepare(Command):
     ] = False
 
     def refuse(self) -> None:
-        """Refuse a data set that is not there, and a size that is none. Raises InputError."""
+        """Refuse a place that cannot be written, a size that is none, a data set that is not there.
+
+        Raises InputError.
+        """
         super().refuse()
         if self.size is not None:
             parse_size(self.size, "--size")
+        # What is only verified may lie where nobody writes.
         if not self.verify:
+            check_folder(self.out, "--out")
             check_data(self.data)
