@@ -168,7 +168,9 @@ def _dilated(name: str, output_stride: int, levels: int) -> FeaturePlan | None:
     """A convolutional network whose strides beyond `output_stride` become dilations."""
     indices, options = tuple(range(-levels, 0)), {"output_stride": output_stride}
     network = _on_meta(name, indices, options)
-    shapes = None if network is None else _shapes(network, HeightWidth((_PROBE_PX, 2 * _PROBE_PX)))
+    if network is None:
+        return None
+    shapes = _shapes(network, HeightWidth((_PROBE_PX, 2 * _PROBE_PX)))
     if shapes is None:
         return None
     strides = tuple(_PROBE_PX // height for _, _, height, _ in shapes)
