@@ -57,6 +57,7 @@ COMMANDS = {
     "train advent --source camvid:gone": 2,
     "train advent --target gone.yaml": 2,
     "train advent --device gpu": 2,
+    "adapt gone.safetensors photos --out runs --device gpu": 2,
     "sweep advent --set training.steps=1,2 --out runs --seeds 0,0": 2,
     "sweep advent --set training.steps=1,2 --out runs --source camvid:gone --device gpu": 2,
     "doctor advent --set training.stepz=3": 2,

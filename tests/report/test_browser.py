@@ -16,14 +16,9 @@ from segshift.report.content import Curve, Report
 from segshift.report.page import write_report
 from tests.report.make import NASTY, make_report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install segshift[dev])")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install segshift[dev])")
 
 pytestmark = pytest.mark.process
-
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 Open = Callable[..., Any]
 
@@ -40,14 +35,6 @@ def address(report: Report, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_report(path, report)
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

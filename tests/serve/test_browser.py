@@ -13,18 +13,11 @@ from segshift.models import Segmenter
 from segshift.serve.limits import Limits
 from tests.serve.conftest import CLASSES
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install segshift[dev])")
+pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install segshift[dev])")
 gradio_client = pytest.importorskip("gradio_client", reason="needs Gradio (pip install segshift[serve])")
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-]
 WAIT_MS = 60_000
 Open = Callable[..., Any]
 
@@ -48,14 +41,6 @@ def photo(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8).repeat(16, 0).repeat(16, 1)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from segshift.data.border import Border
 from segshift.data.dataset import Collated, SegmentationDataset, collate
 from segshift.data.mixture import DrawPlan, MixedDataset, plan_draws
 from segshift.data.sampler import StepSampler
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.engine.datasets import Domains
 from segshift.engine.loader import load
@@ -60,10 +61,8 @@ class TrainingData:
     def source_labels(self, batch_size: int, limit: int | None) -> Iterator[Tensor]:
         """Batches (N, H, W) int64 of the source's labels, resized but not augmented, spread evenly."""
         source = self._labelled_source()
-        length = len(source)
-        count = length if limit is None else min(limit, length)
-        chosen = [index * length // count for index in range(count)]
-        for first in range(0, count, batch_size):
+        chosen = evenly(len(source), limit)
+        for first in range(0, len(chosen), batch_size):
             labels = collate([source[index] for index in chosen[first : first + batch_size]]).labels
             assert labels is not None  # the source is built with labels
             yield labels.long()

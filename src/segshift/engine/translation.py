@@ -15,7 +15,7 @@ from segshift.data.dataset import Item, SegmentationDataset
 from segshift.data.finder import Sample
 from segshift.data.images import read_image
 from segshift.data.resolve import resolve
-from segshift.data.sampling import take_subset
+from segshift.data.sampling import evenly, take_subset
 from segshift.data.spec import Split
 from segshift.data.writing import ImageFormat, SplitWriter, fingerprint, some_samples
 from segshift.engine.loader import load, loader_faults
@@ -202,9 +202,8 @@ def _translate(
 
 def _contact_strip(writer: SplitWriter, samples: Sequence[Sample]) -> Path:
     """Some originals above their translations, at the translations' size."""
-    count = min(_SHOWN, len(samples))
     originals, translations = [], []
-    for sample in (samples[index * len(samples) // count] for index in range(count)):
+    for sample in (samples[index] for index in evenly(len(samples), _SHOWN)):
         translated = read_image(writer.image_path(sample.stem))
         original = torch.from_numpy(read_image(sample.image, upright=sample.upright)).permute(2, 0, 1)
         original = resize_images(original, HeightWidth(translated.shape[:2]))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from segshift.data.sampling import evenly
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, Inference, evaluate, labelled_items
 from segshift.export.card import card
@@ -237,11 +238,10 @@ class _Work:
         """The scores of a network or program, and of what; (None, None) without labels."""
         if self.split is None:
             return None, None
-        count, samples = min(self.settings.scored, len(self.split.samples)), self.split.samples
-        split = replace(
-            self.split, samples=tuple(samples[index * len(samples) // count] for index in range(count))
-        )
-        on = f"{split.dataset} {split.name}, {count} of {len(samples)} images"
+        samples = self.split.samples
+        some = tuple(samples[index] for index in evenly(len(samples), self.settings.scored))
+        split = replace(self.split, samples=some)
+        on = f"{split.dataset} {split.name}, {len(some)} of {len(samples)} images"
         items = labelled_items(split, self.network.classes)
         result = evaluate(
             network,

@@ -13,6 +13,7 @@ from segshift.config import parse
 from segshift.data.images import read_image
 from segshift.data.photos import find_photos
 from segshift.data.resolve import resolve
+from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.documents import read_yaml
 from segshift.engine.datasets import evaluation_split
@@ -97,8 +98,7 @@ class Origin:
 
 def spread(files: Sequence[Path], count: int) -> list[Tensor]:
     """At most `count` images, evenly spread over `files`: (3, H, W) uint8. InputError for bad files."""
-    count = min(count, len(files))
-    chosen = [files[index * len(files) // count] for index in range(count)]
+    chosen = [files[index] for index in evenly(len(files), count)]
     return [torch.from_numpy(read_image(file, upright=True)).permute(2, 0, 1).contiguous() for file in chosen]
 
 

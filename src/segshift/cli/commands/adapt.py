@@ -46,4 +46,5 @@ class Adapt(Command):
 
     def refuse(self) -> None:
         """A network that is not there."""
+        super().refuse()
         check_models([self.model])

@@ -61,6 +61,7 @@ class Export(Command):
 
     def refuse(self) -> None:
         """Refuse a model that is not there, and formats that nobody knows. Raises InputError."""
+        super().refuse()
         check_models([self.model])
         chosen("--format", self.formats)
         chosen("--precision", self.precision)
