@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,17 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from segshift.analysis.strips import Shown
 from segshift.errors import InputError
-from segshift.report.drawings import style
+from segshift.evaluation import compare_paired
+from segshift.report.content import Report
+from segshift.report.drawings import strips, style
 from segshift.report.drawings.bars import draw_class_bars
 from segshift.report.drawings.confusion import draw_confusion
 from segshift.report.drawings.lines import draw_sweep
 from segshift.report.drawings.loss_curves import draw_loss_curves
 from segshift.report.drawings.style import MODEL_COLORS, model_colors, shorten
+from tests.report.make import make_report
 
 BARS: dict[str, Any] = {"title": "Bars", "subtitle": "of a test", "unit": "points"}
 
@@ -118,6 +124,31 @@ def test_a_sweep_is_means_over_values(tmp_path: Path, figures: list[Figure]) -> 
     legend = figures[2].axes[0].get_legend()
     assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["a = 1", "a = 2"]
     assert not overlapping_texts(figures[2])
+
+
+def losing(report: Report) -> Report:
+    """The report with the second run as the reference of the first: a loss."""
+    first, second = report.runs[:2]
+    assert first.result is not None and second.result is not None
+    gain = compare_paired(second.result, first.result, resamples=50)
+    return replace(report, runs=(replace(second, gain=None), replace(first, gain=gain)))
+
+
+@pytest.mark.parametrize(
+    ("change", "captions"),
+    [
+        (lambda report: report, ["before: a", "after: b"]),
+        (losing, ["before: b", "no gain: a"]),
+        (lambda report: replace(report, runs=report.runs[:1]), ["before: a"]),
+    ],
+)
+def test_before_and_after_say_when_nothing_was_gained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Report], Report], captions: list[str]
+) -> None:
+    drawn: list[Shown] = []
+    monkeypatch.setattr(strips, "draw_strips", lambda path, shown, classes: drawn.extend(shown))
+    strips.draw_before_after(tmp_path / "strip.png", change(make_report(("a", "b"), pictures=1)))
+    assert [list(one.predicted) for one in drawn] == [captions]
 
 
 def test_too_many_models_and_long_names() -> None:

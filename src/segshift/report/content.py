@@ -224,5 +224,11 @@ class Report:
 
 def best_row(runs: Sequence[ReportedRun]) -> ReportedRun | None:
     """The fair row with the highest gain, if it is one."""
-    fair = [run for run in runs if run.is_fair and run.gain is not None and run.gain.difference > 0]
+    best = highest_row(runs)
+    return best if best is not None and best.gain is not None and best.gain.difference > 0 else None
+
+
+def highest_row(runs: Sequence[ReportedRun]) -> ReportedRun | None:
+    """The fair row with the highest difference from the reference, be it a loss; None without fair rows."""
+    fair = [run for run in runs if run.is_fair and run.gain is not None]
     return max(fair, key=lambda run: run.gain.difference if run.gain else -math.inf, default=None)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from segshift.analysis.strips import Shown
 from segshift.files import atomic_path
 from segshift.pictures import FAINT, INK, PAPER, Palette, Pixels, colorize, legend, present_ids, strip
-from segshift.report.content import Report, best_row
+from segshift.report.content import Report, best_row, highest_row
 from segshift.report.drawings.style import shorten
 
 ENTROPY_COLORS = "magma"
@@ -34,9 +34,13 @@ def draw_strips(path: Path, shown: Sequence[Shown], classes: Palette) -> None:
 
 
 def draw_before_after(path: Path, report: Report, rows: int = 3) -> None:
-    """The first pictures of a report as the reference and its best row see them; nothing without pictures."""
-    best = best_row(report.runs)
-    named = {report.runs[0].name: "before", **({} if best is None else {best.name: "after"})}
+    """The first pictures of a report as the reference and its best row see them; nothing without pictures.
+
+    Where no row gains, the caption says so over the one that loses least.
+    """
+    named = {report.runs[0].name: "before"}
+    if (row := highest_row(report.runs)) is not None:
+        named[row.name] = "after" if row is best_row(report.runs) else "no gain"
     shown = [
         replace(
             one,
