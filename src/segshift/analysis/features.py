@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segshift.evaluation.evaluate import LabelledItems
+from segshift.evaluation.items import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
 from segshift.models.inference_config import Inference

@@ -17,7 +17,7 @@ from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import labelled_items
-from segshift.evaluation.evaluate import LabelledItems
+from segshift.evaluation.items import LabelledItems
 from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.progress import Done

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from segshift.analysis.measure import observe
 from segshift.evaluation.confusion import mean_of_known
-from segshift.evaluation.evaluate import LabelledItems
+from segshift.evaluation.items import LabelledItems
 from segshift.models.inference_config import Inference
 from segshift.models.segmenter import Segmenter
 from segshift.progress import Done

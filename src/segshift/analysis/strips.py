@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from segshift.evaluation.evaluate import LabelledItems
+from segshift.evaluation.items import LabelledItems
 from segshift.losses.entropy import self_information
 from segshift.models.batch_norm import evaluating
 from segshift.models.inference_config import Inference

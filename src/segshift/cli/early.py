@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from segshift.config import assignment, parse
+from segshift.config import parse
 from segshift.data.resolve import locate
 from segshift.engine.datasets import resolve_domains
 from segshift.engine.recipe import Recipe
@@ -31,15 +31,6 @@ PresetOrYaml = Annotated[
         metavar="PRESET_OR_YAML", help="A preset's name or a YAML file.", autocompletion=complete_preset
     ),
 ]
-
-
-def domain_changes(source: str | None, target: str | None) -> list[str]:
-    """`--source` and `--target` as assignments, whatever brackets and colons a path holds."""
-    changes = []
-    if source is not None:
-        # The preset's own target belongs to the preset's own source.
-        changes += [assignment("source.dataset", source), "target.dataset=null"]
-    return changes + ([] if target is None else [assignment("target.dataset", target)])
 
 
 def checked_recipe(recipe: str, changes: Sequence[str] = ()) -> Recipe:

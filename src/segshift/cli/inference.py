@@ -1,22 +1,8 @@
 """Where networks run, as the options say."""
 
-import torch
+from segshift.engine.processes import choose_device, usable_device
 
-from segshift.engine.processes import choose_device
-from segshift.errors import InputError
-
-
-def usable_device(device: str | None) -> str:
-    """The device that was asked for, or a GPU if there is one. Raises InputError for one that is missing."""
-
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"--device {place}: {str(error).splitlines()[0]}; use cpu or a GPU you have"
-        ) from None
-    return place
+__all__ = ["train_on", "usable_device"]
 
 
 def train_on(device: str | None) -> None:

@@ -15,7 +15,8 @@ from segshift.engine.dry_run import dry_run
 from segshift.engine.presets import load_recipe
 from segshift.engine.run import run_recipe
 from segshift.engine.smoke import smoke_recipe
-from segshift.errors import InputError, NonFiniteError, StoppedError
+from segshift.engine.train import check_trains
+from segshift.errors import NonFiniteError, StoppedError
 from segshift.evaluation import EvaluationResult
 from segshift.folders import RunFolder, check_name
 from segshift.report.terminal import iou_table
@@ -29,21 +30,8 @@ def train(options: Train) -> None:
     loaded = load_recipe(options.recipe, changes)
     if options.smoke:
         loaded = smoke_recipe(loaded)
-    elif not loaded.has_source and loaded.init_from is None and not loaded.stages:
-        raise InputError(
-            f"{options.recipe}: adapts a network without source images (source.dataset: none); give it one: "
-            "--set init_from=RUN_FOLDER, or take `segshift adapt`"
-        )
-    elif (
-        loaded.training.steps == 0
-        and loaded.init_from is None
-        and not loaded.stages
-        and not any(change.partition("=")[0].strip() == "training.steps" for change in changes)
-    ):
-        raise InputError(
-            f"{options.recipe}: trains nothing (training.steps = 0); give it a network to adapt: "
-            "--set init_from=RUN_FOLDER; for the untrained network: --set training.steps=0"
-        )
+    else:
+        check_trains(loaded, str(options.recipe), changes)
     folder = options.out or Path("runs") / check_name(loaded.name, "recipe")
     if options.dry_run:
         _print_costs(dry_run(loaded, folder), options.as_json)

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from segshift.config import apply_overrides, did_you_mean, parse
 from segshift.engine.adapt_images import Images, TargetImages, target_images
 from segshift.engine.health import read_records
 from segshift.engine.loggers import scores_by_step
 from segshift.engine.plan import make_plan
+from segshift.engine.processes import training_on
 from segshift.engine.recipe import Recipe
 from segshift.engine.recipe_files import read_recipe
 from segshift.engine.run import run_recipe
@@ -106,6 +109,7 @@ def adapt(
     settings: Sequence[str] = (),
     resume: bool = False,
     skip_bad: bool = False,
+    device: str | torch.device | None = None,
     progress: Progress = SILENT,
 ) -> Adaptation:
     """Adapt a trained network to unlabelled images, without those that it was trained on.
@@ -115,7 +119,9 @@ def adapt(
 
     Args:
         model: a network, a run folder, RUN@STEP or a model file.
-        images: a file, a folder, several of them, or one data set (`FILE.yaml:SPLIT`, `camvid:ROOT:SPLIT`).
+        images: a file, a folder, several of them, one data set (`FILE.yaml:SPLIT`, `camvid:ROOT:SPLIT`), or
+            the images themselves: a list of PIL images, arrays or tensors, an array (N, H, W, 3), a tensor
+            (N, 3, H, W), uint8 or in [0, 1], or a torch data set, whose labels are not used.
         out: run folder, like that of `segshift train`; None keeps nothing but the network.
         method: adabn, tent, self_training, or the YAML of a recipe with `source: {dataset: none}`.
         steps: optimizer steps instead of the method's own number.
@@ -125,6 +131,7 @@ def adapt(
         settings: "a.b=value" assignments to the recipe's keys.
         resume: go on with an unfinished run in `out`.
         skip_bad: leave out images that cannot be used, instead of refusing to start.
+        device: where it trains; None takes a GPU if there is one.
         progress: who hears how it goes.
 
     Raises:
@@ -146,7 +153,8 @@ def adapt(
         filled["training"]["skip_bad"] = skip_bad
         filled["seed"] = seed
         recipe = _checked(parse(Recipe, apply_overrides(filled, settings), method), method, start)
-        results = run_recipe(recipe, folder, progress, resume)
+        with training_on(device):
+            results = run_recipe(recipe, folder, progress, resume)
         return _outcome(folder, results, recipe.training.select)
 
 

@@ -4,20 +4,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+
+from PIL import Image
 
 from segshift.data.photo_dataset import write_photo_dataset
 from segshift.data.photos import photo_files
 from segshift.data.resolve import absolute_argument, is_data_set, locate
 from segshift.data.survey import Facts, survey, survey_images
+from segshift.engine.torch_data import write_dataset
 from segshift.errors import InputError
+from segshift.evaluation.items import LabelledItems
 from segshift.files import expanded
 from segshift.models.inference import WHOLE_PIXELS
+from segshift.models.prediction import OneImage
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 from segshift.progress import Progress
 from segshift.sizes import WidthHeight
 
-Images = str | Path | Sequence[str | Path]
+Images = str | Path | Sequence[str | Path] | Sequence[OneImage] | LabelledItems
 
 SMALLEST_PX = 32
 """Photos with a shorter side say nothing to a network that halves its features five times."""
@@ -63,7 +69,7 @@ class TargetImages:
 
 
 def target_images(
-    images: str | Path | Sequence[str | Path],
+    images: Images,
     folder: Path,
     start: Segmenter,
     skip_bad: bool,
@@ -81,7 +87,12 @@ def target_images(
     Raises:
         InputError: as `photo_files` and `write_photo_dataset`, no image, or one that cannot be used.
     """
-    listed = [images] if isinstance(images, str | Path) else list(images)
+    listed = _listed(images)
+    if listed is None:
+        pictures = [images] if _is_one_picture(images) else images
+        data = cast(LabelledItems, pictures)
+        written = write_dataset(data, folder / "images", start.classes, labelled=False)
+        return _of_data_set(f"{written}:train")
     sets = [str(one) for one in listed if is_data_set(str(one))]
     if sets and len(listed) > 1:
         raise InputError(f"adapt: {sets[0]} is a data set; give it alone, or photos and folders of photos")
@@ -98,6 +109,19 @@ def target_images(
         progress.say("one photo: the network adapts to what this one shows, and its scores say little")
     sizes = Counter(_upright(fact) for fact in usable.values())
     return TargetImages(str(write_photo_dataset(folder, usable, start.classes)), sizes)
+
+
+def _listed(images: Images) -> list[str | Path] | None:
+    """The paths and data sets that are meant; None where the images themselves are given."""
+    if isinstance(images, str | Path):
+        return [images]
+    if not isinstance(images, Sequence) or not all(isinstance(one, str | Path) for one in images):
+        return None
+    return list(cast(Sequence[str | Path], images))
+
+
+def _is_one_picture(images: Images) -> bool:
+    return isinstance(images, Image.Image) or getattr(images, "ndim", 4) == 3
 
 
 def _of_data_set(argument: str) -> TargetImages:

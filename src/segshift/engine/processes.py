@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs, broadcast
 from torch import nn
 
@@ -113,9 +114,49 @@ class Processes:
                     buffer.copy_(mean_over_processes(buffer))
 
 
+def usable_device(device: str | None, option: str = "--device") -> str:
+    """The device that was asked for by an option, or a GPU if there is one. Raises InputError for one that
+    is missing.
+    """
+    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"{option} {place}: {str(error).splitlines()[0]}; use cpu or a GPU you have"
+        ) from None
+    return place
+
+
 def choose_device(device: str) -> None:
     """Where the runs of this process train, such as "cpu" or "cuda:1"; to be called before the first."""
     os.environ["ACCELERATE_TORCH_DEVICE"] = device
+
+
+@contextmanager
+def training_on(device: str | torch.device | None) -> Iterator[None]:
+    """The runs of a block train on a device, also after others on another one; None leaves the choice.
+
+    Raises:
+        InputError: there is no such device, or a launcher has given this process its own.
+    """
+    if device is None:
+        yield
+        return
+    place = usable_device(str(device), "device")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(f"device {place}: of several processes each has the device that its launcher gives")
+    before = os.environ.get("ACCELERATE_TORCH_DEVICE")
+    # Accelerate keeps the device of a process's first run.
+    AcceleratorState._reset_state(reset_partial_state=True)
+    choose_device(place)
+    try:
+        yield
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        del os.environ["ACCELERATE_TORCH_DEVICE"]
+        if before is not None:
+            choose_device(before)
 
 
 def on_main_process(work: Callable[[], None]) -> None:

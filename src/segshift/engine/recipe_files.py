@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from segshift.config import apply_overrides, did_you_mean, merge
+from segshift.config import apply_overrides, assignment, did_you_mean, merge
 from segshift.documents import MOST_LEVELS, parse_yaml, read_yaml
 from segshift.errors import InputError, shown
 from segshift.files import expanded
@@ -48,6 +48,15 @@ def read_recipe(preset_or_file: str | Path, overrides: Sequence[str] = ()) -> di
         data = _without_foreign_target(data, base, apply_overrides({}, overrides))
     data.setdefault("name", Path(reference).stem)
     return data
+
+
+def domain_changes(source: str | None, target: str | None) -> list[str]:
+    """The dataset arguments of both domains as assignments, whatever brackets and colons a path holds."""
+    changes = []
+    if source is not None:
+        # The preset's own target belongs to the preset's own source.
+        changes += [assignment("source.dataset", source), "target.dataset=null"]
+    return changes + ([] if target is None else [assignment("target.dataset", target)])
 
 
 def recipe_data(data: Mapping[str, Any], where: str) -> dict[str, Any]:

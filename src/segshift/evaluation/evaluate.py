@@ -2,42 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import Protocol
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from segshift.errors import InputError
+from segshift.evaluation.items import LabelledItems, image_and_label
+from segshift.evaluation.labelled import opened
 from segshift.evaluation.measures import Iou, Measure, judge
 from segshift.evaluation.protocol import inference_protocol
 from segshift.evaluation.result import EvaluationResult
 from segshift.models.batch_norm import evaluating
 from segshift.models.inference import WHOLE_PIXELS
 from segshift.models.inference_config import Inference
+from segshift.models.loading import load
 from segshift.models.segmenter import Segmenter
 from segshift.progress import Done
 from segshift.sizes import height_width
 
 
-class LabelledItem(Protocol):
-    """An image, (3, H, W) uint8, and its label, (H', W') uint8 train ids."""
-
-    @property
-    def image(self) -> Tensor: ...
-    @property
-    def label(self) -> Tensor | None: ...
-
-
-class LabelledItems(Protocol):
-    """What `evaluate` needs of a data set; `segshift.data.SegmentationDataset` has it."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, key: int, /) -> LabelledItem: ...
-
-
 def evaluate(
-    networks: Segmenter | Sequence[Segmenter],
-    data: LabelledItems,
+    networks: Segmenter | str | Path | Sequence[Segmenter | str | Path],
+    data: LabelledItems | str | Path,
     inference: Inference | None = None,
     measures: Sequence[Measure] = (Iou(),),
     *,
@@ -50,9 +37,11 @@ def evaluate(
     Scores are up-sampled to the label's size, and the most probable class counts. Labels are never resized.
 
     Args:
-        networks: evaluated in evaluation mode; their mode is as before afterwards. Several are an ensemble,
-            whose answer is the mean of their probabilities.
-        data: labelled images, whose train ids are the networks' classes.
+        networks: a network, or what `segshift.load` takes; evaluated in evaluation mode, their mode is as
+            before afterwards. Several are an ensemble, whose answer is the mean of their probabilities.
+        data: a dataset argument (`FILE.yaml:SPLIT`, `camvid:ROOT:test`; `val` if it names no split), whose
+            classes are matched by name, or a data set whose labels are train ids of the networks' classes:
+            any torch data set of (image, label) pairs, see `LabelledItems`.
         inference: how the networks see the images; each whole and at its own size by default.
         measures: what is counted, such as `[Iou(), BoundaryIou()]`.
         batch_size: at most so many images of equal size at once. Does not change the result.
@@ -62,21 +51,28 @@ def evaluate(
     Raises:
         InputError: an empty or unlabelled data set, other classes than the networks', ids outside them, an
             ensemble of networks with different classes, or scores that are not finite.
+
+    Example:
+        >>> import segshift
+        >>> segshift.evaluate("runs/streets", "streets/dataset.yaml:val").miou  # doctest: +SKIP
     """
-    networks = [networks] if isinstance(networks, Segmenter) else list(networks)
+    several = [networks] if isinstance(networks, Segmenter | str | Path) else networks
+    segmenters = [one if isinstance(one, Segmenter) else load(one) for one in several]
+    check_same_classes(segmenters)
     inference = inference or Inference()
-    names = _class_names(networks, data)
+    data = opened(data, segmenters[0].classes)
+    names = _class_names(segmenters, data)
     if device is not None:
-        for network in networks:
-            network.to(device)
-    sizes = [inference.size_for(network) for network in networks]
-    fits = [inference.fit_for(network) for network in networks]
+        for segmenter in segmenters:
+            segmenter.to(device)
+    sizes = [inference.size_for(segmenter) for segmenter in segmenters]
+    fits = [inference.fit_for(segmenter) for segmenter in segmenters]
     protocol = inference_protocol(inference, sizes, fits, len(names))
     with ExitStack() as stack:
-        for network in networks:
-            stack.enter_context(evaluating(network))
+        for segmenter in segmenters:
+            stack.enter_context(evaluating(segmenter))
         stack.enter_context(torch.inference_mode())
-        pairs = _predicted(networks, data, inference, batch_size, progress)
+        pairs = _predicted(segmenters, data, inference, batch_size, progress)
         return judge(pairs, names, measures, protocol=protocol)
 
 
@@ -94,11 +90,11 @@ def check_same_classes(segmenters: Sequence[Segmenter]) -> None:
 
 
 def _class_names(networks: Sequence[Segmenter], data: LabelledItems) -> tuple[str, ...]:
-    check_same_classes(networks)
     if len(data) == 0:
         raise InputError("evaluate: the data set has no images; check its split")
     own = networks[0].class_names
-    names = tuple(getattr(getattr(data, "classes", None), "names", own))
+    named = getattr(data, "classes", own)
+    names = tuple(getattr(named, "names", named))
     if names != own:
         raise InputError(
             f"evaluate: the model's classes are {', '.join(own)}; the data's are "
@@ -136,20 +132,20 @@ def _batches(data: LabelledItems, batch_size: int) -> Iterator[tuple[Tensor, Ten
     """Neighbors of equal size together, in the data set's order; huge images one by one."""
     waiting: list[tuple[Tensor, Tensor]] = []
     for index in range(len(data)):
-        item = data[index]
-        if item.label is None:
+        image, label = image_and_label(data[index], index)
+        if label is None:
             raise InputError(f"evaluate: image {index} has no label; evaluate on a labelled split")
-        pair = (item.image, item.label)
-        full = len(waiting) == batch_size or item.label.numel() > WHOLE_PIXELS
-        if waiting and (full or _sizes(pair) != _sizes(waiting[0])):
+        full = len(waiting) == batch_size or label.numel() > WHOLE_PIXELS
+        pair = (image, label)
+        if waiting and (full or _form(pair) != _form(waiting[0])):
             yield _stack(waiting)
             waiting = []
         waiting.append(pair)
     yield _stack(waiting)
 
 
-def _sizes(pair: tuple[Tensor, Tensor]) -> tuple[torch.Size, torch.Size]:
-    return pair[0].shape, pair[1].shape
+def _form(pair: tuple[Tensor, Tensor]) -> tuple[torch.Size, torch.dtype, torch.Size]:
+    return pair[0].shape, pair[0].dtype, pair[1].shape
 
 
 def _stack(pairs: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from segshift.data.dataset import Item, SegmentationDataset
 from segshift.data.labels import ClassSet, class_mapping
+from segshift.data.resolve import resolve
 from segshift.data.spec import Split
 from segshift.errors import InputError
-from segshift.evaluation.evaluate import LabelledItems
+from segshift.evaluation.items import LabelledItems, is_torch_dataset
 from segshift.train_ids import IGNORE
 
 
@@ -47,6 +49,19 @@ def labelled_items(split: Split, classes: ClassSet, scored: Sequence[str] | None
     """
     dataset = SegmentationDataset(split, split.classes, None, with_labels=True)
     return _InTrainIds(dataset, classes, train_id_table(split, classes, scored))
+
+
+def opened(data: LabelledItems | str | Path, classes: ClassSet) -> LabelledItems:
+    """A data set as such, or that of a dataset argument in the train ids of `classes`; its split is `val`
+    where the argument names none.
+
+    Raises:
+        InputError: as `resolve` and `labelled_items`, or an object that is no data set.
+    """
+    if isinstance(data, str | Path):
+        return labelled_items(resolve(str(data), "val"), classes)
+    is_torch_dataset(data)
+    return data
 
 
 def train_id_table(split: Split, classes: ClassSet, scored: Sequence[str] | None = None) -> NDArray[np.uint8]:

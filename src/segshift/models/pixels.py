@@ -20,12 +20,13 @@ _CONVERT = ("L", "P", "1", "CMYK", "YCbCr")
 _TYPES = (np.uint8, np.float16, np.float32, np.float64)
 
 
-def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor:
+def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor, where: str = "predict") -> Tensor:
     """One image as a (3, H, W) RGB tensor: uint8, or floats in [0, 1] where such were given.
 
     Args:
         image: a file (turned upright as its EXIF orientation says), a PIL image, an (H, W, 3) array or a
             (3, H, W) tensor; arrays and tensors of uint8, or of floats in [0, 1].
+        where: what messages begin with.
 
     Raises:
         InputError: an unreadable file, anything but three channels, another type, or values outside [0, 1].
@@ -34,33 +35,33 @@ def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor) -> Tensor
         pixels, shape, wanted = image, tuple(image.shape), "(3, H, W)"
         given = f"{str(image.dtype).removeprefix('torch.')} tensor"
     else:
-        array = _array(image)
+        array = _array(image, where)
         shape, wanted, given = array.shape, "(H, W, 3)", f"{array.dtype} array"
         known = array.ndim == 3 and array.dtype in _TYPES
         pixels = torch.from_numpy(array.copy(order="C")).permute(2, 0, 1) if known else torch.empty(0)
     numbers = pixels.dtype == torch.uint8 or pixels.is_floating_point()
     if pixels.ndim != 3 or len(pixels) != 3 or pixels.numel() == 0 or not numbers:
         raise InputError(
-            f"predict: got a {given} of shape {shape}; give {wanted} uint8, RGB, or floats in [0, 1]"
+            f"{where}: got a {given} of shape {shape}; give {wanted} uint8, RGB, or floats in [0, 1]"
         )
     if pixels.dtype == torch.uint8:
         return pixels
     least, most = float(pixels.min()), float(pixels.max())
     if not (least >= 0 and most <= 1):
         raise InputError(
-            f"predict: the values of the {given} go from {least:g} to {most:g}; give uint8, or floats in "
+            f"{where}: the values of the {given} go from {least:g} to {most:g}; give uint8, or floats in "
             "[0, 1] before any normalisation"
         )
     return pixels.float()
 
 
-def _array(image: str | Path | Image.Image | NDArray[Any]) -> NDArray[Any]:
+def _array(image: str | Path | Image.Image | NDArray[Any], where: str) -> NDArray[Any]:
     if isinstance(image, str | Path):
         return read_image(expanded(image), upright=True)
     if not isinstance(image, Image.Image):
         return np.asarray(image)
     if image.mode not in ("RGB", *_CONVERT) or "transparency" in image.info:
-        raise InputError(f"predict: got a PIL image of mode {image.mode}; use image.convert('RGB')")
+        raise InputError(f"{where}: got a PIL image of mode {image.mode}; use image.convert('RGB')")
     return np.asarray(image.convert("RGB"))
 
 

@@ -12,7 +12,7 @@ from segshift.data.labels import ClassSet
 from segshift.data.spec import Split
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, evaluate
-from segshift.evaluation.evaluate import LabelledItems
+from segshift.evaluation.items import LabelledItems
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 from segshift.progress import Done, NamedDone

@@ -13,7 +13,7 @@ from segshift.engine.recipe import EvaluationConfig
 from segshift.engine.target_labels import images_trained_on
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, PairedComparison, compare_paired, evaluate
-from segshift.evaluation.evaluate import LabelledItems
+from segshift.evaluation.items import LabelledItems
 from segshift.files import json_ready
 from segshift.models.inference_config import Inference
 from segshift.models.loading import load

@@ -8,9 +8,10 @@ import typer
 
 from segshift.cli.arguments import parse_seeds
 from segshift.cli.command import Command
-from segshift.cli.early import PresetOrYaml, check_data, checked_recipe, domain_changes
+from segshift.cli.early import PresetOrYaml, check_data, checked_recipe
 from segshift.cli.options import Device, Source, Target
 from segshift.cli.outputs import folder_option
+from segshift.engine.recipe_files import domain_changes
 
 
 @dataclass(frozen=True)

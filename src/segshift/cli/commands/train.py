@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from segshift.cli.command import Command
-from segshift.cli.early import PresetOrYaml, check_images, checked_recipe, domain_changes
+from segshift.cli.early import PresetOrYaml, check_images, checked_recipe
 from segshift.cli.options import Assignments, Device, Source, Target
 from segshift.cli.outputs import folder_option
 from segshift.config import assignment
+from segshift.engine.recipe_files import domain_changes
 from segshift.folders import check_name
 
 
