@@ -44,7 +44,7 @@ test-lowest: ## install the lowest versions that are allowed, in an environment 
 	@$(PYTHON) tools/lowest_versions.py > $(VENV_LOWEST)/lowest.txt
 	@echo "Installing the lowest versions into $(VENV_LOWEST) (some minutes: another PyTorch) ..." >&2
 	@$(VENV_LOWEST)/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
-	  -c $(VENV_LOWEST)/lowest.txt -e ".[weights]" pytest pytest-xdist hypothesis torchmetrics
+	  -c $(VENV_LOWEST)/lowest.txt -e ".[full,weights]" pytest pytest-xdist hypothesis torchmetrics
 	@OMP_NUM_THREADS=1 $(VENV_LOWEST)/bin/python -m pytest -q -m "not gpu and not slow and not process" \
 	  -n $(TEST_PROCESSES) $(TESTS_LOWEST)
 

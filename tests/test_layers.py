@@ -26,6 +26,7 @@ _LEVELS = [
     {"config", "ranges", "label_free_scores"},
     {"documents"},
     {"files", "plain", "progress", "shared_batch"},
+    {"extras"},
     {"errors", "lazy", "version", "train_ids", "presets", "comparisons"},
 ]
 _LEVEL = {layer: level for level, layers in enumerate(_LEVELS) for layer in layers}

@@ -1,7 +1,8 @@
 """The procedural city: seeded, labelled street scenes in styles that differ as real domains do."""
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from segshift.extras import module_of_extra
 
 if TYPE_CHECKING:
     from segshift.city.dataset import RENDERER_VERSION, cached_dataset, synthesize
@@ -35,4 +36,4 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'segshift.city' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"segshift.city.{_HOMES[name]}"), name)
+    return getattr(module_of_extra(f"segshift.city.{_HOMES[name]}"), name)

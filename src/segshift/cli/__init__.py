@@ -20,6 +20,7 @@ from segshift.errors import (
     StoppedError,
     is_out_of_memory,
 )
+from segshift.extras import missing
 from segshift.making import stop_signals
 from segshift.progress import LISTENER
 from segshift.terminal import say
@@ -134,6 +135,12 @@ def main() -> None:
         sys.exit(128 + ended.args[0])
     except InputError as error:
         complain("error", str(error))
+        sys.exit(2)
+    except ImportError as error:
+        answer = missing(error)
+        if answer is None:
+            raise
+        complain("error", str(answer))
         sys.exit(2)
     except StoppedError as stop:
         sys.exit(128 + stop.signal_number)

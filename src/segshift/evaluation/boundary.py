@@ -2,11 +2,11 @@
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from segshift.errors import InputError
+from segshift.extras import module_of_extra
 from segshift.train_ids import IGNORE
 
 DILATION_RATIO = 0.02
@@ -31,6 +31,7 @@ def near_boundary(ids: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
         (H, W) bool.
     """
     kernel = np.ones((3, 3), np.uint8)
+    cv2 = module_of_extra("cv2")
     lowest = cv2.erode(ids, kernel, iterations=width)
     highest = cv2.dilate(ids, kernel, iterations=width)
     near: NDArray[np.bool_] = np.asarray(lowest != highest)

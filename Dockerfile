@@ -1,0 +1,35 @@
+# segshift in a container, for a CPU or a GPU, by the image that it starts from:
+#
+#   docker build -t segshift .                                                        # CPU
+#   docker build -t segshift:cuda --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 \
+#     --build-arg TORCH_INDEX= .                                                      # the GPU's PyTorch
+#   docker run --rm -v "$PWD:/work" segshift demo
+#   docker run --rm --gpus all -v "$PWD:/work" segshift:cuda train adapt.yaml
+ARG BASE=python:3.12-slim
+FROM ${BASE}
+
+# Bases of CUDA come without Python.
+RUN if ! command -v python3 >/dev/null || ! python3 -m venv --help >/dev/null; then \
+      apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*; \
+    fi
+RUN python3 -m venv /opt/segshift
+ENV PATH=/opt/segshift/bin:$PATH
+
+# Where PyTorch is taken from: its CPU build is a fraction of the usual one, which brings CUDA along.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+RUN if [ -n "$TORCH_INDEX" ]; then \
+      pip install --no-cache-dir --index-url "$TORCH_INDEX" "torch>=2.4" "torchvision>=0.19"; \
+    fi
+
+COPY pyproject.toml README.md LICENSE /src/
+COPY src /src/src
+ARG EXTRAS=full,weights,export,video
+RUN pip install --no-cache-dir "/src[${EXTRAS}]" && rm -rf /src
+
+# Not root; renderings and weights are cached beside the work.
+RUN useradd --create-home segshift && mkdir /work && chown segshift /work
+USER segshift
+WORKDIR /work
+ENV SEGSHIFT_CACHE=/work/.cache/segshift HF_HOME=/work/.cache/huggingface
+ENTRYPOINT ["segshift"]
+CMD ["--help"]
