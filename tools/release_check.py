@@ -2,9 +2,10 @@
 
     python tools/release_check.py [--python PYTHON ...] [--full PYTHON]
 
-Each PYTHON gets an environment with the wheel and the few packages that commands without a network need: they have
-to work there, and what needs PyTorch has to say so in one line. `--full` installs all that plain use needs, PyTorch
-included (some 5 GB, removed afterwards), prints its size, and trains and predicts. Exit status 1 at the first failure.
+Each PYTHON gets an environment with the wheel and the few packages that commands without a network need:
+they have to work there, and what needs PyTorch has to say so in one line. `--full` installs all that plain
+use needs, PyTorch included (some 5 GB, removed afterwards), prints its size, and trains, predicts and
+reports. Exit status 1 at the first failure.
 """
 
 import argparse
@@ -35,15 +36,7 @@ NEEDED = (
     "report/report.html.j2",
     "export/card.md.j2",
 )
-SOURCES = (
-    "README.md",
-    "CHANGELOG.md",
-    "CITATION.cff",
-    "Makefile",
-    "constraints.txt",
-    "mkdocs.yml",
-    "docs/compare.md",
-)
+SOURCES = ("README.md", "CHANGELOG.md", "CITATION.cff", "Makefile", "constraints.txt", "docs/compare.md")
 # Command, exit status, and words that its output has to hold.
 WITHOUT_TORCH = (
     ("--version", 0, "segshift "),
@@ -60,7 +53,7 @@ WITHOUT_TORCH = (
 PLAIN = (
     ("presets list", 0, "clan"),
     ("train clan --source city:game --target city:dusk --smoke --out smoke", 2, "segshift[opencv]"),
-    ("diagnose city:game city:dusk", 2, "segshift[analysis]"),
+    ("diagnose city:game city:dusk", 2, "segshift[opencv]"),
     ("compare --methods clan --source city:game --target city:dusk", 2, "segshift[report]"),
 )
 
@@ -111,9 +104,8 @@ def check_contents(wheel: Path, archive: Path) -> None:
     absent += [name for name in tracked if name.removeprefix("src/") not in names]
     if absent or foreign:
         raise ReleaseError(f"absent: {absent[:10]}; foreign: {foreign[:10]}")
-    print(
-        f"{wheel.name}: {len(names)} files, {wheel.stat().st_size / 1e6:.1f} MB; {archive.name}: {len(inside)} files"
-    )
+    size = wheel.stat().st_size / 1e6
+    print(f"{wheel.name}: {len(names)} files, {size:.1f} MB; {archive.name}: {len(inside)} files")
 
 
 def environment(python: str, folder: Path) -> Path:
@@ -162,27 +154,13 @@ def check_full(python: str, wheel: Path, folder: Path) -> None:
     print(f"plain installation: {megabytes(folder / 'plain'):.0f} MB")
     install(binaries, f"{wheel}[full]")
     print(f"with the extra full: {megabytes(folder / 'plain'):.0f} MB")
-    segshift = binaries / "segshift"
-    must(
-        [
-            segshift,
-            "data",
-            "synthesize",
-            "city:game",
-            "--count",
-            "4",
-            "--val",
-            "2",
-            "--size",
-            "64x48",
-            "--out",
-            "game",
-        ],
-        folder,
-    )
-    must([segshift, "train", "clan", "--smoke", "--out", "smoke"], folder)
-    must([segshift, "predict", "smoke", "game/images/val", "--out", "seen"], folder)
-    must([segshift, "report", "smoke", "--data", "game/dataset.yaml:val", "--out", "report.html"], folder)
+    for command in (
+        "data synthesize city:game --count 4 --val 2 --size 64x48 --out game",
+        "train clan --smoke --out smoke",
+        "predict smoke game/images/val --out seen",
+        "report smoke --target game/dataset.yaml:val --pictures 1 --images 2 --out report.html",
+    ):
+        must([binaries / "segshift", *command.split()], folder)
     print(f"{must([binaries / 'python', '--version'], folder).strip()}: trains, predicts and reports")
 
 

@@ -25,13 +25,12 @@ def missing(error: ImportError) -> InputError | None:
     if module in _LIBRARIES:
         library, extra = _LIBRARIES[module]
         return InputError(
-            f'this needs {library}, which is not installed; run `pip install "segshift[{extra}]"`'
+            f'this needs {library}, which is not installed; run `pip install "segshift[{extra}]"`, '
+            'or "segshift[full]" for all such libraries'
         )
     if not module or module == "segshift":
         return None
-    return InputError(
-        f"the package {module} is not installed; run `pip install segshift` again, or `pip check`"
-    )
+    return InputError(f"the package {module} is not installed; `pip check` says what else is missing")
 
 
 def module_of_extra(name: str) -> Any:
