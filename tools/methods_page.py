@@ -1,0 +1,248 @@
+"""Write what can be read off the code into docs/methods: `python tools/methods_page.py`.
+
+The idea and its equation at the top of each page are written by hand; all below the mark (options, presets,
+measured gains, deviations) is made here from the `Config` classes, the presets and `measured.yaml`, and so is the
+choice of a method in docs/which_method.md. A test compares the pages with what this makes.
+"""
+
+import inspect
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from segshift.analysis.diagnosis.measured import Gain, measurements
+from segshift.documents import read_yaml
+from segshift.engine.recipe_files import preset_data, preset_names
+from segshift.methods import METHODS, TERMS, method_class
+from segshift.models.segmenter_config import MultiResolutionConfig
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FOLDER = DOCS / "methods"
+MARK = "<!-- Below: written by tools/methods_page.py from the code, the presets and measured.yaml. -->\n"
+_SMALL = "small (laptop)"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one page is about.
+
+    Attributes:
+        title: of the method, with its paper's year.
+        terms: keys of `TERMS` or `METHODS`, or another part of a recipe, whose options are listed.
+        presets: patterns of their names.
+        small: the preset whose deviations are listed.
+    """
+
+    title: str
+    terms: tuple[str, ...]
+    presets: tuple[str, ...]
+    small: str
+
+
+PAGES = {
+    "adaptpatch": Page("AdaptPatch (2019)", ("patch",), ("adaptpatch*", "fusion_*"), "adaptpatch"),
+    "local_alignment": Page(
+        "Local alignment (2020)", ("local_alignment",), ("local_alignment*",), "local_alignment"
+    ),
+    "clan": Page("CLAN (2019)", ("clan",), ("clan*",), "clan"),
+    "lsd": Page("LSD (2018)", ("lsd",), ("lsd*",), "lsd"),
+    "fada": Page("FADA (2020)", ("fada",), ("fada*",), "fada"),
+    "adaptsegnet": Page("AdaptSegNet (2018)", ("output_alignment",), ("adaptsegnet*",), "adaptsegnet"),
+    "feature_alignment": Page(
+        "Feature alignment", ("feature_alignment",), ("feature_alignment*",), "feature_alignment"
+    ),
+    "advent": Page("AdvEnt and MinEnt (2019)", ("advent", "minent"), ("advent*", "minent*"), "advent"),
+    "mcd": Page("MCD (2018), as a paper of your own", ("examples/sixth_paper/mcd.py:MCD",), (), ""),
+    "cyclegan": Page(
+        "CycleGAN and CyCADA (2017, 2018)", ("cyclegan",), ("cyclegan*", "cycada*", "pixel_*"), "cyclegan"
+    ),
+    "adabn": Page("AdaBN (2016)", ("adabn",), ("adabn*", "adapt_adabn"), "adabn"),
+    "mean_teacher": Page(
+        "Mean teacher, DACS (2021)",
+        ("mean_teacher",),
+        ("mean_teacher*", "*_plus_mean_teacher"),
+        "mean_teacher",
+    ),
+    "pseudo_labels": Page(
+        "Pseudo labels: CBST, MRKLD, LRENT (2018, 2019)",
+        ("confidence_regularization", "label_regularization", "screened_self_training"),
+        ("cbst*", "mrkld*", "lrent*", "screened_self_training*"),
+        "cbst",
+    ),
+    "daformer": Page("DAFormer (2022)", ("feature_distance",), ("daformer*",), "daformer"),
+    "hrda": Page("HRDA (2022)", ("model.multi_resolution",), ("hrda*", "mic_hrda*"), "hrda"),
+    "mic": Page("MIC (2023)", ("masked_consistency",), ("mic*",), "mic"),
+    "sepico": Page("SePiCo (2023)", ("class_contrast",), ("sepico*",), "sepico"),
+    "vfm_uda": Page(
+        "VFM-UDA (2024, 2025)", ("masked_consistency", "feature_distance"), ("vfm_uda*",), "vfm_uda"
+    ),
+    "source_free": Page(
+        "Without source images: Tent and self-training",
+        ("balanced_self_training", "class_shares"),
+        ("adapt_*",),
+        "adapt_self_training",
+    ),
+}
+
+
+def generated(name: str) -> str:
+    """What stands below the mark of a page."""
+    page = PAGES[name]
+    parts = [MARK]
+    parts += [_options(term) for term in page.terms]
+    names = sorted({one for pattern in page.presets for one in preset_names() if fnmatch(one, pattern)})
+    if names:
+        parts.append(_presets(names))
+    parts.append(_measured(names))
+    if page.small:
+        parts.append(_deviations(page.small, names))
+    return "\n".join(parts)
+
+
+def _options(term: str) -> str:
+    config, title = _config(term), _title(term)
+    meanings = _meanings(config)
+    rows = [
+        f"| `{name}` | {_cell(_default(field))} | {_cell(meanings.get(name, ''))} |"
+        for name, field in config.model_fields.items()
+        if name not in ("name", "term") or term not in (*METHODS, *TERMS)
+        if not (name == "name" and term.endswith("MCD"))
+    ]
+    return f"## Options of {title}\n\n| option | default | means |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _title(term: str) -> str:
+    if term in TERMS:
+        return f"the term `{term}`"
+    return f"the method `{term}`" if term in METHODS else f"`{term.rpartition('/')[2]}`"
+
+
+def _config(term: str) -> type[BaseModel]:
+    if term == "model.multi_resolution":
+        return MultiResolutionConfig
+    if term in TERMS:
+        return TERMS[term].Config
+    return method_class(str(DOCS.parent / term) if "/" in term else term).Config
+
+
+def _meanings(config: type[BaseModel]) -> dict[str, str]:
+    """What the docstrings of a configuration and of those that it extends say about each attribute."""
+    found: dict[str, str] = {}
+    for one in reversed(config.__mro__):
+        text = inspect.cleandoc(one.__doc__ or "")
+        _, _, attributes = text.partition("Attributes:\n")
+        for match in re.finditer(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE):
+            for name in match[1].split(", "):
+                found[name] = " ".join(match[2].split())
+    return found
+
+
+def _default(field: Any) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel):
+        return "see the schema"
+    shown = (
+        {None: "null", True: "true", False: "false"}.get(value, value) if not _many(value) else list(value)
+    )
+    choices = [one for one in get_args(field.annotation) if isinstance(one, str)]
+    others = ", ".join(f"`{one}`" for one in choices if one != value)
+    return f"`{shown}`" + (f" (or {others})" if others else "")
+
+
+def _many(value: Any) -> bool:
+    return isinstance(value, tuple | list | dict)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*")
+
+
+def _presets(names: list[str]) -> str:
+    rows = []
+    for name in names:
+        data = preset_data(name)
+        provenance = data.get("provenance") or {}
+        own = data.get("group") == _SMALL or "group" not in data
+        reported = "" if own else _numbers(provenance.get("reported") or {})
+        rows.append(f"| `{name}` | {_cell(str(data.get('description', '')))} | {reported} |")
+    head = "## Presets\n\n`segshift presets show NAME` prints one. *Reported* is the paper's mIoU in %, not ours.\n\n"
+    return head + "| preset | what it is | reported |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _numbers(reported: dict[str, float]) -> str:
+    parts = [f"{reported['mIoU']:g}"] if "mIoU" in reported else []
+    parts += [f"{reported['mIoU_star']:g}\\*"] if "mIoU_star" in reported else []
+    return " ".join(parts)
+
+
+def _measured(names: list[str]) -> str:
+    head = "## Measured by us\n\n"
+    rows = [
+        f"| {pair.pair} | `{name}` | {_gain(pair.methods[name])} | {_gain(pair.oracle)} |"
+        for pair in measurements().pairs
+        for name in names
+        if name in pair.methods
+    ]
+    full = "More runs, among them losses, are in [RESULTS.md](../../benchmarks/RESULTS.md).\n"
+    if not rows:
+        return head + f"Not on several seeds yet. {full}"
+    return (
+        f"{head}Gain over a [control](../glossary.md#control) of equal steps, in points of mIoU, over three seeds "
+        f"(small networks and budgets).\n\n| pair | preset | gain | [oracle](../glossary.md#oracle) |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+        + f"\n\n{full}"
+    )
+
+
+def _gain(gain: Gain) -> str:
+    return f"{gain.mean:+.1f} ± {gain.spread:.1f}"
+
+
+def _deviations(small: str, names: list[str]) -> str:
+    provenance = preset_data(small).get("provenance") or {}
+    parts = ["## Deviations\n"]
+    if provenance.get("paper"):
+        parts.append(f"The paper: {provenance['paper']}.\n")
+    parts.append(_list(f"The preset `{small}` fits a laptop, and differs from the paper in", provenance))
+    large = [name for name in names if preset_data(name).get("group", _SMALL) != _SMALL]
+    if large:
+        first = next((name for name in large if "gta5_cityscapes" in name), large[0])
+        parts.append(_list(f"`{first}`, at the paper's size, differs in", preset_data(first)["provenance"]))
+    stated = provenance.get("stated")
+    if stated:
+        entries = read_yaml(DOCS.parent / "src/segshift/presets/stated" / f"{stated}.yaml")["stated"]
+        parts.append(
+            f"A test holds every preset against {len(entries)} values that the paper states "
+            f"([list](../../src/segshift/presets/stated/{stated}.yaml)).\n"
+        )
+    return "\n".join(parts)
+
+
+def _list(head: str, provenance: dict[str, Any]) -> str:
+    items = provenance.get("deviations") or {}
+    if not items:
+        return ""
+    lines = [
+        f"- {key.replace('_', ' ')}: {_cell(' '.join(str(text).split()))}" for key, text in items.items()
+    ]
+    return f"{head}\n\n" + "\n".join(lines) + "\n"
+
+
+def whole(name: str) -> str:
+    """A page: what stands there by hand, and what is made."""
+    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    by_hand, mark, _ = text.partition(MARK)
+    if not mark:
+        by_hand = by_hand.rstrip("\n") + "\n\n"
+    return by_hand + generated(name)
+
+
+if __name__ == "__main__":
+    for page_name in PAGES:
+        (FOLDER / f"{page_name}.md").write_text(whole(page_name), encoding="utf-8")
