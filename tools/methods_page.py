@@ -1,12 +1,13 @@
 """Write what can be read off the code into docs/methods: `python tools/methods_page.py`.
 
-The idea and its equation at the top of each page are written by hand; all below the mark (options, presets,
-measured gains, deviations) is made here from the `Config` classes, the presets and `measured.yaml`, and so is the
-choice of a method in docs/which_method.md. A test compares the pages with what this makes.
+The idea and its equation at the top of a page are written by hand. All below the mark is made here: options
+from the `Config` classes, presets, measured gains and deviations from their YAML files, and the tables of
+docs/which_method.md from benchmarks/RESULTS.md. A test compares the pages with what this makes.
 """
 
 import inspect
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -22,7 +23,9 @@ from segshift.models.segmenter_config import MultiResolutionConfig
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FOLDER = DOCS / "methods"
-MARK = "<!-- Below: written by tools/methods_page.py from the code, the presets and measured.yaml. -->\n"
+CHOICE = DOCS / "which_method.md"
+RESULTS = DOCS.parent / "benchmarks" / "RESULTS.md"
+MARK = "<!-- Below: written by tools/methods_page.py from the code, the presets and what was measured. -->\n"
 _SMALL = "small (laptop)"
 
 
@@ -147,16 +150,12 @@ def _default(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel):
         return "see the schema"
-    shown = (
-        {None: "null", True: "true", False: "false"}.get(value, value) if not _many(value) else list(value)
-    )
+    shown = {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
+    if isinstance(value, tuple):
+        shown = list(value)
     choices = [one for one in get_args(field.annotation) if isinstance(one, str)]
     others = ", ".join(f"`{one}`" for one in choices if one != value)
     return f"`{shown}`" + (f" (or {others})" if others else "")
-
-
-def _many(value: Any) -> bool:
-    return isinstance(value, tuple | list | dict)
 
 
 def _cell(text: str) -> str:
@@ -171,7 +170,10 @@ def _presets(names: list[str]) -> str:
         own = data.get("group") == _SMALL or "group" not in data
         reported = "" if own else _numbers(provenance.get("reported") or {})
         rows.append(f"| `{name}` | {_cell(str(data.get('description', '')))} | {reported} |")
-    head = "## Presets\n\n`segshift presets show NAME` prints one. *Reported* is the paper's mIoU in %, not ours.\n\n"
+    head = (
+        "## Presets\n\n`segshift presets show NAME` prints one. *Reported* is the paper's mIoU in %, not ours"
+    )
+    head += " (\\* over 13 classes).\n\n"
     return head + "| preset | what it is | reported |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
@@ -192,11 +194,11 @@ def _measured(names: list[str]) -> str:
     full = "More runs, among them losses, are in [RESULTS.md](../../benchmarks/RESULTS.md).\n"
     if not rows:
         return head + f"Not on several seeds yet. {full}"
+    seeds = min(pair.seeds for pair in measurements().pairs)
     return (
-        f"{head}Gain over a [control](../glossary.md#control) of equal steps, in points of mIoU, over three seeds "
-        f"(small networks and budgets).\n\n| pair | preset | gain | [oracle](../glossary.md#oracle) |\n|---|---|---|---|\n"
-        + "\n".join(rows)
-        + f"\n\n{full}"
+        f"{head}Gain over a [control](../glossary.md#control) of equal steps, in points of mIoU, {seeds} "
+        "seeds, small networks and budgets.\n\n| pair | preset | gain | [oracle](../glossary.md#oracle) |\n"
+        "|---|---|---|---|\n" + "\n".join(rows) + f"\n\n{full}"
     )
 
 
@@ -212,7 +214,7 @@ def _deviations(small: str, names: list[str]) -> str:
     parts.append(_list(f"The preset `{small}` fits a laptop, and differs from the paper in", provenance))
     large = [name for name in names if preset_data(name).get("group", _SMALL) != _SMALL]
     if large:
-        first = next((name for name in large if "gta5_cityscapes" in name), large[0])
+        first = next((one for one in large if "gta5_cityscapes_resnet101" in one), large[0])
         parts.append(_list(f"`{first}`, at the paper's size, differs in", preset_data(first)["provenance"]))
     stated = provenance.get("stated")
     if stated:
@@ -225,24 +227,58 @@ def _deviations(small: str, names: list[str]) -> str:
 
 
 def _list(head: str, provenance: dict[str, Any]) -> str:
-    items = provenance.get("deviations") or {}
+    items = {key: text for key, text in (provenance.get("deviations") or {}).items() if text is not None}
     if not items:
         return ""
-    lines = [
-        f"- {key.replace('_', ' ')}: {_cell(' '.join(str(text).split()))}" for key, text in items.items()
-    ]
+    lines = [f"- {key.replace('_', ' ')}: {_cell(' '.join(text.split()))}" for key, text in items.items()]
     return f"{head}\n\n" + "\n".join(lines) + "\n"
 
 
-def whole(name: str) -> str:
+def choice() -> str:
+    """The tables of docs/which_method.md: the pairs of RESULTS.md, their methods by gain."""
+    tables = []
+    for section in re.split(r"^## ", RESULTS.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        title, rows = section.splitlines()[0], list(_gains(section))
+        if not rows:
+            continue
+        anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+        lines = [f"| {arm} | {miou} | {gain} |" for _, arm, miou, gain in sorted(rows, reverse=True)]
+        head = f"### {title}\n\n| method | mIoU in % | gain over the control, points |\n|---|---|---|\n"
+        link = f"\n\nCommand, classes and budget: [RESULTS.md](../benchmarks/RESULTS.md#{anchor}).\n"
+        tables.append(head + "\n".join(lines) + link)
+    return MARK + "\n## What we measured\n\n" + "\n".join(tables)
+
+
+def _gains(section: str) -> Iterator[tuple[float, str, str, str]]:
+    """Gain, arm, mIoU and gain in words of a section's rows, of its tables with one column of gains."""
+    columns: list[str] = []
+    for line in section.splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
+        if line.startswith("| arm |"):
+            columns = cells
+        elif not line.startswith("|"):
+            columns = []
+        elif sum("gain" in one for one in columns) == 1 and len(cells) == len(columns):
+            row = dict(zip(columns, cells, strict=True))
+            gain = next(value for name, value in row.items() if "gain" in name).split(" (")[0]
+            number = re.match(r"[+-]\d+\.\d+", gain)
+            if number and "mIoU" in row:
+                yield float(number[0]), row["arm"], row["mIoU"].split(" (")[0], gain
+
+
+def whole(page: Path) -> str:
     """A page: what stands there by hand, and what is made."""
-    text = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
-    by_hand, mark, _ = text.partition(MARK)
+    by_hand, mark, _ = page.read_text(encoding="utf-8").partition(MARK)
     if not mark:
         by_hand = by_hand.rstrip("\n") + "\n\n"
-    return by_hand + generated(name)
+    return by_hand + (choice() if page == CHOICE else generated(page.stem))
+
+
+def pages() -> list[Path]:
+    """All pages that are made here in part."""
+    return [CHOICE, *(FOLDER / f"{name}.md" for name in PAGES)]
 
 
 if __name__ == "__main__":
-    for page_name in PAGES:
-        (FOLDER / f"{page_name}.md").write_text(whole(page_name), encoding="utf-8")
+    for one in pages():
+        one.write_text(whole(one), encoding="utf-8")
