@@ -15,7 +15,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lowest lint format clean
+.PHONY: help setup demo test test-lowest lint docs release-check format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -52,6 +52,12 @@ lint: $(STAMP) ## check style and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: $(STAMP) ## build the site into site/; a broken link is an error
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+release-check: $(STAMP) ## build wheel and archive, and try the wheel in a clean environment
+	@$(BIN)/python tools/release_check.py
 
 format: $(STAMP) ## put the code into the project's format
 	@$(BIN)/ruff check --fix .

@@ -1,9 +1,9 @@
 """What mkdocs does not do by itself for the site of docs/ (named in mkdocs.yml).
 
-Pages are written for GitHub: they link to files beside docs/ and write equations between dollars. Here the README
-becomes the first page, other pages of the repository join the site, links to its files are checked and lead to
-the repository (or are plain text where its address is not known), equations become MathML, which browsers show
-without scripts, and the words of the glossary are explained where they occur.
+Pages are written for GitHub: they link to files beside docs/ and write equations between dollars. Here the
+README becomes the first page, other pages of the repository join the site, links to its files are checked and
+lead to the repository (or are plain text where its address is not known), equations become MathML, which
+browsers show without scripts, and the words of the glossary are explained where they occur.
 """
 
 import html
@@ -34,9 +34,7 @@ REPOSITORY = os.environ.get("SEGSHIFT_REPOSITORY", "").rstrip("/")
 
 _FENCE = re.compile(r"(^```.*?^```[ \t]*$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
-_GENERIC_MATH = re.compile(
-    r'<(span|div) class="arithmatex">\\(?:\(|\[)(.*?)\\(?:\)|\])</\1>', re.DOTALL
-)
+_GENERIC_MATH = re.compile(r'<(span|div) class="arithmatex">\\(?:\(|\[)(.*?)\\(?:\)|\])</\1>', re.DOTALL)
 _log = logging.getLogger("mkdocs.plugins.segshift")
 
 
@@ -52,7 +50,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Links as the site needs them; the glossary's words, explained."""
     place = page.file.src_uri
     home = next((source for source, joined in JOINED.items() if joined == place), f"docs/{place}")
-    parts = _FENCE.split(markdown)
+    # `quick` marks what CI runs (tools/readme_commands.py), and no block for the site's Markdown.
+    parts = _FENCE.split(re.sub(r"^```(\w+) quick[ \t]*$", r"```\1", markdown, flags=re.MULTILINE))
     parts[::2] = [_LINK.sub(lambda found: _link(found, home, place), part) for part in parts[::2]]
     return "".join(parts) + ("" if place == "glossary.md" else _abbreviations())
 
@@ -81,7 +80,8 @@ def _abbreviations() -> str:
     for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
         word, _, meaning = section.partition("\n")
         first = re.split(r"(?<=[.])\s", " ".join(meaning.split()))[0]
-        lines.append(f"*[{word.strip()}]: {re.sub(_LINK, r'\2', first).replace('`', '')}")
+        plain = _LINK.sub(r"\2", first).replace("`", "")
+        lines.append(f"*[{word.strip()}]: {plain}")
     return "\n\n" + "\n".join(lines) + "\n"
 
 

@@ -29,6 +29,13 @@ def test_the_first_images(split: Split) -> None:
     assert_one_line(caught.value, "subset.first = 21", "20 images", "warehouse:train")
 
 
+def test_every_nth_image_begins_with_the_first(split: Split) -> None:
+    every = take_subset(split, SubsetConfig(every=3))
+    assert stems(every) == stems(split)[::3]
+    assert every.taken.endswith("images, one in 3")
+    assert stems(take_subset(split, SubsetConfig(every=10**6))) == stems(split)[:1]
+
+
 def test_a_fraction_is_random_but_fixed_and_nested(split: Split) -> None:
     tenth, half = (stems(take_subset(split, SubsetConfig(fraction=share))) for share in (0.1, 0.5))
     assert (len(tenth), len(half)) == (2, 10)

@@ -18,10 +18,11 @@ from segshift.ranges import Count, Seed
 
 
 class SubsetConfig(Strict):
-    """A part of a split; exactly one of `first`, `list` and `fraction`.
+    """A part of a split; exactly one of `first`, `every`, `list` and `fraction`.
 
     Attributes:
         first: so many images from the beginning, in the split's order.
+        every: each so many-th image, from the first on, in the split's order: frames of a video, thinned.
         list: a text file with one stem per line, relative to the working folder; `#` begins a comment line.
         fraction: this random share of the images, at least one. A larger fraction of the same seed holds
             every image of a smaller one.
@@ -29,14 +30,15 @@ class SubsetConfig(Strict):
     """
 
     first: Count | None = None
+    every: Count | None = None
     list: str | None = None
     fraction: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Seed = 0
 
     @model_validator(mode="after")
     def _one_choice(self) -> Self:
-        if sum(choice is not None for choice in (self.first, self.list, self.fraction)) != 1:
-            raise ValueError("give exactly one of first, list and fraction")
+        if sum(choice is not None for choice in (self.first, self.every, self.list, self.fraction)) != 1:
+            raise ValueError("give exactly one of first, every, list and fraction")
         if self.seed and self.fraction is None:
             raise ValueError("seed belongs to fraction; the others are not random")
         return self
@@ -106,6 +108,8 @@ def take_subset(split: Split, subset: SubsetConfig | None) -> Split:
                 f"{split.title}: subset.first = {subset.first} of {counted(count, 'image')}; lower it"
             )
         return _with(split, list(range(subset.first)), before="the first ")
+    if subset.every is not None:
+        return _with(split, list(range(0, count, subset.every)), after=f", one in {subset.every}")
     if subset.fraction is not None:
         from segshift.data.sampler import epoch_order  # needs PyTorch, which checking a recipe does not
 
