@@ -116,7 +116,14 @@ def environment(python: str, folder: Path) -> Path:
 
 def install(binaries: Path, *words: str) -> None:
     """Install into an environment."""
-    pip = [binaries / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [
+        binaries / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     must([*pip, *words], binaries.parent)
 
 
