@@ -113,5 +113,5 @@ def _label_map(label: Pixels, report: Report) -> str:
 
 
 def _entropy_map(entropy: NDArray[np.float32]) -> str:
-    picture = Image.fromarray(entropy_colors(np.clip(entropy, 0, 1)))
+    picture = Image.fromarray(entropy_colors(entropy))
     return data_uri(at_most(picture, PICTURE_PX, Image.Resampling.BOX), "JPEG", quality=_QUALITY)

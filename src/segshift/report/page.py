@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import plotly.offline
 from markupsafe import Markup
@@ -20,7 +19,7 @@ from segshift.plain import counted
 from segshift.report import charts, curve_charts, embedding_charts, layers, tables, wording
 from segshift.report.base_page import render_template, script_json
 from segshift.report.content import Report, ReportedRun
-from segshift.report.drawings.strips import ENTROPY_COLORS
+from segshift.report.drawings.strips import entropy_colors
 from segshift.report.drawings.style import MODEL_COLORS
 from segshift.report.figures import COLORS, DARK_MODEL_COLORS, MOST_RUNS, Chart, color_number
 
@@ -161,8 +160,7 @@ def _script_text(text: str) -> Markup:
 
 def _scale() -> str:
     """The colors of the entropy from 0 to 1 as a CSS gradient."""
-    map_ = matplotlib.colormaps[ENTROPY_COLORS]
-    stops = [hex_color(np.asarray(map_(place / 8, bytes=True)[:3])) for place in range(9)]
+    stops = map(hex_color, entropy_colors(np.linspace(0, 1, 9)))
     return f"linear-gradient(90deg, {', '.join(stops)})"
 
 

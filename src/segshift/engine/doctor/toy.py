@@ -13,12 +13,11 @@ from torch.optim import SGD, Optimizer
 
 from segshift.config import merge, parse
 from segshift.data.labels import ClassSet
-from segshift.documents import dump_yaml
 from segshift.engine.build import build
 from segshift.engine.recipe import NO_SOURCE, Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.engine.smoke import tiny_method, with_tiny_details
-from segshift.files import write_text
+from segshift.folders import DatasetFolder
 from segshift.methods import Batch, LabelledImages, Method
 from segshift.models import Segmenter, SegmenterConfig
 from segshift.train_ids import IGNORE
@@ -42,7 +41,7 @@ _TINY_MODEL = {
 
 def toy_recipe(recipe: Recipe, folder: Path) -> Recipe:
     """`recipe` with its method, its number of classifiers and its optimizers, and everything else tiny."""
-    dataset = str(folder / "dataset.yaml")
+    dataset = str(_dataset(folder).spec)
     data: dict[str, Any] = merge(
         recipe.model_dump(mode="json"),
         {
@@ -162,8 +161,11 @@ def write_toy_dataset(folder: Path) -> Path:
         "classes": list(CLASSES.names),
         "labels": {"kind": "train_ids"},
     }
-    write_text(folder / "dataset.yaml", dump_yaml(spec))
-    return folder / "dataset.yaml"
+    return _dataset(folder).finish(spec, "Made by `segshift doctor`.")
+
+
+def _dataset(folder: Path) -> DatasetFolder:
+    return DatasetFolder(folder, "toy.json")
 
 
 def largest_difference(first: nn.Module, second: nn.Module) -> float:
