@@ -455,3 +455,16 @@ def test_a_smoke_recipe_shrinks_its_stages_too() -> None:
     smoke = smoke_recipe(parse(Recipe, {"name": "staged", "stages": stages}, "staged"))
     staged = stage_recipe(smoke, 0)
     assert staged.training.steps == 2 and staged.source.dataset == smoke.source.dataset
+
+
+def test_a_trial_takes_none_of_the_recipes_own_images() -> None:
+    recipe = load_recipe(
+        "source_only",
+        {
+            "source": {"dataset": "own.yaml", "subset": {"list": "own.txt"}},
+            "target": {"subset": {"every": 10}},
+        },
+    )
+    trial = smoke_recipe(recipe)
+    assert trial.source.dataset == "city:game,size=64x48,count=6,val=2"
+    assert trial.source.subset is None and trial.target.subset is None

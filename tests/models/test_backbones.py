@@ -59,6 +59,13 @@ def test_torchvisions_resnet_101_weights_have_a_name_of_their_own() -> None:
     assert details.pretrained_cfg["url"].startswith("https://download.pytorch.org/models/resnet101-")
 
 
+def test_attention_in_blocks_takes_any_size_though_the_network_could_be_dilated() -> None:
+    backbone = build_backbone("halonet26t", "none", None)
+    with torch.inference_mode():
+        *_, last = backbone.network.eval()(torch.rand(1, 3, 97, 131))
+    assert last.shape[:2] == (1, backbone.channels) and backbone.pyramid_strides[-1] == 32
+
+
 def test_tiny_network() -> None:
     backbone = build_backbone("segshift_tiny")
     auxiliary, last = backbone.network(torch.rand(2, 3, 96, 160))

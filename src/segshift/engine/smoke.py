@@ -13,7 +13,13 @@ _AUGMENTATION = {"resize": [64, 48], "crop": [64, 48]}
 
 
 def _dataset(style: str) -> dict[str, Any]:
-    return {"dataset": f"city:{style},size=64x48,count=6,val=2", "split": "train", "ignored_border": None}
+    return {
+        "dataset": f"city:{style},size=64x48,count=6,val=2",
+        "split": "train",
+        "ignored_border": None,
+        # Of the recipe's own images.
+        "subset": None,
+    }
 
 
 # So few pixels have a class in such images.

@@ -23,6 +23,7 @@ _WAYS: tuple[Mapping[str, Any], ...] = ({}, {"dynamic_img_size": True})
 # Window attention divides the last features into windows of so many cells.
 _WINDOWS = (1, 7, 8)
 _PROBE_PX = 64
+_ODD_PROBE = HeightWidth((97, 161))
 # Sides that are tried for the smallest image; from the last on every network makes features.
 _LEAST_PX = (1, 4, 16, 32)
 # What timm's networks raise for a size or an option that they do not take.
@@ -171,7 +172,8 @@ def _dilated(name: str, output_stride: int, levels: int) -> FeaturePlan | None:
     if network is None:
         return None
     shapes = _shapes(network, HeightWidth((_PROBE_PX, 2 * _PROBE_PX)))
-    if shapes is None:
+    # One with attention in blocks (HaloNet) has a rule for sizes, which is found where nothing is dilated.
+    if shapes is None or _shapes(network, _ODD_PROBE) is None:
         return None
     strides = tuple(_PROBE_PX // height for _, _, height, _ in shapes)
     if any(2 * height != width for _, _, height, width in shapes):
@@ -235,7 +237,7 @@ def _least_px(network: nn.Module, multiple: int) -> int:
 
 def _free_sizes(strides: Sequence[int]) -> Iterator[tuple[int, HeightWidth]]:
     """What height and width may have to be multiples of, the freest first, each with a size to try."""
-    yield 1, HeightWidth((97, 161))
+    yield 1, _ODD_PROBE
     for multiple in dict.fromkeys((strides[0], *(strides[-1] * window for window in _WINDOWS))):
         odd = ceil(_PROBE_PX / multiple) | 1
         yield multiple, HeightWidth((multiple * odd, multiple * (odd + 2)))
