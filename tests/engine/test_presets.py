@@ -458,13 +458,7 @@ def test_a_smoke_recipe_shrinks_its_stages_too() -> None:
 
 
 def test_a_trial_takes_none_of_the_recipes_own_images() -> None:
-    recipe = load_recipe(
-        "source_only",
-        {
-            "source": {"dataset": "own.yaml", "subset": {"list": "own.txt"}},
-            "target": {"subset": {"every": 10}},
-        },
-    )
-    trial = smoke_recipe(recipe)
+    own = ["source.dataset=own.yaml", "source.subset.list=own.txt", "target.subset.every=10"]
+    trial = smoke_recipe(load_recipe("source_only", own))
     assert trial.source.dataset == "city:game,size=64x48,count=6,val=2"
     assert trial.source.subset is None and trial.target.subset is None
