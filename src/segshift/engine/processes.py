@@ -3,6 +3,7 @@
 The only file that imports accelerate.
 """
 
+import atexit
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from segshift.shared_batch import mean_over_processes, sharing
 
 # Others may wait for hours while the main process evaluates or labels; the heartbeat notices a lost one.
 _PATIENCE = timedelta(days=7)
+_HEARTBEAT = "heartbeat"
 _HEARTBEAT_S = 0.5
 # So long the main thread of a survivor has to end by itself, and an orderly one waits for the others.
 _GRACE_S = 3.0
@@ -64,6 +67,8 @@ class Processes:
                 f"WORLD_SIZE: {launched} processes were launched, but {accelerator.num_processes} joined; "
                 "start with `accelerate launch` or `torchrun`, or unset WORLD_SIZE"
             )
+        if launched > 1:
+            _leave_at_exit()
         # Accelerate numbers CPUs ("cpu:1"), which torch.load refuses.
         on_cpu = accelerator.device.type == "cpu"
         device = torch.device("cpu") if on_cpu else accelerator.device
@@ -112,6 +117,24 @@ class Processes:
             for buffer in module.buffers():
                 if buffer.is_floating_point():
                     buffer.copy_(mean_over_processes(buffer))
+
+
+@cache
+def _leave_at_exit() -> None:
+    """Leave the group before the interpreter is taken down: later, its threads abort the process.
+
+    They come back for the interpreter's lock, are ended inside of C++ once that is gone, and the process dies
+    of "terminate called without an active exception" after all its work is done.
+    """
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    for thread in threading.enumerate():
+        if thread.name == _HEARTBEAT:
+            thread.join(_GRACE_S)
 
 
 def usable_device(device: str | None, option: str = "--device") -> str:
@@ -217,7 +240,7 @@ class _Heart:
     def __init__(self, timeout_s: float) -> None:
         self._group: Any = dist.new_group(backend="gloo", timeout=timedelta(seconds=timeout_s))
         self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name=_HEARTBEAT, daemon=True)
         self._thread.start()
 
     def leave(self, patience_s: float | None) -> None:
