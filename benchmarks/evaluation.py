@@ -17,7 +17,7 @@ from baselines import evaluation as baseline
 from torch import Tensor
 
 from segshift.evaluation import confusion_matrix
-from segshift.models.inference import Band
+from segshift.models.class_ids import upsampled_ids
 from segshift.models.resize import upsample
 from segshift.sizes import HeightWidth
 
@@ -47,8 +47,7 @@ def main() -> None:
     label = (upsample(logits, SIZE) + 0.3 * noise).argmax(1)[0].byte()
 
     def ours() -> Tensor:
-        predicted = Band(slice(0, SIZE[0]), upsample(logits, SIZE), logits=True).ids
-        return confusion_matrix(predicted[0], label, CLASSES)
+        return confusion_matrix(upsampled_ids(logits, SIZE)[0], label, CLASSES)
 
     ids = torch.from_numpy(baseline.predicted(logits, *SIZE))
     flat, truth = ids.flatten().numpy(), label.flatten().numpy()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from segshift.errors import InputError
+from segshift.models.class_ids import best_class, upsampled_ids
 from segshift.models.inference_config import Inference
 from segshift.models.pixels import network_input
 from segshift.models.resize import resize_images, upsample
@@ -47,8 +48,7 @@ class Band:
     def ids(self) -> Tensor:
         """(N, rows, width) uint8, the most probable class: the arg max of logits is that of their softmax,
         which at full resolution is the slow part."""
-        # Not `argmax`, which takes many times as long on a CPU; both give the first of equal ones.
-        return self.scores.max(dim=1).indices.to(torch.uint8)
+        return best_class(self.scores, dim=1)
 
     @property
     def probabilities(self) -> Tensor:
@@ -72,9 +72,26 @@ def bands(
 ) -> Iterator["Band"]:
     """See `Inference.bands`."""
     views = [_views(inference, network, images) for network in networks]
-    only = views[0][0][0] if len(networks) == len(views[0]) == 1 else None
-    classes = len(networks[0].class_names)
-    for rows in _row_bands(size[0], len(images) * classes * size[1]):
+    yield from _judged(views, len(images) * len(networks[0].class_names) * size[1], size)
+
+
+def class_ids(
+    inference: Inference, networks: Sequence["Segmenter"], images: Tensor, size: HeightWidth
+) -> Tensor:
+    """See `Inference.ids`."""
+    views = [_views(inference, network, images) for network in networks]
+    only = _only(views)
+    if isinstance(only, _Whole):
+        return upsampled_ids(only.logits, size)
+    values_per_row = len(images) * len(networks[0].class_names) * size[1]
+    return torch.cat([band.ids for band in _judged(views, values_per_row, size)], dim=1)
+
+
+def _judged(
+    views: Sequence[Sequence[tuple["_Whole | _Windows", bool]]], values_per_row: int, size: HeightWidth
+) -> Iterator[Band]:
+    only = _only(views)
+    for rows in _row_bands(size[0], values_per_row):
         if isinstance(only, _Whole):
             yield Band(rows, only.rows(rows, size), logits=True)
             continue
@@ -83,7 +100,12 @@ def bands(
             mean = _probabilities(of_network, rows, size) / len(of_network)
             total = mean if total is None else total.add_(mean)
         assert total is not None  # there is a network
-        yield Band(rows, total, networks=len(networks))
+        yield Band(rows, total, networks=len(views))
+
+
+def _only(views: Sequence[Sequence[tuple["_Whole | _Windows", bool]]]) -> "_Whole | _Windows | None":
+    """The only view of the only network, if there is just one."""
+    return views[0][0][0] if len(views) == len(views[0]) == 1 else None
 
 
 def _views(
@@ -139,12 +161,12 @@ class _Whole:
     """Logits of whole images."""
 
     def __init__(self, segmenter: "Segmenter", images: Tensor) -> None:
-        self._logits = finite_logits(segmenter, network_input(images))
+        self.logits = finite_logits(segmenter, network_input(images))
 
     def rows(self, rows: slice, size: HeightWidth) -> Tensor:
         """(N, C, rows, width) logits, up-sampled to `size`."""
-        height = self._logits.shape[-2]
-        return upsample_rows(lambda first, end: self._logits[..., first:end, :], height, rows, size)
+        height = self.logits.shape[-2]
+        return upsample_rows(lambda first, end: self.logits[..., first:end, :], height, rows, size)
 
     def probabilities(self, rows: slice, size: HeightWidth) -> Tensor:
         """Their softmax."""

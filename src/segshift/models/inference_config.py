@@ -109,6 +109,6 @@ class Inference(Strict):
 
     def ids(self, networks: Sequence["Segmenter"], images: "Tensor", size: HeightWidth) -> "Tensor":
         """The most probable class of every pixel: (N, height, width) uint8. See `bands`."""
-        import torch
+        from segshift.models.inference import class_ids
 
-        return torch.cat([band.ids for band in self.bands(networks, images, size)], dim=1)
+        return class_ids(self, networks, images, size)
