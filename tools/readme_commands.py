@@ -1,10 +1,11 @@
-"""Run the README's commands that are marked as quick, so that they stay true.
+"""Run the commands and the Python of pages that are marked as quick, so that they stay true.
 
     python tools/readme_commands.py [PAGE.md ...]
 
-A block opened by ```` ```bash quick ```` is run as one script, line by line until one fails. The blocks run
-in the order of the page, all in one temporary folder, as a reader would type them. The virtual
-environment of the running Python is first on the PATH.
+A block opened by ```` ```bash quick ```` is run as one script, line by line until one fails. Blocks opened
+by ```` ```python quick ```` that follow each other are one program. The blocks run in the order of the page,
+all in one temporary folder, as a reader would type them. The virtual environment of the running Python is
+first on the PATH.
 """
 
 import os
@@ -14,24 +15,41 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"^```bash quick[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(bash|python) quick[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+# Reads the program that it is, so that a traceback names the page and its line.
+_PYTHON = "import sys; exec(compile(sys.stdin.read(), sys.argv[1], 'exec'), {'__name__': '__main__'})"
 
 
-def quick_blocks(markdown: str) -> list[str]:
-    """The contents of the fenced blocks whose info string is `bash quick`, in the order of the page."""
-    return [match.group(1) for match in _BLOCK.finditer(markdown)]
+def quick_blocks(markdown: str) -> list[tuple[str, str]]:
+    """Language and contents of the marked blocks, in the order of the page.
+
+    Python blocks that follow each other are joined; empty lines before each make its lines those of the page.
+    """
+    found: list[tuple[str, str]] = []
+    for language, matches in groupby(_BLOCK.finditer(markdown), key=lambda match: match.group(1)):
+        if language == "bash":
+            found += [(language, match.group(2)) for match in matches]
+            continue
+        program = ""
+        for match in matches:
+            line = markdown.count("\n", 0, match.start(2))
+            program += "\n" * (line - program.count("\n")) + match.group(2)
+        found.append((language, program))
+    return found
 
 
-def run_block(block: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run one block with bash in `folder`; it stops at the first command that fails."""
+def run_block(language: str, block: str, folder: Path, page: str) -> subprocess.CompletedProcess[str]:
+    """Run one block in `folder`; bash stops at the first command that fails."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    bash = language == "bash"
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block],
+        ["bash", "-euo", "pipefail", "-c", block] if bash else [sys.executable, "-c", _PYTHON, page],
         cwd=folder,
-        stdin=subprocess.DEVNULL,
+        input="" if bash else block,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -43,16 +61,18 @@ def run_page(page: Path) -> bool:
     """Run a page's quick blocks in one new folder; False at the first that fails, or when there are none."""
     blocks = quick_blocks(page.read_text(encoding="utf-8"))
     if not blocks:
-        print(f"readme_commands: {page.name} has no block that opens with ```bash quick")
+        print(f"readme_commands: {page.name} has no block that opens with ```bash quick or ```python quick")
         return False
     with tempfile.TemporaryDirectory(prefix="segshift-readme-") as folder:
         # Pages refer to the examples as a reader in the checkout would.
         if (ROOT / "examples").is_dir():
             shutil.copytree(ROOT / "examples", Path(folder) / "examples")
-        for number, block in enumerate(blocks, start=1):
-            print("\n".join(f"  $ {line}" for line in block.strip().splitlines()), flush=True)
+        for number, (language, block) in enumerate(blocks, start=1):
+            prompt = "$" if language == "bash" else ">"
+            lines = [line for line in block.splitlines() if line]
+            print("\n".join(f"  {prompt} {line}" for line in lines), flush=True)
             started = time.monotonic()
-            result = run_block(block, Path(folder))
+            result = run_block(language, block, Path(folder), page.name)
             if result.returncode != 0:
                 print("\n".join(result.stdout.splitlines()[-40:]))
                 print(f"readme_commands: block {number} of {page.name} failed ({result.returncode})")

@@ -171,6 +171,22 @@ def assignment(key: str, value: Any) -> str:
     return f"{key}={dump_yaml([value], flow=True, width=10**9).strip()[1:-1]}"
 
 
+Settings = str | Sequence[str] | Mapping[str, Any]
+"""Assignments to a recipe's keys: "a.b=value" as for --set, several of them, or {"a.b": value}."""
+
+
+def assignments(settings: Settings) -> list[str]:
+    """Settings in any form as `apply_overrides` takes them.
+
+    Example:
+        >>> assignments({"training.steps": 100, "method.terms": ["patch"]})
+        ['training.steps=100', 'method.terms=[patch]']
+    """
+    if isinstance(settings, Mapping):
+        return [assignment(key, value) for key, value in settings.items()]
+    return [settings] if isinstance(settings, str) else list(settings)
+
+
 def _short(assignment: str) -> str:
     return shortened(assignment, 120)
 

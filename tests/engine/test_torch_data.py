@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 import segshift
 from segshift.data.dataset import SegmentationDataset
 from segshift.data.resolve import resolve
+from segshift.documents import parse_yaml_value
 from segshift.engine.processes import Processes, training_on
 from segshift.errors import InputError
 
@@ -140,8 +141,10 @@ def test_train_on_torch_data_sets_never_writes_the_targets_labels(tmp_path: Path
         ([network, run], [Squares(0.5)[index] for index in range(4)]),
     ):
         assert segshift.evaluate(model, data).miou == pytest.approx(expected, abs=1e-12)
-    # Finished: the same call answers from the folder.
+    # Finished: the same call answers from the folder, also with the settings as a mapping.
     assert segshift.train("mean_teacher", run, settings=SMALL, **domains) == results
+    mapping = {key: parse_yaml_value(value, key) for key, value in (one.split("=") for one in SMALL)}
+    assert segshift.train("mean_teacher", run, settings=mapping, **domains) == results
 
 
 def test_a_wrong_recipe_is_refused_before_anything_is_written(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ def test_scores_without_a_subset() -> None:
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+def test_a_result_prints_as_its_scores() -> None:
+    result = EvaluationResult(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]), ("road", "sidewalk", "sky"))
+    assert str(result).splitlines() == [
+        "road      75.0 %",
+        "sidewalk  80.0 %",
+        "sky          -",
+        "mIoU      77.5 %",
+    ]
+
+
 def test_which_classes_carry_a_star() -> None:
     sixteen = class_set("cityscapes16").names
     assert starred_classes(sixteen) == starred_classes(sixteen[::-1]) == ("wall", "fence", "pole")

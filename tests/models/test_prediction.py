@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from segshift.models import Inference, Prediction, Segmenter, SegmenterConfig
+from segshift.errors import InputError
+from segshift.models import Inference, Prediction, Segmenter, SegmenterConfig, load
 from segshift.pictures import colorize, overlay
 
 from .networks import CLASSES, tiny
@@ -42,6 +43,54 @@ def test_lists_and_batches_give_what_single_images_give(tmp_path: Path) -> None:
             (got == segmenter.predict(one)).mean() > 0.999 for got, one in zip(several, stacked, strict=True)
         )
     assert segmenter.predict([]) == []
+    drawn = segmenter.predict(picture(seed=seed) for seed in range(3))
+    assert all((got == one).all() for got, one in zip(drawn, segmenter.predict(stacked), strict=True))
+
+
+def test_what_is_no_image_or_no_device_says_what_to_give(tmp_path: Path) -> None:
+    segmenter = tiny()
+    transparent = np.dstack([picture(), picture()[..., 0]])
+    deep = Image.fromarray(np.zeros((40, 56), np.uint16))
+    refused: list[tuple[Any, dict[str, Any], str]] = [
+        (tmp_path, {}, "is a folder; give its images"),
+        (Image.fromarray(transparent), {}, r"mode RGBA; use image.convert\('RGB'\)"),
+        (deep, {}, "mode I;16; give its file"),
+        (picture(), {"device": "cuda:77"}, "device cuda:77: .*; use cpu or a GPU you have"),
+        (picture(), {"device": "gpu"}, "device gpu: "),
+        (picture(), {"batch_size": 0}, "batch_size = 0; give 1 or more"),
+    ]
+    for image, options, message in refused:
+        with pytest.raises(InputError, match=message):
+            segmenter.predict(image, **options)
+    segmenter.save(tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match="device cuda:77: "):
+        load(tmp_path / "model.safetensors", device="cuda:77")
+
+
+def test_an_opaque_alpha_channel_is_no_obstacle() -> None:
+    segmenter, image = tiny(), Image.fromarray(picture())
+    assert (segmenter.predict(image.convert("RGBA")) == segmenter.predict(image)).all()
+
+
+def test_half_precision_predicts_nearly_the_same() -> None:
+    segmenter = tiny()
+    single = segmenter.predict(picture(), probabilities=True).probabilities
+    half = segmenter.half().predict(picture(), probabilities=True).probabilities
+    np.testing.assert_allclose(half, single, atol=5e-3)
+
+
+def test_a_prediction_shows_what_was_found() -> None:
+    ids = np.array([[0, 1, 1, 1]], np.uint8)
+    shown = Prediction(picture(1, 4), ids, np.zeros((4, 1, 4), np.float32), CLASSES)
+    assert repr(shown) == "Prediction(4 x 1 px: car 75%, road 25%)"
+
+
+def test_a_segmenter_is_made_of_plain_keys_and_names() -> None:
+    small = {"backbone": "segshift_tiny", "weights": "none", "output_stride": 8}
+    assert Segmenter(small, ["sky", "ground"]).class_names == ("sky", "ground")
+    assert Segmenter(small, "camvid11").classes.count == 11
+    with pytest.raises(InputError, match="unknown key `backbon`; did you mean `backbone`"):
+        Segmenter({"backbon": "resnet18"}, ["sky"])
 
 
 def test_floats_are_what_their_bytes_are() -> None:

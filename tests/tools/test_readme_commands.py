@@ -46,6 +46,26 @@ def test_a_page_without_marked_blocks_is_a_failure(tmp_path: Path) -> None:
     assert run(write(tmp_path, "```bash\ntrue\n```")).returncode == 1
 
 
+def test_python_blocks_in_a_row_are_one_program_in_the_same_folder(tmp_path: Path) -> None:
+    page = write(
+        tmp_path,
+        "```bash quick\necho 41 > number\n```",
+        "```python quick\nnumber = int(open('number').read())\n```",
+        "```python quick\nopen('next', 'w').write(str(number + 1))\n```",
+        "```bash quick\ngrep -q 42 next\n```",
+    )
+    result = run(page)
+    assert result.returncode == 0, result.stdout
+    assert "3 blocks of page.md ran" in result.stdout
+
+
+def test_a_failing_line_of_python_is_named_by_its_line_in_the_page(tmp_path: Path) -> None:
+    page = write(tmp_path, "```python quick\nx = 1\n```", "```python quick\ny = x\nassert y == 2\n```")
+    line = page.read_text().splitlines().index("assert y == 2") + 1
+    result = run(page)
+    assert result.returncode == 1 and f'File "page.md", line {line}' in result.stdout
+
+
 def test_the_python_of_the_tool_is_first_on_the_path(tmp_path: Path) -> None:
     here = Path(sys.executable).parent
     assert run(write(tmp_path, f'```bash quick\ntest "${{PATH%%:*}}" = "{here}"\n```')).returncode == 0

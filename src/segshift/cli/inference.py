@@ -1,8 +1,12 @@
 """Where networks run, as the options say."""
 
-from segshift.engine.processes import choose_device, usable_device
+from segshift.engine.processes import choose_device
+from segshift.models import devices
 
-__all__ = ["train_on", "usable_device"]
+
+def usable_device(device: str | None) -> str:
+    """The device of --device, or a GPU if there is one. Raises InputError for one that is missing."""
+    return devices.usable_device(device, "--device")
 
 
 def train_on(device: str | None) -> None:

@@ -1,15 +1,15 @@
 """Adapting a trained network to images alone: a recipe without source images, filled in and run."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from segshift.config import apply_overrides, did_you_mean, parse
+from segshift.config import Settings, apply_overrides, assignments, did_you_mean, parse
 from segshift.engine.adapt_images import Images, TargetImages, target_images
 from segshift.engine.health import read_records
 from segshift.engine.loggers import scores_by_step
@@ -48,13 +48,13 @@ class Adaptation:
         results: of the run, as in its results.json.
     """
 
-    segmenter: Segmenter
+    segmenter: Segmenter = field(repr=False)
     folder: Path
     step: int
     score: str
     before: Mapping[str, float]
     after: Mapping[str, float]
-    results: Mapping[str, Any]
+    results: Mapping[str, Any] = field(repr=False)
 
     @property
     def kept(self) -> str:
@@ -106,7 +106,7 @@ def adapt(
     steps: int | None = None,
     seed: int = 0,
     size: WidthHeight | None = None,
-    settings: Sequence[str] = (),
+    settings: Settings = (),
     resume: bool = False,
     skip_bad: bool = False,
     device: str | torch.device | None = None,
@@ -128,7 +128,7 @@ def adapt(
         seed: of everything random.
         size: (width, height) in px at which the network sees the images; None takes its own input size or,
             where it has none, that of the images.
-        settings: "a.b=value" assignments to the recipe's keys.
+        settings: of the recipe's keys: {"a.b": value}, or "a.b=value" as for --set.
         resume: go on with an unfinished run in `out`.
         skip_bad: leave out images that cannot be used, instead of refusing to start.
         device: where it trains; None takes a GPU if there is one.
@@ -149,10 +149,10 @@ def adapt(
         folder = Path(place)
         start, origin = _start(model, folder)
         data = target_images(images, folder, start, skip_bad, progress)
-        filled = _filled(method, start, data, size, steps) | {"init_from": origin}
+        filled = _filled(method, start, data, size, steps) | {"init_from": origin, "seed": seed}
         filled["training"]["skip_bad"] = skip_bad
-        filled["seed"] = seed
-        recipe = _checked(parse(Recipe, apply_overrides(filled, settings), method), method, start)
+        filled = apply_overrides(filled, assignments(settings))
+        recipe = _checked(parse(Recipe, filled, method), method, start)
         with training_on(device):
             results = run_recipe(recipe, folder, progress, resume)
         return _outcome(folder, results, recipe.training.select)

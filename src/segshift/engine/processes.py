@@ -24,6 +24,7 @@ from torch import nn
 
 from segshift.errors import InputError, ProcessLostError
 from segshift.folders import lock_folder
+from segshift.models.devices import usable_device
 from segshift.shared_batch import mean_over_processes, sharing
 
 # Others may wait for hours while the main process evaluates or labels; the heartbeat notices a lost one.
@@ -137,20 +138,6 @@ def _leave() -> None:
             thread.join(_GRACE_S)
 
 
-def usable_device(device: str | None, option: str = "--device") -> str:
-    """The device that was asked for by an option, or a GPU if there is one. Raises InputError for one that
-    is missing.
-    """
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"{option} {place}: {str(error).splitlines()[0]}; use cpu or a GPU you have"
-        ) from None
-    return place
-
-
 def choose_device(device: str) -> None:
     """Where the runs of this process train, such as "cpu" or "cuda:1"; to be called before the first."""
     os.environ["ACCELERATE_TORCH_DEVICE"] = device
@@ -166,7 +153,7 @@ def training_on(device: str | torch.device | None) -> Iterator[None]:
     if device is None:
         yield
         return
-    place = usable_device(str(device), "device")
+    place = usable_device(device)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError(f"device {place}: of several processes each has the device that its launcher gives")
     before = os.environ.get("ACCELERATE_TORCH_DEVICE")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from segshift.config import assignment
+from segshift.config import Settings, assignment, assignments
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import classes_of
 from segshift.engine.presets import load_recipe
@@ -32,7 +32,7 @@ def train(
     target: Data | None = None,
     evaluation: Data | None = None,
     classes: Sequence[str] | str | None = None,
-    settings: Sequence[str] = (),
+    settings: Settings = (),
     resume: bool = False,
     device: str | torch.device | None = None,
     progress: Progress = SILENT,
@@ -48,7 +48,7 @@ def train(
         evaluation: labelled images to report on; None takes the target's split `val`, where it has one.
         classes: of torch data sets: names in the order of the train ids, or the name of a set; None takes the
             data set's attribute `classes`, or the classes of `source`.
-        settings: "a.b=value" assignments to the recipe's keys.
+        settings: of the recipe's keys: {"a.b": value}, or "a.b=value" as for --set.
         resume: go on with an unfinished run in `out`.
         device: where it trains; None takes a GPU if there is one.
         progress: who hears how it goes.
@@ -66,8 +66,9 @@ def train(
         >>> segshift.train("advent", "runs/own", source=mine, target=theirs)  # doctest: +SKIP
     """
     # What is wrong with the recipe is said before anything is written.
+    assigned = assignments(settings)
     planned = domain_changes(None if source is None else "source", None)
-    check_trains(load_recipe(recipe, [*planned, *settings]), str(recipe), settings)
+    check_trains(load_recipe(recipe, [*planned, *assigned]), str(recipe), assigned)
     folder = expanded(out) / "data"
     named = _names(source, classes)
     changes = domain_changes(
@@ -78,7 +79,7 @@ def train(
         argument = _argument(evaluation, folder / "evaluation", named, split="val")
         changes.append(assignment("evaluation.dataset", argument))
     with training_on(device):
-        return run_recipe(load_recipe(recipe, [*changes, *settings]), expanded(out), progress, resume)
+        return run_recipe(load_recipe(recipe, [*changes, *assigned]), expanded(out), progress, resume)
 
 
 def check_trains(recipe: Recipe, name: str, settings: Sequence[str]) -> None:

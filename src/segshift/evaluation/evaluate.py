@@ -14,6 +14,7 @@ from segshift.evaluation.measures import Iou, Measure, judge
 from segshift.evaluation.protocol import inference_protocol
 from segshift.evaluation.result import EvaluationResult
 from segshift.models.batch_norm import evaluating
+from segshift.models.devices import usable_device
 from segshift.models.inference import WHOLE_PIXELS
 from segshift.models.inference_config import Inference
 from segshift.models.loading import load
@@ -50,7 +51,7 @@ def evaluate(
 
     Raises:
         InputError: an empty or unlabelled data set, other classes than the networks', ids outside them, an
-            ensemble of networks with different classes, or scores that are not finite.
+            ensemble of networks with different classes, scores that are not finite, or no such device.
 
     Example:
         >>> import segshift
@@ -59,12 +60,14 @@ def evaluate(
     several = [networks] if isinstance(networks, Segmenter | str | Path) else networks
     segmenters = [one if isinstance(one, Segmenter) else load(one) for one in several]
     check_same_classes(segmenters)
+    if batch_size < 1:
+        raise InputError(f"evaluate: batch_size = {batch_size}; give 1 or more")
     inference = inference or Inference()
     data = opened(data, segmenters[0].classes)
     names = _class_names(segmenters, data)
     if device is not None:
         for segmenter in segmenters:
-            segmenter.to(device)
+            segmenter.to(usable_device(device))
     sizes = [inference.size_for(segmenter) for segmenter in segmenters]
     fits = [inference.fit_for(segmenter) for segmenter in segmenters]
     protocol = inference_protocol(inference, sizes, fits, len(names))

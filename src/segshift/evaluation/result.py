@@ -48,6 +48,14 @@ class EvaluationResult:
     protocol: Mapping[str, Any] | None = None
     further: Mapping[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """The mIoU and every scored class's IoU, one a line; a class without IoU has a dash."""
+        of_classes = zip(self.scored_names, self.iou[self._ids()].tolist(), strict=True)
+        rows = [*of_classes, ("mIoU", self.miou)]
+        width = max(len(name) for name, _ in rows)
+        numbers = ["    -" if np.isnan(score) else f"{100 * score:5.1f} %" for _, score in rows]
+        return "\n".join(f"{name:{width}} {number}" for (name, _), number in zip(rows, numbers, strict=True))
+
     def extended(self, fields: Mapping[str, Any]) -> "EvaluationResult":
         """The same with the result of a measure: fields of this class, others go into `further`."""
         own = {name: value for name, value in fields.items() if name in self.__dataclass_fields__}

@@ -81,7 +81,7 @@ class ExportedSegmenter(Segmenter):
         )
 
 
-def load_program(file: Path, map_location: str | torch.device = "cpu") -> ExportedSegmenter:
+def load_program(file: Path, device: str | torch.device = "cpu") -> ExportedSegmenter:
     """The program in a file of `segshift export`.
 
     ONNX files are data. The others are programs for PyTorch's own loaders: open those that you trust.
@@ -89,19 +89,19 @@ def load_program(file: Path, map_location: str | torch.device = "cpu") -> Export
     Args:
         file: `.onnx` (onnxruntime; on a GPU where onnxruntime-gpu is installed), `.pt2` (torch.export) or
             `.torchscript`.
-        map_location: device of a PyTorch program.
+        device: device of a PyTorch program.
 
     Raises:
         InputError: a missing, broken or foreign file, or onnxruntime is not installed.
     """
     if not file.is_file():
         raise InputError(f"{file}: no such file; give a file written by `segshift export`")
-    program, text = _OPENERS[file.suffix](file, torch.device(map_location))
+    program, text = _OPENERS[file.suffix](file, torch.device(device))
     if not text:
         raise InputError(f"{file}: has no description by segshift; give a file of `segshift export`")
     data = parse_json(text, f"{file}: the description")
     segmenter = ExportedSegmenter(file, parse(ProgramMetadata, data, where=str(file)), program)
-    return segmenter.to(map_location).eval()
+    return segmenter.to(device).eval()
 
 
 def _open_onnx(file: Path, device: torch.device) -> tuple[Run, str]:

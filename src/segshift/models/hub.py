@@ -39,7 +39,7 @@ class HubModel:
         # Of the segmenter.
         def save(self, path: str | Path) -> None: ...
         @classmethod
-        def load(cls, path: str | Path, map_location: Any = ..., trust_code: bool = ...) -> Any: ...
+        def load(cls, path: str | Path, device: Any = ..., trust_code: bool = ...) -> Any: ...
 
     def save_pretrained(self: Any, folder: str | Path, card: str | None = None) -> None:
         """Write a folder of the hub's form: `model.safetensors`, `config.json`, `README.md`.
@@ -96,7 +96,7 @@ class HubModel:
         *,
         revision: str | None = None,
         token: str | None = None,
-        map_location: str | torch.device = "cpu",
+        device: str | torch.device = "cpu",
         trust_code: bool = False,
     ) -> Any:
         """The network in a folder of `save_pretrained`, or on the hub, in evaluation mode.
@@ -105,7 +105,7 @@ class HubModel:
             model: a folder, or OWNER/NAME on the hub (downloaded once, then kept in its cache).
             revision: branch, tag or commit on the hub.
             token: for private repositories; see `push_to_hub`.
-            map_location: see `Segmenter.load`, as is `trust_code`.
+            device: see `Segmenter.load`, as is `trust_code`.
 
         Raises:
             InputError: neither is there, or it holds no network of segshift.
@@ -113,7 +113,7 @@ class HubModel:
         folder = expanded(model)
         if not folder.is_dir():
             folder = _downloaded(str(model), revision, token)
-        return cls.load(folder, map_location, trust_code)
+        return cls.load(folder, device, trust_code)
 
 
 USE = """```python

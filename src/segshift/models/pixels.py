@@ -32,7 +32,7 @@ def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor, where: st
         InputError: an unreadable file, anything but three channels, another type, or values outside [0, 1].
     """
     if isinstance(image, Tensor):
-        pixels, shape, wanted = image, tuple(image.shape), "(3, H, W)"
+        pixels, shape, wanted = image.detach(), tuple(image.shape), "(3, H, W)"
         given = f"{str(image.dtype).removeprefix('torch.')} tensor"
     else:
         array = _array(image, where)
@@ -57,11 +57,17 @@ def pixels_of(image: str | Path | Image.Image | NDArray[Any] | Tensor, where: st
 
 def _array(image: str | Path | Image.Image | NDArray[Any], where: str) -> NDArray[Any]:
     if isinstance(image, str | Path):
-        return read_image(expanded(image), upright=True)
+        path = expanded(image)
+        if path.is_dir():
+            raise InputError(f"{where}: {path} is a folder; give its images, or use `segshift predict`")
+        return read_image(path, upright=True)
     if not isinstance(image, Image.Image):
         return np.asarray(image)
-    if image.mode not in ("RGB", *_CONVERT) or "transparency" in image.info:
-        raise InputError(f"{where}: got a PIL image of mode {image.mode}; use image.convert('RGB')")
+    opaque = image.mode in ("LA", "RGBA") and image.getextrema()[-1] == (255, 255)
+    if (image.mode not in ("RGB", *_CONVERT) and not opaque) or "transparency" in image.info:
+        # Pillow cuts deep samples off at 255 instead of scaling them, which the reader of files does.
+        remedy = "give its file" if image.mode[0] in "IF" else "use image.convert('RGB')"
+        raise InputError(f"{where}: got a PIL image of mode {image.mode}; {remedy}")
     return np.asarray(image.convert("RGB"))
 
 

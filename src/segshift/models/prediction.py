@@ -1,6 +1,6 @@
 """What a network says about images in any form: class ids, probabilities, pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from segshift.data.labels import ClassSet
+from segshift.errors import InputError
 from segshift.models.batch_norm import evaluating
 from segshift.models.inference_config import Inference
 from segshift.models.pixels import pixels_of
@@ -40,6 +41,14 @@ class Prediction:
     probabilities: NDArray[np.float32]
     classes: ClassSet
 
+    def __repr__(self) -> str:
+        """The size, and the classes by their share of the pixels."""
+        height, width = self.ids.shape
+        counts = np.bincount(self.ids.ravel(), minlength=self.classes.count)
+        most = sorted(np.flatnonzero(counts).tolist(), key=lambda one: -counts[one])
+        shares = [f"{self.classes.names[one]} {counts[one] / self.ids.size:.0%}" for one in most]
+        return f"Prediction({width} x {height} px: {', '.join(shares)})"
+
     @property
     def confidence(self) -> NDArray[np.float32]:
         """(H, W), the largest probability of every pixel."""
@@ -56,15 +65,15 @@ class Prediction:
         return overlay(self.image, self.ids, self.classes, alpha)
 
 
-def is_batch(images: OneImage | Sequence[OneImage]) -> bool:
-    """Whether several images are meant: a sequence, or an array or tensor of four dimensions."""
+def is_batch(images: OneImage | Iterable[OneImage]) -> bool:
+    """Whether several images are meant: any iterable, or an array or tensor of four dimensions."""
     if isinstance(images, np.ndarray | Tensor):
         return images.ndim == 4
-    return isinstance(images, Sequence) and not isinstance(images, str)
+    return isinstance(images, Iterable) and not isinstance(images, str | Path | Image.Image)
 
 
 def predict_ids(
-    segmenter: "Segmenter", images: Sequence[OneImage], inference: Inference, batch_size: int
+    segmenter: "Segmenter", images: Iterable[OneImage], inference: Inference, batch_size: int
 ) -> Iterator[NDArray[np.uint8]]:
     """(H, W) uint8 train ids of each image; see `Segmenter.predict`."""
     for batch in _batches(images, batch_size):
@@ -74,7 +83,7 @@ def predict_ids(
 
 
 def predict_all(
-    segmenter: "Segmenter", images: Sequence[OneImage], inference: Inference, batch_size: int
+    segmenter: "Segmenter", images: Iterable[OneImage], inference: Inference, batch_size: int
 ) -> Iterator[Prediction]:
     """Everything about each image; see `Segmenter.predict`."""
     for batch in _batches(images, batch_size):
@@ -90,8 +99,10 @@ def predict_all(
             yield Prediction(*parts, segmenter.classes)
 
 
-def _batches(images: Sequence[OneImage], batch_size: int) -> Iterator[Tensor]:
+def _batches(images: Iterable[OneImage], batch_size: int) -> Iterator[Tensor]:
     """Neighbors of equal size and type together: (N, 3, H, W) uint8 or in [0, 1]."""
+    if batch_size < 1:
+        raise InputError(f"predict: batch_size = {batch_size}; give 1 or more")
     waiting: list[Tensor] = []
     for image in images:
         pixels = pixels_of(image)

@@ -1,6 +1,6 @@
 """The segmentation network: backbone, heads, and what belongs to a model file besides its weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
@@ -10,19 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from segshift.config import parse
-from segshift.data.labels import ClassSet
+from segshift.data.labels import ClassSet, class_set
 from segshift.errors import InputError
 from segshift.folders import model_file
 from segshift.models.backbone_training import merged_state, set_backbone_training
 from segshift.models.backbones import CAFFE_PIXELS, PixelStatistics, build_backbone
 from segshift.models.batch_norm import evaluating, set_batch_norm_mode
+from segshift.models.devices import usable_device
 from segshift.models.heads import LEVELS, DeepLabV2Head, Head, build_head
 from segshift.models.hub import HubModel
 from segshift.models.inference_config import Inference
-from segshift.models.libraries.hugging_face import transformers_network
-from segshift.models.libraries.own import check_trusted, own_network
-from segshift.models.libraries.parts import Parts
-from segshift.models.libraries.smp import smp_network
+from segshift.models.libraries.foreign import foreign_network
+from segshift.models.libraries.own import check_trusted
 from segshift.models.model_file import fill, read_model, write_model
 from segshift.models.multi_resolution import MultiResolution, build_attention
 from segshift.models.prediction import OneImage, is_batch, predict_all, predict_ids
@@ -62,23 +61,28 @@ class Segmenter(HubModel, nn.Module):
     multi_resolution: MultiResolution | None
 
     def __init__(
-        self, config: SegmenterConfig, classes: ClassSet, *, pixel_statistics: PixelStatistics | None = None
+        self,
+        config: SegmenterConfig | Mapping[str, Any],
+        classes: ClassSet | Sequence[str] | str,
+        *,
+        pixel_statistics: PixelStatistics | None = None,
     ) -> None:
         """Build the network; random weights come from torch's global generator.
 
         Args:
-            config: see `SegmenterConfig`.
-            classes: the classes to tell apart.
+            config: a `SegmenterConfig`, or its keys as in a recipe's `model:`.
+            classes: names in the order of the train ids, or the name of a set (`cityscapes19`).
             pixel_statistics: instead of those of the backbone's published weights.
 
         Raises:
             InputError: a backbone, stride, head or weights that cannot be had.
         """
         super().__init__()
-        self.classes = classes
-        parts = _foreign(config, classes.names) if config.is_foreign else None
+        config = parse(SegmenterConfig, config, "Segmenter")
+        self.classes = classes if isinstance(classes, ClassSet) else class_set(classes)
+        parts = foreign_network(config, self.class_names) if config.is_foreign else None
         if parts is None:
-            self._assemble(config, classes.count)
+            self._assemble(config, self.classes.count)
         else:
             self.config = config.model_copy(update={"settings": parts.settings})
             self._channels = parts.channels
@@ -213,7 +217,9 @@ class Segmenter(HubModel, nn.Module):
 
     def normalize(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) RGB images in [0, 1] to what the backbone was trained on; see `PixelStatistics`."""
-        return (self.pixel_statistics.arranged(images) - self.mean) / self.std
+        normal = (self.pixel_statistics.arranged(images) - self.mean) / self.std
+        # In half precision if the network is. A recorded program holds no conversion that does nothing.
+        return normal if normal.dtype == self.mean.dtype else normal.to(self.mean.dtype)
 
     def predict_probabilities(self, images: Tensor, size: HeightWidth) -> Tensor:
         """Softmax of the up-sampled logits, in the network's present mode.
@@ -241,7 +247,7 @@ class Segmenter(HubModel, nn.Module):
     @overload
     def predict(
         self,
-        images: OneImage | Sequence[OneImage],
+        images: OneImage | Iterable[OneImage],
         inference: Inference | None = ...,
         *,
         probabilities: bool = ...,
@@ -250,7 +256,7 @@ class Segmenter(HubModel, nn.Module):
     ) -> Any: ...
     def predict(
         self,
-        images: OneImage | Sequence[OneImage],
+        images: OneImage | Iterable[OneImage],
         inference: Inference | None = None,
         *,
         probabilities: bool = False,
@@ -263,9 +269,9 @@ class Segmenter(HubModel, nn.Module):
         images' own size. Evaluation mode is used whatever mode the network is in.
 
         Args:
-            images: a file, a PIL image, an (H, W, 3) array or a (3, H, W) tensor; or several: a list of
-                those, an (N, H, W, 3) array or an (N, 3, H, W) tensor. Arrays and tensors hold uint8 RGB, or
-                floats in [0, 1].
+            images: a file, a PIL image, an (H, W, 3) array or a (3, H, W) tensor; or several: a list or any
+                iterable of those, an (N, H, W, 3) array or an (N, 3, H, W) tensor. Arrays and tensors hold
+                uint8 RGB, or floats in [0, 1].
             inference: other sizes, windows, scales and flips.
             probabilities: give a `Prediction` for every image, with probabilities, confidence and overlay.
             device: moves the network there; None leaves it where it is.
@@ -275,13 +281,13 @@ class Segmenter(HubModel, nn.Module):
             For one image (H, W) uint8 train ids or its `Prediction`; for several a list of those.
 
         Raises:
-            InputError: an unreadable file, anything but three channels, values outside [0, 1], or scores that
-                are not finite.
+            InputError: an unreadable file, anything but three channels, values outside [0, 1], scores that
+                are not finite, or no such device.
         """
         if device is not None:
-            self.to(device)
+            self.to(usable_device(device))
         several = is_batch(images)
-        listed: Sequence[OneImage] = cast(Sequence[OneImage], images) if several else [cast(OneImage, images)]
+        listed: Iterable[OneImage] = cast(Iterable[OneImage], images) if several else [cast(OneImage, images)]
         predict = predict_all if probabilities else predict_ids
         found = list(predict(self, listed, inference or Inference(), batch_size))
         return found if several else found[0]
@@ -297,7 +303,7 @@ class Segmenter(HubModel, nn.Module):
 
     @classmethod
     def load(
-        cls, path: str | Path, map_location: str | torch.device = "cpu", trust_code: bool = False
+        cls, path: str | Path, device: str | torch.device = "cpu", trust_code: bool = False
     ) -> "Segmenter":
         """The segmenter in a file written by `save`, or in the run folder that holds it, in evaluation mode.
 
@@ -306,7 +312,7 @@ class Segmenter(HubModel, nn.Module):
         Args:
             path: a `.safetensors` file, a folder with `model.safetensors`, or RUN@STEP, a run's network
                 after so many steps (`training.keep_checkpoints`).
-            map_location: device to put it on.
+            device: device to put it on.
             trust_code: whether a model that names a module of one's own (`FILE.py:NAME`) may run that code;
                 the environment variable SEGSHIFT_TRUST_CODE=1 says the same.
 
@@ -335,15 +341,4 @@ class Segmenter(HubModel, nn.Module):
             raise InputError(text if text.startswith(str(file)) else f"{file}: {text}") from None
         segmenter.config = metadata.config
         fill(segmenter, tensors, file, metadata.version, "train or export it again")
-        return segmenter.to(map_location).eval()
-
-
-def _foreign(config: SegmenterConfig, names: Sequence[str]) -> Parts:
-    """The network of another library, or of one's own, that the configuration names."""
-    classes, count, settings = len(names), config.classifiers, config.settings
-    if config.module is not None:
-        return own_network(config.module, classes, count, config.weights, settings)
-    assert config.architecture is not None  # the configuration was checked
-    if config.library == "smp":
-        return smp_network(config.architecture, config.encoder, config.weights, classes, count, settings)
-    return transformers_network(config.architecture, config.weights, names, count, settings)
+        return segmenter.to(device).eval()

@@ -187,7 +187,7 @@ def translator_file(path: str | Path) -> Path:
     return file
 
 
-def load_translator(path: str | Path, map_location: str | torch.device = "cpu") -> ResnetGenerator:
+def load_translator(path: str | Path, device: str | torch.device = "cpu") -> ResnetGenerator:
     """The generator in a file written by `save_translator`, or in a run folder, in evaluation mode.
 
     Raises:
@@ -202,7 +202,7 @@ def load_translator(path: str | Path, map_location: str | torch.device = "cpu") 
         fill(ResnetGenerator(metadata.config), tensors, file, metadata.version, "train it again")
     generator = ResnetGenerator(metadata.config)
     fill(generator, tensors, file, metadata.version, "train it again")
-    return generator.to(map_location).eval()
+    return generator.to(device).eval()
 
 
 def _convolution(before: int, after: int, side: int) -> nn.Conv2d:
