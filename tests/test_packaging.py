@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PINS = Path(__file__).resolve().parents[1] / "constraints.txt"
-PINNED_EXTRAS = ("", "analysis", "dev", "docs", "export", "opencv", "report", "weights")
+PINNED_EXTRAS = ("", "analysis", "dev", "docs", "export", "opencv", "report", "track", "weights")
 
 
 def pins() -> dict[str, str]:

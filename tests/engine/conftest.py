@@ -1,6 +1,5 @@
 """Fixtures of the engine's tests."""
 
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 
 from segshift.data import dataset
 from segshift.data.decoder import LabelDecoder
-from segshift.methods.align import Align
+from tests.engine.runs import stop_during
 
 
 @pytest.fixture
@@ -17,14 +16,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Arrange a signal to this process during a given step."""
 
     def arrange(step: int, number: int = signal.SIGINT) -> None:
-        original = Align.step
-
-        def interrupted(self: Align, batch: Any) -> Any:
-            if batch.step == step:
-                os.kill(os.getpid(), number)
-            yield from original(self, batch)
-
-        monkeypatch.setattr(Align, "step", interrupted)
+        stop_during(monkeypatch, step, number)
 
     yield arrange
     monkeypatch.undo()

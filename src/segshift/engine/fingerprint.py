@@ -40,9 +40,8 @@ def recipe_fingerprint(recipe: Recipe) -> str:
     A stage's recipe is given with `{NAME}` of the earlier stages in its strings: where the run lies, and how
     its folder was written, changes nothing.
     """
-    data = recipe.model_dump(
-        mode="json", exclude={"name", "evaluation", "description", "provenance", "group", "stages"}
-    )
+    told = {"name", "description", "provenance", "group", "trackers"}
+    data = recipe.model_dump(mode="json", exclude={*told, "evaluation", "stages"})
     for part in (data["model"], *data["optimizers"].values()):
         for key in [key for key, value in _LATER.items() if key in part and part[key] == value]:
             del part[key]

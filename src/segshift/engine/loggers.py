@@ -19,6 +19,8 @@ class MetricsFile:
     Attributes:
         path: the file.
         scores: of each evaluation by its step: `target_miou`, if there are labels, and the label-free ones.
+        kept: the lines of earlier sessions.
+        dropped: lines that earlier sessions wrote and a resumed run is about to write again.
     """
 
     def __init__(self, path: Path, done_steps: int) -> None:
@@ -28,10 +30,11 @@ class MetricsFile:
         self._newest: deque[Mapping[str, Any]] = deque(maxlen=WINDOW)
         self._advised: set[str] = set()
         before = read_records(path) if path.is_file() else []
-        kept = [record for record in before if record["step"] <= done_steps]
-        for record in kept:
+        self.kept = [record for record in before if record["step"] <= done_steps]
+        self.dropped = [record for record in before if record["step"] > done_steps]
+        for record in self.kept:
             self._notice(record)
-        write_text(path, "".join(_line(record) for record in kept))
+        write_text(path, "".join(_line(record) for record in self.kept))
         with writing(path):
             self._stream = path.open("a", encoding="utf-8")
 

@@ -1,5 +1,6 @@
 """A recipe understood to its end: every stage's settings parsed before anything runs."""
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -7,7 +8,7 @@ from typing import Any, TypeVar
 from segshift.config import did_you_mean, parse
 from segshift.engine.hollow import network_names, start_misfit
 from segshift.engine.pseudo_labels import PseudoLabelConfig
-from segshift.engine.recipe import Recipe
+from segshift.engine.recipe import Recipe, TrackerName
 from segshift.engine.stages import refers, stage_recipe, stage_settings
 from segshift.engine.translation import TranslationConfig
 from segshift.errors import InputError
@@ -69,8 +70,9 @@ def make_plan(recipe: Recipe, where: str | None = None) -> Plan:
         where: what messages call it; its name by default.
 
     Raises:
-        InputError: a stage whose method, term, optimizer or settings have an unknown key or a bad value, or
-            that refers to none before it; the message names the stage and the key.
+        InputError: a stage whose method, term, optimizer or settings have an unknown key or a bad value, that
+            refers to none before it or that names a tracker which is not installed; the message names the
+            stage and the key.
     """
     where = where or recipe.name
     if not recipe.stages:
@@ -95,12 +97,24 @@ def _job(
     where: str,
     settings: PseudoLabelConfig | TranslationConfig | None = None,
 ) -> Job:
+    if kind == "train":
+        _check_trackers(recipe.trackers, where)
     method = parse_method(recipe.method, f"{where}: method")
     foreign = [name for name in recipe.optimizers if name not in SHARED]
     networks = network_names(recipe, method) if foreign and kind == "train" else None
     if networks is not None:
         check_networks(foreign, networks, f"{where}: ")
     return Job(title, kind, recipe, method, settings)
+
+
+def _check_trackers(names: Sequence[TrackerName], where: str) -> None:
+    """Raises InputError for a tracker without its package: accelerate would leave it out without a word."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            extra = "" if name == "wandb" else ' (or "segshift[track]" for TensorBoard and MLflow)'
+            raise InputError(
+                f"{where}: trackers: the package {name} is not installed; run `pip install {name}`{extra}"
+            )
 
 
 def all_or_errors(makers: Mapping[str, Callable[[], Made]], fail: str) -> list[Made]:

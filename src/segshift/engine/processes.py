@@ -7,7 +7,7 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,13 +56,7 @@ class Processes:
         Raises:
             InputError: the launcher started several, but they did not find each other.
         """
-        launched = int(os.environ.get("WORLD_SIZE", "1"))
-        # Unless told, Accelerate looks for accelerators only: without one, each process would train alone.
-        no_device = launched > 1 and not torch.accelerator.is_available()
-        # Its precision is the whole process's for good; ours may differ between stages and arms.
-        accelerator = Accelerator(
-            mixed_precision="no", cpu=no_device, kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)]
-        )
+        launched, accelerator = _launched(), _accelerator()
         if accelerator.num_processes != launched:
             raise InputError(
                 f"WORLD_SIZE: {launched} processes were launched, but {accelerator.num_processes} joined; "
@@ -120,6 +114,40 @@ class Processes:
                     buffer.copy_(mean_over_processes(buffer))
 
 
+def _launched() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _accelerator(**more: Any) -> Accelerator:
+    # Unless told, Accelerate looks for accelerators only: without one, each process would train alone.
+    no_device = _launched() > 1 and not torch.accelerator.is_available()
+    # Its precision is the whole process's for good; ours may differ between stages and arms.
+    return Accelerator(
+        mixed_precision="no",
+        cpu=no_device,
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+        **more,
+    )
+
+
+def started_tracker(name: str, project: str, folder: Path, options: Mapping[str, Any]) -> Any:
+    """One of accelerate's experiment trackers, running; for the main process.
+
+    Args:
+        name: tensorboard, mlflow or wandb.
+        project: what it gathers runs under; TensorBoard's folder below `folder`.
+        folder: where it may write.
+        options: of its start, such as MLflow's `run_id`.
+
+    Raises:
+        Exception: whatever the tracker's library raises.
+    """
+    accelerator = _accelerator(log_with=name, project_dir=str(folder))
+    accelerator.init_trackers(project, init_kwargs={name: dict(options)})
+    (tracker,) = accelerator.trackers
+    return tracker
+
+
 @cache
 def _leave_at_exit() -> None:
     """Leave the group before the interpreter is taken down: later, its threads abort the process.
@@ -154,7 +182,7 @@ def training_on(device: str | torch.device | None) -> Iterator[None]:
         yield
         return
     place = usable_device(device)
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if _launched() > 1:
         raise InputError(f"device {place}: of several processes each has the device that its launcher gives")
     before = os.environ.get("ACCELERATE_TORCH_DEVICE")
     # Accelerate keeps the device of a process's first run.

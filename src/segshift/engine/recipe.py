@@ -20,6 +20,7 @@ from segshift.sizes import Fit, WidthHeight
 CLASSIFIERS = ("head", "second_head", "auxiliary_head", "multi_resolution")
 # Besides the names of `SCORES`, what `training.select` may be.
 LAST, TARGET_MIOU = "last", "target_miou"
+TrackerName = Literal["tensorboard", "mlflow", "wandb"]
 # What `source.dataset` is where there are no source images: a trained network is adapted by the target alone.
 NO_SOURCE = "none"
 
@@ -279,6 +280,7 @@ class Recipe(Strict):
         evaluation: how the run is judged.
         oracle: train on the target's labels. For comparison only, and marked so in every table.
         stages: the recipe run several times with changes; empty for a single run.
+        trackers: where metrics.jsonl goes as well: tensorboard, mlflow, wandb (docs/watch.md).
     """
 
     name: str
@@ -299,6 +301,14 @@ class Recipe(Strict):
     evaluation: EvaluationConfig = EvaluationConfig()
     oracle: bool = False
     stages: list[Stage] = Field(default_factory=list)
+    trackers: list[TrackerName] = Field(default_factory=list)
+
+    @field_validator("trackers")
+    @classmethod
+    def _distinct_trackers(cls, trackers: list[TrackerName]) -> list[TrackerName]:
+        if len(set(trackers)) < len(trackers):
+            raise ValueError("a tracker stands there twice")
+        return trackers
 
     @field_validator("target")
     @classmethod

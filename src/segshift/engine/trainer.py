@@ -124,8 +124,7 @@ class Trainer:
     def _recorder(self, done: int) -> Recorder:
         if not self.processes.main:
             return Recorder()
-        path = RunFolder(self.folder).metrics
-        recorder = MainRecorder(path, self.progress, self.title, self.recipe.training.steps, done)
+        recorder = MainRecorder(self.recipe, RunFolder(self.folder), self.progress, self.title, done)
         self.selection.check_kept(recorder.scores)
         return recorder
 

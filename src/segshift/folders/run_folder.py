@@ -82,6 +82,11 @@ class RunFolder:
         """The folder of what methods draw while they train."""
         return self.path / "pictures"
 
+    @property
+    def trackers(self) -> Path:
+        """The folder of what experiment trackers keep with the run."""
+        return self.path / "trackers"
+
     def exported(self, step: int | None = None) -> Path:
         """Where its model, or its network after `step` steps, is written for other programs."""
         return self.path / ("export" if step is None else f"export_step_{step:08d}")
