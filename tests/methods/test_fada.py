@@ -7,10 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from segshift.engine.step import train_step
 from segshift.errors import InputError
-from segshift.methods import Batch
+from segshift.methods import Batch, fada
 from segshift.models import FineGrainedDiscriminator, Segmenter
 from tests.engine.toy import split_batch
 from tests.methods.networks import (
@@ -120,6 +121,35 @@ def test_steps_equal_a_loop_written_by_hand(settings: dict[str, Any]) -> None:
     assert largest_difference(mine, parameters_of(plain.segmenter)) > 2e-4
     assert largest_difference(parameters_of(method.terms[0].adversary), parameters_of(judge)) < 2e-6
     assert largest_difference(parameters_of(judge), start) > 1e-4
+
+
+def test_bands_of_rows_equal_whole_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for values_at_once in (2**30, 2 * 2 * K * 40 * 7):
+        monkeypatch.setattr(fada, "_VALUES_AT_ONCE", values_at_once)
+        method = align(TERM, segmenter=confident_segmenter())
+        log = train_step(method, [batch()], optimizers(method.networks()))
+        found.append((log.values(), parameters_of(method)))
+    (whole, moved), (bands, moved_by_bands) = found
+    assert bands == pytest.approx(whole, rel=1e-5)
+    assert largest_difference(moved, moved_by_bands) < 1e-5
+
+
+def test_no_map_of_all_answers_at_the_size_of_the_crop_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fada, "_VALUES_AT_ONCE", 2**12)
+    method, largest = align(TERM, segmenter=confident_segmenter()), 0
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            made = op(*args, **(kwargs or {}))
+            if isinstance(made, Tensor) and made.ndim == 4 and made.shape[1] == 2 * K:
+                largest = max(largest, made.numel())
+            return made
+
+    with Watch():
+        train_step(method, [batch()], optimizers(method.networks()))
+    assert 0 < largest <= 2**12
 
 
 def test_the_classifier_gets_no_adversarial_gradient() -> None:

@@ -1,6 +1,6 @@
 """Terms that play a binary domain game: AdaptSegNet, AdvEnt, and alignment of features."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -9,6 +9,7 @@ from segshift.losses import domain_loss, self_information
 from segshift.methods.term import Level, Look, Prediction, Term, TermConfig, trained_feature_channels
 from segshift.models.discriminators import FeatureDiscriminator, FullyConvolutionalDiscriminator
 from segshift.models.segmenter import Segmenter
+from segshift.models.shared_pass import shared_pass
 from segshift.ranges import Channels
 
 
@@ -53,6 +54,9 @@ class AdversarialTerm(Term):
     """
 
     weight: float
+    one_pass: ClassVar[bool] = False
+    """True promises that in both turns the discriminator sees the same of the target and answers the same: no
+    draws, no state. It then runs once for both, which changes no value."""
 
     def view(self, prediction: Prediction) -> Tensor:
         """(N, K, H, W): what the discriminator sees of a prediction."""
@@ -60,19 +64,33 @@ class AdversarialTerm(Term):
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """The segmenter's adversarial loss: the target's map called source."""
-        return {"adversarial": self.weight * domain_loss(self._judge(look.target_prediction()), "source")}
+        return {"adversarial": self.weight * domain_loss(self._judge_target(look), "source")}
 
     def on_adversary(self, look: Look) -> dict[str, Tensor]:
         """The discriminator's two losses."""
         return {
             "source": 0.5 * domain_loss(self._judge(look.source), "source"),
-            "target": 0.5 * domain_loss(self._judge(look.target_prediction()), "target"),
+            "target": 0.5 * domain_loss(self._judge_target_again(look), "target"),
         }
 
     def _judge(self, prediction: Prediction) -> Tensor:
         assert self.adversary is not None
         logits: Tensor = self.adversary(self.view(prediction))
         return logits
+
+    def _judge_target(self, look: Look) -> Tensor:
+        """What the discriminator says of the target, in the segmenter's turn."""
+        if not self.one_pass:
+            return self._judge(look.target_prediction())
+        assert self.adversary is not None
+        view = self.view(look.target_prediction())
+        logits, look.judgements[self.name] = shared_pass(self.adversary, view)
+        return logits
+
+    def _judge_target_again(self, look: Look) -> Tensor:
+        """The same in its own turn."""
+        kept = look.judgements.pop(self.name, None)
+        return self._judge(look.target_prediction()) if kept is None else kept
 
 
 class OutputAlignment(AdversarialTerm):
@@ -82,6 +100,7 @@ class OutputAlignment(AdversarialTerm):
     """
 
     Config = OutputAdversarialConfig
+    one_pass = True
 
     def __init__(self, config: OutputAdversarialConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
@@ -101,6 +120,7 @@ class AdvEnt(AdversarialTerm):
     """
 
     Config = AdvEntConfig
+    one_pass = True
 
     def __init__(self, config: AdvEntConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
@@ -121,6 +141,7 @@ class FeatureAlignment(AdversarialTerm):
     """
 
     Config = AdversarialConfig
+    one_pass = True
 
     def __init__(self, config: AdversarialConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)

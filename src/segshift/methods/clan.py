@@ -72,6 +72,7 @@ class Clan(AdversarialTerm):
     """
 
     Config = ClanConfig
+    one_pass = True
 
     def __init__(self, config: ClanConfig, segmenter: Segmenter) -> None:
         super().__init__(config, segmenter)
@@ -120,7 +121,8 @@ class Clan(AdversarialTerm):
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """The segmenter's adversarial loss: the target's map called source, weighted by disagreement."""
-        loss = self._target_loss(look, "source", detach=self.config.detach_weight_map)
+        judged = self._judge_target(look)
+        loss = self._target_loss(look, judged, "source", detach=self.config.detach_weight_map)
         return {"adversarial": self.weight * self._damping(look) * loss}
 
     def on_adversary(self, look: Look) -> dict[str, Tensor]:
@@ -129,13 +131,13 @@ class Clan(AdversarialTerm):
         They are not halved, unlike in the other terms: neither equation 5 nor the public code does it.
         """
         return {
-            "source": domain_loss(self._judge(look.source), "source"),
-            "target": self._target_loss(look, "target", detach=True),
+            "source": domain_loss(self._at_size(self._judge(look.source), look.source), "source"),
+            "target": self._target_loss(look, self._judge_target_again(look), "target", detach=True),
         }
 
-    def _target_loss(self, look: Look, domain: Domain, detach: bool) -> Tensor:
+    def _target_loss(self, look: Look, judged: Tensor, domain: Domain, detach: bool) -> Tensor:
         prediction = look.target_prediction()
-        judged = self._judge(prediction)
+        judged = self._at_size(judged, prediction)
         if look.batch.progress < self.config.preheat:
             return domain_loss(judged, domain)
         first, second = (logits.float().softmax(dim=1) for logits in prediction.head_logits)
@@ -146,10 +148,9 @@ class Clan(AdversarialTerm):
             judged, domain, disagreement, self.config.local_weight, self.config.epsilon
         )
 
-    def _judge(self, prediction: Prediction) -> Tensor:
+    def _at_size(self, judged: Tensor, prediction: Prediction) -> Tensor:
         """(N, 1, H, W) logits at the size of the crop."""
-        size = height_width(prediction.logits)
-        return upsample(super()._judge(prediction), size)
+        return upsample(judged, height_width(prediction.logits))
 
     def _damping(self, look: Look) -> float:
         return 1.0 - look.batch.progress if self.config.damping else 1.0

@@ -2,17 +2,23 @@
 
 from typing import ClassVar, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from segshift.errors import InputError
 from segshift.losses import Domain, EncodingKind, class_domain_loss, cross_entropy, domain_encoding
-from segshift.methods.term import Look, Prediction, Term, TermConfig, trained_feature_channels
+from segshift.methods.term import Look, Term, TermConfig, trained_feature_channels
 from segshift.models.discriminators import FineGrainedDiscriminator
-from segshift.models.resize import upsample
 from segshift.models.segmenter import Segmenter
+from segshift.models.shared_pass import shared_pass
+from segshift.models.upsample_rows import upsample_rows
 from segshift.ranges import Channels
 from segshift.sizes import height_width
+
+# Of the discriminator's answers at the size of the crop: 16 MiB in float32.
+_VALUES_AT_ONCE = 2**22
 
 
 class FADAConfig(TermConfig):
@@ -78,23 +84,46 @@ class FADA(Term):
 
     def on_target(self, look: Look) -> dict[str, Tensor]:
         """The backbone's adversarial loss: the target's features called source, in their classes."""
-        return {"adversarial": self.config.weight * self._loss(look.target_prediction(), "source")}
+        assert self.adversary is not None
+        target = look.target_prediction()
+        judged, look.judgements[self.name] = shared_pass(self.adversary, target.features)
+        return {"adversarial": self.config.weight * self._loss(judged, target.logits, "source")}
 
     def on_adversary(self, look: Look) -> dict[str, Tensor]:
         """The discriminator's two losses: each domain's features under their own name."""
+        assert self.adversary is not None
+        target = look.judgements.pop(self.name)
         return {
-            "source": 0.5 * self._loss(look.source, "source"),
-            "target": 0.5 * self._loss(look.target_prediction(), "target"),
+            "source": 0.5 * self._loss(self.adversary(look.source.features), look.source.logits, "source"),
+            "target": 0.5 * self._loss(target, look.target_prediction().logits, "target"),
         }
 
-    def _loss(self, prediction: Prediction, domain: Domain) -> Tensor:
-        assert self.adversary is not None
+    def _loss(self, judged: Tensor, logits: Tensor, domain: Domain) -> Tensor:
+        """The loss of (N, 2K, h, w) answers at the size of (N, K, H, W) logits.
+
+        Answers, their softmax and its gradients at that size would be the largest tensors of a step by far,
+        so they are made in bands of rows, and once more for the backward pass.
+        """
+        size, total = height_width(logits), judged.new_zeros((), dtype=torch.float32)
+        values_per_row = judged.shape[0] * judged.shape[1] * size[1]
+        rows_at_once = max(1, _VALUES_AT_ONCE // values_per_row)
+        for first in range(0, size[0], rows_at_once):
+            rows = slice(first, min(first + rows_at_once, size[0]))
+            share = (rows.stop - rows.start) / size[0]
+            part = checkpoint(
+                self._band_loss, judged, logits, rows, domain, use_reentrant=False, preserve_rng_state=False
+            )
+            total = total + share * part
+        return total
+
+    def _band_loss(self, judged: Tensor, logits: Tensor, rows: slice, domain: Domain) -> Tensor:
         encoding = domain_encoding(
-            prediction.logits,
+            logits[..., rows, :],
             temperature=self.config.temperature,
             clip=self.config.clip,
             kind=self.config.encoding,
             threshold=self.config.threshold,
         )
-        size = height_width(prediction.logits)
-        return class_domain_loss(upsample(self.adversary(prediction.features), size), encoding, domain)
+        height = judged.shape[-2]
+        band = upsample_rows(lambda top, end: judged[..., top:end, :], height, rows, height_width(logits))
+        return class_domain_loss(band, encoding, domain)

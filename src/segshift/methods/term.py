@@ -143,6 +143,8 @@ class Look:
         observed: what `observe` has collected, for the log.
         pseudo_labels: labels and weights, both (M, H, W), that averaged teachers gave the target, by the
             names of their terms; each is asked once, however many terms use its answer.
+        judgements: what adversaries said of the target in the segmenter's turn, by the names of their terms,
+            for their own turn: see `models.shared_pass`.
     """
 
     batch: Batch
@@ -151,6 +153,7 @@ class Look:
     target: Prediction | None = None
     observed: dict[str, Tensor] = field(default_factory=dict)
     pseudo_labels: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    judgements: dict[str, Tensor] = field(default_factory=dict)
 
     def observe(self, term: "Term", name: str, value: Tensor) -> None:
         """Log a scalar that is no loss beside the segmenter's; to be called in `on_source` or `on_target`."""

@@ -1,0 +1,56 @@
+"""The plain training steps compute what ours do, and the script's table says what both cost."""
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+SMALL = ["model.backbone=segshift_tiny", "model.head=deeplab_v2", "model.output_stride=8"]
+SLIM = {
+    "adaptsegnet": ["method.terms.0.base_channels=4", "method.terms.1.base_channels=4"],
+    "advent": ["method.terms.0.base_channels=4", "method.terms.1.base_channels=4"],
+    "clan": ["method.terms.0.base_channels=4"],
+    "fada": ["method.terms.0.hidden_channels=[8,4]"],
+    "mean_teacher": [],
+    "lsd": [
+        "method.generator_channels=4",
+        "method.discriminator_channels=8",
+        "method.discriminator_blocks=1",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def script() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(FOLDER))
+        spec = importlib.util.spec_from_file_location("training_steps", FOLDER / "training_steps.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        patch.setitem(sys.modules, spec.name, module)
+        spec.loader.exec_module(module)
+        yield module
+
+
+@pytest.mark.parametrize("name", SLIM)
+def test_both_sides_compute_the_same_from_the_first_step_on(script: ModuleType, name: str) -> None:
+    row = script.measured(name, (64, 64), 1, 1, [*SMALL, *SLIM[name]])
+    assert row["ours"]["gflop"] <= row["plain"]["gflop"]
+    assert row["ours"]["factor_gflop"] > 1
+    assert f"| {name} | 64x64, 1 |" in script.table([row])
+
+
+def test_sides_that_differ_are_no_comparison(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = script.step_of
+
+    def other(name: str, method: object) -> object:
+        step = plain(name, method)
+        return lambda batch: {key: 1.01 * value for key, value in step(batch).items()}
+
+    monkeypatch.setattr(script, "step_of", other)
+    with pytest.raises(ValueError, match="fada: the first step's losses differ"):
+        script.measured("fada", (64, 64), 1, 1, [*SMALL, *SLIM["fada"]])
