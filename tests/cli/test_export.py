@@ -1,6 +1,7 @@
 """`segshift export`, what it writes, and what one does with it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,9 @@ def test_onnx_in_two_precisions(segshift: Segshift, trained: Path, tmp_path: Pat
         assert part in card
     assert f"mIoU {100 * own:.1f} on toy val (6 images)" in card
     assert "| `model_int8.onnx` | int8 |" in card
-    assert json.loads((folder / "export.json").read_text()) == found
+    summary = json.loads((folder / "export.json").read_text())
+    assert {**summary, "sha256": None} == {**found, "sha256": None}
+    assert summary["sha256"].keys() | {"export.json"} == {file.name for file in folder.iterdir()}
 
 
 def test_an_onnx_file_is_evaluated_like_any_model(
@@ -136,7 +139,23 @@ def test_a_file_that_is_not_the_network_is_not_kept(
         "export", trained, "--format", "torchscript", "--out", tmp_path / "out", "--score", 0
     ).refusal()
     assert refusal.startswith("model.torchscript: is not the network: ") and "wanted: 99.9 %" in refusal
-    assert list((tmp_path / "out").iterdir()) == []
+    # The other programs are as wrong; weights are no program.
+    assert refusal.endswith("so it is not kept; use --format safetensors, which can hold it")
+    assert list(tmp_path.iterdir()) == []  # nothing half written, and no folder either
+
+
+def test_a_run_that_is_not_finished(segshift: Segshift, trained: Path, tmp_path: Path) -> None:
+    shutil.copy(trained / "config.yaml", tmp_path)
+    refusal = segshift("export", tmp_path).refusal()
+    assert refusal.startswith(
+        f"{tmp_path}: is not finished, so that there is no network to export; go on with"
+    )
+    assert f"--out {tmp_path} --resume`, or export RUN@STEP" in refusal
+
+
+def test_other_files_are_not_replaced(segshift: Segshift, trained: Path, tmp_path: Path) -> None:
+    refusal = segshift("export", trained, "--format", "safetensors", "--out", trained).refusal()
+    assert f"{trained}: holds " in refusal and "is not of an export" in refusal
 
 
 def test_a_program_is_no_network_to_train(trained: Path, written: Path) -> None:

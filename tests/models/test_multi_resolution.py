@@ -304,3 +304,23 @@ def test_around_a_network_of_ones_own(tmp_path: Path) -> None:
         torch.testing.assert_close(again(images).logits, segmenter.eval()(images).logits)
     with pytest.raises(InputError, match="gives no features, which this method needs"):
         Segmenter(SegmenterConfig.model_validate(config | {"settings": {"features": False}}), CLASSES)
+
+
+@pytest.mark.parametrize("size", [(48, 96), (16, 32), (16, 48), (80, 32), (9, 150), (63, 64)])
+def test_all_details_in_one_batch_are_those_of_the_loop(size: tuple[int, int]) -> None:
+    """What a program does, in which nothing may depend on a size."""
+    segmenter = hrda(classifiers=2, multi_resolution={"detail": (64, 33)}).eval()
+    images, looks = noise(*size), list[int]()
+    with torch.no_grad():
+        one_by_one = segmenter(images)
+        segmenter.multi_resolution.at_once = True
+        segmenter.backbone.register_forward_pre_hook(lambda _, inputs: looks.append(len(inputs[0])))
+        together = segmenter(images)
+    for a, b in zip(together.head_logits, one_by_one.head_logits, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(together.logits, one_by_one.logits, rtol=1e-5, atol=1e-6)
+    rows, columns = -(-size[0] // 16), -(-size[1] // 16)
+    windows = len(segmenter.multi_resolution.windows(HeightWidth((rows, columns))))
+    assert looks == [2, 2 * windows]  # the context, then all details
+    # Training still sees one at a random place.
+    assert segmenter.train()(images).detail is not None

@@ -10,7 +10,6 @@ from segshift.cli.output import console, print_json, results, working
 from segshift.evaluation import EvaluationResult
 from segshift.export import Exported, ExportSettings
 from segshift.export import export as export_model
-from segshift.folders import RunFolder, step_of
 from segshift.models.hub import upload
 from segshift.models.inference_config import InputSize
 from segshift.terminal import say
@@ -35,7 +34,7 @@ def export(options: Export) -> None:
         scored=options.score,
         least_agreement=options.least_agreement,
     )
-    folder = options.out or RunFolder.of(model).exported(step_of(model))
+    folder = options.folder
     with working(f"exporting {model}") as show:
         done = export_model(model, folder, settings, show)
     if push is not None:

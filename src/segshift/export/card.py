@@ -18,7 +18,7 @@ from segshift.models.hub import FRONT_MATTER, USE
 from segshift.models.mit import MIT
 
 if TYPE_CHECKING:
-    from segshift.export.export import Exported
+    from segshift.export.settings import Exported
 
 _UNKNOWN = "not known to segshift: state it before you publish the weights"
 _WEAK = 3

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from segshift.errors import InputError
+from segshift.export.programs import NotCarriedError
 from segshift.models.inference import finite_logits
 from segshift.models.pixels import network_input
 from segshift.models.program import Precision
@@ -49,26 +50,33 @@ class Agreement:
     network_milliseconds: float
 
     def check(self, name: str, precision: Precision, least: float | None) -> None:
-        """Raise InputError for a file that is too far from its network.
+        """Refuse a file that is too far from its network.
 
         Args:
             name: of the file.
             precision: decides the tolerances.
             least: share of equal pixels, instead of `LEAST_AGREEMENT`.
+
+        Raises:
+            NotCarriedError: it is, in full precision: the format is to blame.
+            InputError: it is, in another precision.
         """
         least = LEAST_AGREEMENT[precision] if least is None else least
         most = MOST_DIFFERENCE[precision] * self.largest
         if self.pixels >= least and self.difference <= most:
             return
-        remedy = "export in fp32" if precision != "fp32" else "report it with the network's name"
+        bound = "" if most == float("inf") else f" and at most {most:.3g}"
+        fault = (
+            f"{name}: is not the network: {100 * self.pixels:.3f} % of the pixels get its class, logits "
+            f"differ by up to {self.difference:.3g} (wanted: {100 * least:g} %{bound}), so it is not kept"
+        )
+        if precision == "fp32":
+            raise NotCarriedError(fault)
         if precision == "int8":
             remedy = "calibrate on more --images, accept less with --least-agreement, or export in fp16"
-        bound = "" if most == float("inf") else f" and at most {most:.3g}"
-        raise InputError(
-            f"{name}: is not the network: {100 * self.pixels:.3f} % of the pixels get its class, logits "
-            f"differ by up to {self.difference:.3g} (wanted: {100 * least:g} %{bound}), so it is not kept; "
-            f"{remedy}"
-        )
+        else:
+            remedy = "export in fp32"
+        raise InputError(f"{fault}; {remedy}")
 
 
 Answer = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from torch import Tensor
 
@@ -15,20 +14,25 @@ from segshift.evaluation import EvaluationResult, Inference, evaluate, labelled_
 from segshift.export.card import card
 from segshift.export.compare import Agreement, Answer, compare, network_answer
 from segshift.export.origin import Origin, spread
-from segshift.export.programs import onnx_library, write_onnx, write_torch_export, write_torchscript
+from segshift.export.programs import (
+    NotCarriedError,
+    onnx_library,
+    write_onnx,
+    write_torch_export,
+    write_torchscript,
+)
 from segshift.export.quantize import write_int8
-from segshift.files import atomic_path, write_json, write_text
+from segshift.export.settings import Exported, ExportedFile, ExportSettings, Format
+from segshift.files import write_text
+from segshift.folders import ExportFolder, write_summary
 from segshift.models import Segmenter, load
 from segshift.models.batch_norm import evaluating
 from segshift.models.exported import ExportedSegmenter, load_program
-from segshift.models.hub import CONFIG_FILE, description
-from segshift.models.inference_config import InputSize
+from segshift.models.hub import CARD_FILE, CONFIG_FILE, description
 from segshift.models.program import Precision, Program, ProgramMetadata
 from segshift.models.segmenter_metadata import SegmenterMetadata
 from segshift.sizes import WidthHeight
 
-Format = Literal["onnx", "torch-export", "safetensors", "torchscript"]
-CARD_FILE, SUMMARY_FILE = "README.md", "export.json"
 Say = Callable[[str], None]
 
 
@@ -49,114 +53,25 @@ _KINDS: dict[Format, _Kind] = {
 FORMATS = tuple(_KINDS)
 
 
-@dataclass(frozen=True)
-class ExportSettings:
-    """What is exported, and on which images it is judged.
-
-    Attributes:
-        formats: each is a file; int8 exists as ONNX alone.
-        precisions: each of every format.
-        size: (width, height) in px to which the program resizes images, or `native` for their own; None
-            takes the network's `config.input_size`, which is the size that its run was evaluated at.
-        images: unlabelled images to compare on and to calibrate int8 with: a folder or a dataset argument;
-            None takes the run's target.
-        data: labelled images to score on, a dataset argument; None takes what the run is evaluated on.
-        compared: how many images are compared.
-        calibration: how many int8 is calibrated on.
-        scored: at most so many labelled images are scored; 0 for none.
-        least_agreement: share of pixels that must get the network's class; None is the precision's own.
-    """
-
-    formats: tuple[Format, ...] = ("onnx",)
-    precisions: tuple[Precision, ...] = ("fp32",)
-    size: InputSize = None
-    images: str | None = None
-    data: str | None = None
-    compared: int = 8
-    calibration: int = 32
-    scored: int = 50
-    least_agreement: float | None = None
-
-    def files(self) -> Iterator[tuple[Format, Precision]]:
-        """What is written, in order. Raises InputError for a precision that no format has."""
-        if "int8" in self.precisions and "onnx" not in self.formats:
-            raise InputError("--precision int8: exists as ONNX alone; add --format onnx, or use fp16")
-        for chosen in self.formats:
-            for precision in self.precisions:
-                if precision != "int8" or chosen == "onnx":
-                    yield chosen, precision
-
-
-@dataclass(frozen=True)
-class ExportedFile:
-    """One file that was written. `result` is its scores, None where there are no labels."""
-
-    path: Path
-    format: Format
-    precision: Precision
-    megabytes: float
-    agreement: Agreement
-    result: EvaluationResult | None = None
-
-
-@dataclass(frozen=True)
-class Exported:
-    """What an export has written.
-
-    Attributes:
-        folder: of the files, with the model card and a summary.
-        size: (width, height) in px at which the programs see images; None is the images' own size.
-        result: the network's own scores on the same images; None where there are no labels.
-        scored_on: those images in words; None likewise.
-        notes: what the user has to know besides.
-        files: what was written.
-    """
-
-    folder: Path
-    size: WidthHeight | None
-    result: EvaluationResult | None
-    scored_on: str | None
-    notes: tuple[str, ...] = ()
-    files: list[ExportedFile] = field(default_factory=list)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: sizes in px, megabytes, milliseconds, shares and mIoU in [0, 1]."""
-        return {
-            "folder": str(self.folder),
-            "input_size": None if self.size is None else list(self.size),
-            "scored_on": self.scored_on,
-            "network_miou": None if self.result is None else self.result.miou,
-            "notes": list(self.notes),
-            "files": [
-                {
-                    "file": file.path.name,
-                    "format": file.format,
-                    "precision": file.precision,
-                    "megabytes": file.megabytes,
-                    "miou": None if file.result is None else file.result.miou,
-                    **vars(file.agreement),
-                }
-                for file in self.files
-            ],
-        }
-
-
 def export(model: str | Path, folder: Path, settings: ExportSettings, say: Say = lambda _: None) -> Exported:
     """Write a trained network for other programs, with a model card beside it.
 
-    A file is kept only if it gives the network's classes on real images, in its own runtime.
+    The files are kept only if each gives the network's classes on real images, in its own runtime: all of
+    them take the place of an earlier export, or none is left behind.
 
     Args:
         model: a run folder, a model file or RUN@STEP.
-        folder: of the files.
+        folder: of the files; missing, empty or of an earlier export.
         settings: see `ExportSettings`.
         say: is told what is being done.
 
     Raises:
         InputError: a network that the format cannot hold, images that cannot be had, or a file that does not
-            agree with the network.
+            agree with the network, or a folder that holds other files.
     """
     wanted = list(settings.files())
+    place = ExportFolder(folder)
+    place.check()
     if "onnx" in settings.formats:
         onnx_library()
     say(f"reading {model}")
@@ -165,13 +80,15 @@ def export(model: str | Path, folder: Path, settings: ExportSettings, say: Say =
         raise InputError(f"{model}: is exported already; give the run folder that it was made of")
     origin = Origin(model)
     size = _size(settings, network)
-    work = _Work(network, origin, size, folder, settings, say)
+    work = _Work(network, origin, size, settings, say)
     scores, scored_on = work.score(network)
     done = Exported(folder, size, scores, scored_on, tuple(_notes(origin, size)))
-    for chosen, precision in wanted:
-        done.files.append(work.write(chosen, precision))
-    write_text(folder / CARD_FILE, card(network, origin, done))
-    write_json(folder / SUMMARY_FILE, done.to_dict())
+    with place.replaced() as new:
+        for chosen, precision in wanted:
+            written = work.write(new, chosen, precision)
+            done.files.append(replace(written, path=folder / written.path.name))
+        write_text(new / CARD_FILE, card(network, origin, done))
+        write_summary(new, done.to_dict())
     return done
 
 
@@ -183,34 +100,58 @@ class _Work:
         network: Segmenter,
         origin: Origin,
         size: WidthHeight | None,
-        folder: Path,
         settings: ExportSettings,
         say: Say,
     ) -> None:
-        self.network, self.origin, self.size, self.folder = network, origin, size, folder
+        self.network, self.origin, self.size = network, origin, size
         self.settings, self.say = settings, say
         self.images = spread(origin.unlabelled(settings.images), settings.compared)
         self.split = origin.labelled(settings.data) if settings.scored else None
 
-    def write(self, chosen: Format, precision: Precision) -> ExportedFile:
-        """One file, compared and scored."""
+    def write(self, folder: Path, chosen: Format, precision: Precision) -> ExportedFile:
+        """One file in a folder, compared and scored."""
         kind = _KINDS[chosen]
         name = f"model{'' if precision == 'fp32' else f'_{precision}'}.{kind.suffix}"
-        path = self.folder / name
-        self.say(f"writing {path}")
-        with atomic_path(path) as temporary:
-            self._write(chosen, precision, temporary)
-            exported = load_program(temporary) if kind.write else Segmenter.load(temporary, trust_code=True)
-            self.say(f"comparing {name} with the network")
-            with evaluating(self.network):
-                of_network = network_answer(self.network, self.size)
-                agreement = compare(_answer(exported, self.size), of_network, self.images)
-            agreement.check(name, precision, self.settings.least_agreement)
+        path = folder / name
+        self.say(f"writing {name}")
+        try:
+            exported, agreement = self._compared(chosen, precision, path)
+        except NotCarriedError as error:
+            raise InputError(f"{error}; {self._way_out(chosen, folder)}") from None
         if kind.write is None:
-            write_text(self.folder / CONFIG_FILE, json.dumps(description(self.network), indent=2) + "\n")
+            write_text(folder / CONFIG_FILE, json.dumps(description(self.network), indent=2) + "\n")
         result, _ = self.score(exported, name)
         megabytes = path.stat().st_size / 1e6
         return ExportedFile(path, chosen, precision, megabytes, agreement, result)
+
+    def _compared(self, chosen: Format, precision: Precision, path: Path) -> tuple[Segmenter, Agreement]:
+        """Write a file, and ask it and the network. Raises NotCarriedError if it cannot take its place."""
+        self._write(chosen, precision, path)
+        kind = _KINDS[chosen]
+        exported = load_program(path) if kind.write else Segmenter.load(path, trust_code=True)
+        self.say(f"comparing {path.name} with the network")
+        with evaluating(self.network):
+            of_network = network_answer(self.network, self.size)
+            agreement = compare(_answer(exported, self.size), of_network, self.images)
+        agreement.check(path.name, precision, self.settings.least_agreement)
+        return exported, agreement
+
+    def _way_out(self, failed: Format, folder: Path) -> str:
+        """What to do about a network that a format cannot hold: the others are tried."""
+        working = []
+        for other in _KINDS:
+            if other == failed:
+                continue
+            self.say(f"trying {other}")
+            with suppress(InputError):
+                self._compared(other, "fp32", folder / f"tried.{_KINDS[other].suffix}")
+                working.append(other)
+        others = (
+            f"use --format {','.join(working)}, which can hold it" if working else "no format can hold it"
+        )
+        if self.size is not None:
+            return others
+        return f"{others}, or give one size with --size WxH, at which every image is then seen"
 
     def _write(self, chosen: Format, precision: Precision, path: Path) -> None:
         write = _KINDS[chosen].write
@@ -259,7 +200,10 @@ def _answer(exported: Segmenter, size: WidthHeight | None) -> Answer:
     program = exported.program
 
     def answer(image: Tensor) -> tuple[Tensor, Tensor]:
-        labels, _, logits = program(image)
+        try:
+            labels, _, logits = program(image)
+        except InputError as error:
+            raise NotCarriedError(str(error)) from None
         return labels, logits
 
     return answer

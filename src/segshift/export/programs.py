@@ -21,11 +21,16 @@ _EXAMPLE = (2, 3, 96, 160)
 _AXES = {0: "batch", 2: "height", 3: "width"}
 
 
+class NotCarriedError(InputError):
+    """A format that cannot hold a network; the remedy depends on what other formats can."""
+
+
 def write_onnx(program: Program, metadata: str, path: Path) -> None:
     """Write `program` as one ONNX file with free batch, height and width.
 
     Raises:
-        InputError: the extra `export` is not installed, or the network cannot be written as ONNX.
+        InputError: the extra `export` is not installed.
+        NotCarriedError: the network cannot be written as ONNX.
     """
     onnx = onnx_library()
     exported = _exported(program)
@@ -47,14 +52,14 @@ def write_onnx(program: Program, metadata: str, path: Path) -> None:
 
 
 def write_torch_export(program: Program, metadata: str, path: Path) -> None:
-    """Write `program` for `torch.export.load`. Raises InputError for a network that cannot be exported."""
+    """Write `program` for `torch.export.load`. Raises NotCarriedError for one that cannot be exported."""
     exported = _exported(program)
     with _quiet(), path.open("wb") as stream:
         torch.export.save(exported, stream, extra_files={METADATA_KEY: metadata})
 
 
 def write_torchscript(program: Program, metadata: str, path: Path) -> None:
-    """Write `program` for `torch.jit.load`. Raises InputError for a network that cannot be traced."""
+    """Write `program` for `torch.jit.load`. Raises NotCarriedError for a network that cannot be traced."""
     trace: Any = torch.jit.trace  # has no types
     with _quiet(), torch.no_grad(), _named(program, "torchscript"):
         traced = trace(program, (_example(),), check_trace=False)
@@ -96,7 +101,7 @@ def _name_axes(model: Any) -> None:
 
 @contextmanager
 def _named(program: Program, kind: str) -> Iterator[None]:
-    """Turn what an exporter raises into one line that names the network and a way out."""
+    """Turn what an exporter raises into one line that names the network."""
     try:
         yield
     except InputError:
@@ -105,11 +110,8 @@ def _named(program: Program, kind: str) -> Iterator[None]:
     except Exception as error:
         text = str(error).strip()
         reason = text.splitlines()[0] if text else type(error).__name__
-        remedy = "use --format safetensors"
-        if program.size is None:
-            remedy = "give one size with --size WxH, at which it then sees every image, or " + remedy
         title = program.segmenter.config.title()
-        raise InputError(f"{title} cannot be written as {kind} ({reason[:200]}); {remedy}") from None
+        raise NotCarriedError(f"{title} cannot be written as {kind} ({reason[:200]})") from None
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Folders that commands write: what a run's files are called, and who may write in a folder."""
 
 from segshift.folders.dataset_folder import SPEC, DatasetFolder, Journal
+from segshift.folders.export_folder import SUMMARY_FILE, ExportFolder, write_summary
 from segshift.folders.lock import is_free, lock_folder
 from segshift.folders.names import check_name, check_names, check_stem, name_fault
 from segshift.folders.outputs import check_file, check_folder
@@ -16,8 +17,10 @@ from segshift.folders.run_folder import (
 __all__ = [
     "MODEL_FILE",
     "SPEC",
+    "SUMMARY_FILE",
     "TRANSLATOR_FILE",
     "DatasetFolder",
+    "ExportFolder",
     "Journal",
     "RunFolder",
     "check_file",
@@ -31,4 +34,5 @@ __all__ = [
     "model_path",
     "name_fault",
     "step_of",
+    "write_summary",
 ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from segshift.config import parse
 from segshift.documents import parse_json
-from segshift.errors import InputError
+from segshift.errors import InputError, is_out_of_memory
 from segshift.models.program import INPUT, METADATA_KEY, OUTPUTS, ProgramMetadata
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_output import SegmenterOutput
@@ -100,7 +100,8 @@ def load_program(file: Path, device: str | torch.device = "cpu") -> ExportedSegm
     if not text:
         raise InputError(f"{file}: has no description by segshift; give a file of `segshift export`")
     data = parse_json(text, f"{file}: the description")
-    segmenter = ExportedSegmenter(file, parse(ProgramMetadata, data, where=str(file)), program)
+    said = parse(ProgramMetadata, data, where=str(file))
+    segmenter = ExportedSegmenter(file, said, _explained(file, program))
     return segmenter.to(device).eval()
 
 
@@ -149,6 +150,25 @@ def _on(device: torch.device, module: nn.Module) -> Run:
     def run(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         labels, confidence, logits = module(images.to(device))
         return labels, confidence, logits
+
+    return run
+
+
+def _explained(file: Path, program: Run) -> Run:
+    """`program`, whose runtime's errors are one line."""
+
+    def run(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        try:
+            return program(images)
+        # Each runtime has errors of its own; most are about a size that the program cannot hold.
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            text = str(error).strip()
+            reason = text.splitlines()[0][:200] if text else type(error).__name__
+            raise InputError(
+                f"{file.name}: cannot be run on images of {images.shape[-1]}x{images.shape[-2]} px ({reason})"
+            ) from None
 
     return run
 

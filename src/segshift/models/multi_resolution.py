@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segshift.models.detail_grid import details_at_once
 from segshift.models.dropout import not_training
 from segshift.models.heads import LEVELS, LinearHead, OfLast, SegFormerHead, build_head
 from segshift.models.resize import resize_images, upsample
@@ -63,7 +64,8 @@ class MultiResolution(nn.Module):
 
     To save memory, training sees one detail per image and step, and where all are seen (inference, a
     teacher's labels) they come one after the other; batch norm in training mode then normalises each window
-    by itself, where the authors' code puts all of them into one batch.
+    by itself, where the authors' code puts all of them into one batch. An exported program has them in one
+    batch, too (`at_once`), because it cannot hold a loop whose length is the image's.
 
     Args:
         settings: see `MultiResolutionConfig`.
@@ -80,6 +82,7 @@ class MultiResolution(nn.Module):
         self.shrink, self.cell_px, self.loss_weight = settings.shrink, cell_px, settings.loss_weight
         height, width = of_tensors(settings.detail)
         self.windows = DetailWindows(HeightWidth((-(-height // self.unit_px), -(-width // self.unit_px))))
+        self.at_once = False
 
     @property
     def unit_px(self) -> int:
@@ -99,27 +102,39 @@ class MultiResolution(nn.Module):
         whole = self._whole(images)
         seen = look(self._shrunk(whole))
         units = HeightWidth((whole.shape[-2] // self.unit_px, whole.shape[-1] // self.unit_px))
+        if self.at_once and not self.windows.training:
+            details = details_at_once(whole, self.windows.size, self.cell_px, self.shrink, look)
+            return self._fused(seen, details, self._attention(seen, units), units)
         windows = self.windows(units)
         details = self._details(whole, windows, look)
         mask = torch.zeros(1, 1, *units, device=images.device)
         for window in windows:
             mask[..., window[0], window[1]] = 1
-        attention = upsample(self.attention(seen.pyramid).sigmoid(), units) * mask
+        fused = self._fused(seen, details, self._attention(seen, units) * mask, units)
+        if not self.windows.training:
+            return fused
+        return fused._replace(detail=self._alone(images, units, windows[0], _sum(details)))
+
+    def _attention(self, seen: SegmenterOutput, units: HeightWidth) -> Tensor:
+        return upsample(self.attention(seen.pyramid).sigmoid(), units)
+
+    def _fused(
+        self, seen: SegmenterOutput, details: list[Tensor], attention: Tensor, units: HeightWidth
+    ) -> SegmenterOutput:
+        """What was `seen` of the context, with both looks' logits."""
         size = height_width(details[0])
         up = upsample(attention, size)
         fused = tuple(
             upsample((1 - attention) * upsample(context, units), size) + up * detail
             for context, detail in zip(seen.head_logits, details, strict=True)
         )
-        return seen._replace(
-            logits=_sum(fused),
-            head_logits=fused,
-            detail=self._alone(images, units, windows[0], _sum(details)) if self.windows.training else None,
-        )
+        return seen._replace(logits=_sum(fused), head_logits=fused)
 
     def _whole(self, images: Tensor) -> Tensor:
         """The images, enlarged to multiples of a context's cell where they are none."""
-        height, width = (-(-side // self.unit_px) * self.unit_px for side in height_width(images))
+        # Of positive numbers: runtimes do not agree on how negative ones are divided.
+        unit = self.unit_px
+        height, width = ((side + unit - 1) // unit * unit for side in height_width(images))
         return resize_images(images, HeightWidth((height, width)))
 
     def _shrunk(self, whole: Tensor) -> Tensor:

@@ -46,6 +46,8 @@ class Program(nn.Module):
         super().__init__()
         self.size, self.half_precision = size, half
         self.segmenter = copy.deepcopy(segmenter).eval().requires_grad_(False)
+        if self.segmenter.multi_resolution is not None:
+            self.segmenter.multi_resolution.at_once = True
         if half:
             self.segmenter.half()
             # Means of 104 and more would lose their fractions.

@@ -11,6 +11,7 @@ from segshift.cli.command import Command
 from segshift.cli.early import check_models
 from segshift.cli.outputs import folder_option
 from segshift.errors import InputError
+from segshift.folders import ExportFolder, RunFolder, step_of
 
 _KNOWN = {
     "--format": ("onnx", "torch-export", "safetensors", "torchscript"),
@@ -62,9 +63,21 @@ class Export(Command):
     def refuse(self) -> None:
         """Refuse a model that is not there, and formats that nobody knows. Raises InputError."""
         super().refuse()
-        check_models([self.model])
         chosen("--format", self.formats)
         chosen("--precision", self.precision)
+        run = RunFolder.of(self.model)
+        if run.is_run and not run.is_finished and not run.model.is_file() and step_of(self.model) is None:
+            raise InputError(
+                f"{self.model}: is not finished, so that there is no network to export; go on with "
+                f"`{run.continue_command()}`, or export RUN@STEP"
+            )
+        check_models([self.model])
+        ExportFolder(self.folder).check()
+
+    @property
+    def folder(self) -> Path:
+        """Of the files."""
+        return self.out or RunFolder.of(self.model).exported(step_of(self.model))
 
 
 def chosen(option: str, text: str) -> tuple[str, ...]:
