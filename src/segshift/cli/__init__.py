@@ -42,6 +42,7 @@ class _Commands(LazyGroup):
         "serve": "segshift.cli.commands.serve:Serve",
         "export": "segshift.cli.commands.export:Export",
         "import-weights": "segshift.cli.commands.import_weights:ImportWeights",
+        "bench": "segshift.cli.commands.bench:Bench",
         "doctor": "segshift.cli.commands.doctor:Doctor",
         "health": "segshift.cli.commands.health:Health",
     }

@@ -131,7 +131,7 @@ def measure_cost(
     there = there_is(device)
     with torch.random.fork_rng(), watched(device) as peak:
         # The first pays for what is made once. How many there are is the same in all processes.
-        _, seconds = (_timed_step(trial, micro_batches, optimizers, settings, recipe.seed) for _ in range(2))
+        _, seconds = (timed_step(trial, micro_batches, optimizers, settings, recipe.seed) for _ in range(2))
     load_s = _seconds_per_image(data, recipe, method.uses_target)
     per_stream = sum(len(batch.source_images) for batch in micro_batches)
     cores = max(1.0, (os.cpu_count() or 1) / len(load_s))
@@ -153,13 +153,14 @@ def measure_cost(
     )
 
 
-def _timed_step(
+def timed_step(
     method: Method,
     micro_batches: Sequence[Batch],
     optimizers: dict[str, Optimizer],
     settings: StepSettings,
     seed: int,
 ) -> float:
+    """Take a step; return its seconds, a GPU's work included."""
     device = micro_batches[0].source_images.device
     started = time.perf_counter()
     seed_step(seed, micro_batches[0].step)

@@ -1,12 +1,13 @@
 """A recipe shrunk to two tiny steps, to see whether it runs at all."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from segshift.config import merge, parse
 from segshift.engine.recipe import NO_SOURCE, Recipe
 from segshift.engine.stages import refers
-from segshift.methods import term_class
+from segshift.methods import TermConfig, term_class
 
 # Cropped as well as resized: a recipe that scales at random needs equal sizes again.
 _AUGMENTATION = {"resize": [64, 48], "crop": [64, 48]}
@@ -113,14 +114,16 @@ def with_tiny_details(model: dict[str, Any]) -> dict[str, Any]:
 
 def tiny_method(method: dict[str, Any]) -> dict[str, Any]:
     """A recipe's `method:` section with its terms as they themselves are for tiny images and few steps."""
+    return with_method_terms(method, lambda config: config.tiny())
+
+
+def with_method_terms(method: dict[str, Any], changed: Callable[[TermConfig], TermConfig]) -> dict[str, Any]:
+    """A recipe's `method:` section with `changed` settings of its terms, if it has terms."""
     if "terms" not in method:
         return method
-    return {
-        **method,
-        "terms": [_tiny_term(term, f"method.terms.{i}") for i, term in enumerate(method["terms"])],
-    }
-
-
-def _tiny_term(term: dict[str, Any], where: str) -> dict[str, Any]:
-    config = parse(term_class(term.get("term"), f"{where}.term").Config, term, where)
-    return config.tiny().model_dump(mode="json")
+    terms = []
+    for i, term in enumerate(method["terms"]):
+        where = f"method.terms.{i}"
+        config = parse(term_class(term.get("term"), f"{where}.term").Config, term, where)
+        terms.append(changed(config).model_dump(mode="json"))
+    return {**method, "terms": terms}

@@ -37,6 +37,10 @@ class ScreenedSelfTrainingConfig(TermConfig):
     self_training_start_step: Steps = 5000
     base_channels: Channels = 64
 
+    def awake(self) -> Self:
+        """Also with pseudo labels from the first step on."""
+        return super().awake().model_copy(update={"self_training_start_step": 0})
+
     def tiny(self) -> Self:
         """Also with pseudo labels from the second step on."""
         start = min(self.self_training_start_step, 1)

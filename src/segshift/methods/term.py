@@ -196,6 +196,10 @@ class TermConfig(Strict):
         kind = self.term.rpartition(":")[2].lower()
         return f"{kind}_auxiliary" if getattr(self, "level", "main") == "auxiliary" else kind
 
+    def awake(self) -> Self:
+        """The same term at work from the first step on: what a step costs once everything counts."""
+        return self.model_copy(update={"start_step": 0})
+
     def tiny(self) -> Self:
         """The same term for a trial of two steps on images of 64x48 px: awake by then, and as small."""
         return self.model_copy(update={"start_step": min(self.start_step, 1)})
