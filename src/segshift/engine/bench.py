@@ -6,7 +6,6 @@ from statistics import median
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.utils.flop_counter import FlopCounterMode
 
 from segshift.config import merge, parse
 from segshift.engine.build import build, build_optimizers, set_learning_rates, step_settings
@@ -14,6 +13,7 @@ from segshift.engine.cost import timed_step
 from segshift.engine.datasets import DomainFinder
 from segshift.engine.feed import TrainingData
 from segshift.engine.memory import watched
+from segshift.engine.operations import operations
 from segshift.engine.plan import Job, make_plan
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import NO_SOURCE, DomainConfig, Recipe
@@ -160,8 +160,8 @@ def _measure(job: Job, settings: BenchSettings) -> StepCost:
         parameters=sum(parameter.numel() for parameter in method.method.parameters()),
         seconds=tuple(own for _, own in pairs),
         plain_seconds=tuple(other for other, _ in pairs),
-        flops=method.counted(),
-        plain_flops=plain.counted(),
+        flops=operations(method.timed),
+        plain_flops=operations(plain.timed),
         memory_bytes=peak.bytes,
     )
 
@@ -184,12 +184,6 @@ class _Steps:
         batches = next(self._batches)
         set_learning_rates(self._optimizers, self.recipe, batches[0].step)
         return timed_step(self.method, batches, self._optimizers, self._settings, self.recipe.seed)
-
-    def counted(self) -> int:
-        """Take a step; return its floating-point operations."""
-        with FlopCounterMode(display=False) as counter:
-            self.timed()
-        return int(counter.get_total_flops())
 
 
 def _on_rendered_images(recipe: Recipe, settings: BenchSettings) -> Recipe:
