@@ -171,6 +171,22 @@ def test_work_knows_no_terminal() -> None:
     assert {path for path in users if not path.startswith("cli/")} == {"terminal.py", "report/terminal.py"}
 
 
+def test_what_a_chart_shows_knows_no_library_that_draws_it() -> None:
+    """`report/plots.py` and `curve_plots.py` describe it once; plotly and matplotlib stand behind them."""
+    users: dict[str, set[str]] = {"plotly": set(), "matplotlib": set()}
+    for path in (ROOT / "report").rglob("*.py"):
+        for name in {name.partition(".")[0] for _, name in imports(path)} & set(users):
+            users[name].add(path.relative_to(ROOT / "report").as_posix())
+    assert users["plotly"] == {
+        "charts.py",
+        "embedding_charts.py",
+        "figures.py",
+        "line_charts.py",
+        "page.py",
+    }
+    assert all(path.startswith("drawings/") for path in users["matplotlib"])
+
+
 def test_the_command_line_starts_without_torch() -> None:
     """`--help` answers at once: nothing heavy is imported where options are declared, and nothing late."""
     heavy = {"torch", "timm", "torchvision", "accelerate"}

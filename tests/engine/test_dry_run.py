@@ -40,3 +40,27 @@ def test_out_of_memory_is_told_as_the_run_would(
     monkeypatch.setattr("segshift.engine.cost.train_step", full)
     with pytest.raises(InputError, match=r"memory.* ran out on cpu in step 0, with 2 images of 40x32 px"):
         dry_run(toy_recipe(toy_source, toy_target), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"target": {"dataset": "city:noon"}}, "'noon' is no style"),
+        ({"init_from": "nowhere/model.safetensors"}, "init_from = nowhere/model.safetensors: there is no"),
+    ],
+)
+def test_what_cannot_be_had_is_said_before_any_image_is_looked_for(
+    changes: dict[str, Any],
+    message: str,
+    toy_source: Path,
+    toy_target: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def looked(*_: Any) -> None:
+        raise AssertionError("looked for images")
+
+    monkeypatch.setattr("segshift.engine.dry_run.DomainFinder.__call__", looked)
+    stages = [{"name": "first"}, {"name": "later", "changes": changes}]
+    with pytest.raises(InputError, match=message):
+        dry_run(toy_recipe(toy_source, toy_target, stages=stages), tmp_path / "run")

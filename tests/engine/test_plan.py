@@ -127,6 +127,29 @@ def test_a_wrong_key_and_a_wrong_value_in_any_stage_of_a_preset_are_refused(name
         ),
         ("lsd", "optimizers.genrator.lr=1", "the method has no such network; did you mean `generator`"),
         ("advent", "optimizers.advent.lr=-1", "`optimizers.advent.lr` = -1"),
+        ("advent", "classes=camvid12", "`classes` = 'camvid12': .*did you mean `camvid11`"),
+        ("advent", "classes=[road, road]", r"`classes` = \['road', 'road'\]: .*'road' stands twice"),
+        (
+            "advent",
+            "model.backbone=resnet10",
+            "advent: model: backbone = resnet10: unknown to timm .*did you mean resnet1",
+        ),
+        ("advent", "model.head=fcn8s", "advent: model: auxiliary_head = true: head fcn8s has none"),
+        (
+            "advent",
+            "model.auxiliary_head=false",
+            r"advent: method\.terms\.1\.level = 'auxiliary': .* has no auxiliary head",
+        ),
+        (
+            "fada_stages",
+            "stages.1.changes.model.backbone=resnet10",
+            "fada_stages, stage adversarial: model: backbone = resnet10: unknown",
+        ),
+        (
+            "advent",
+            "training.select=entrpy",
+            "`training.select` = 'entrpy': is no score .*did you mean `entropy`",
+        ),
         (
             "advent",
             "optimizers.segmenter.schedule.kidn=poly",
@@ -182,6 +205,7 @@ def test_all_that_fails_is_told_at_once() -> None:
         ),
         ({"evaluation": {"split": "vall"}}, "no split 'vall'; did you mean `val`"),
         ({"source": {"also": [{"dataset": "city:noon"}]}}, "'noon' is no style of the city"),
+        ({"init_from": "nowhere/model.safetensors"}, "init_from = nowhere/model.safetensors: there is no"),
         ({"source": {"also": [{"dataset": "city:game", "split": "test"}]}}, "'test' is no split of the city"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -16,16 +17,27 @@ from PIL import Image
 from segshift.analysis.strips import Shown
 from segshift.errors import InputError
 from segshift.evaluation import compare_paired
+from segshift.report.charts import gains_chart
+from segshift.report.colors import MODEL_COLORS, check_colors
 from segshift.report.content import Report
 from segshift.report.drawings import strips, style
+from segshift.report.drawings.analyses import Drawings
 from segshift.report.drawings.bars import draw_class_bars
 from segshift.report.drawings.confusion import draw_confusion
 from segshift.report.drawings.lines import draw_sweep
 from segshift.report.drawings.loss_curves import draw_loss_curves
-from segshift.report.drawings.style import MODEL_COLORS, model_colors, shorten
+from segshift.report.drawings.style import hue_color, shorten
+from segshift.report.evidence import ReportSettings
+from segshift.report.line_charts import retrieval_charts
+from segshift.report.plots import Bars, ClassBars, confusion
 from tests.report.make import make_report
 
-BARS: dict[str, Any] = {"title": "Bars", "subtitle": "of a test", "unit": "points"}
+
+def class_bars(
+    values: dict[str, list[float]], names: list[str], mean: float | None = None, **more: Any
+) -> ClassBars:
+    rows = [Bars(name, place, np.array(own), mean=mean) for place, (name, own) in enumerate(values.items())]
+    return ClassBars("Bars", "points", names, rows, **more)
 
 
 @pytest.fixture
@@ -60,7 +72,7 @@ def overlapping_texts(figure: Figure) -> list[tuple[str, str]]:
 def test_bars_are_the_values_and_texts_stay_apart(tmp_path: Path, figures: list[Figure]) -> None:
     names = [f"a rather long class name {index}" for index in range(19)]
     values = {f"model {k}": [k * (-1) ** i * i / 7 for i in range(18)] + [math.nan] for k in range(1, 5)}
-    draw_class_bars(tmp_path / "bars", values, names, means=dict.fromkeys(values, 1.0), signed=True, **BARS)
+    draw_class_bars(tmp_path / "bars", class_bars(values, names, 1.0, signed=True), "of a test")
     axes = figures[0].axes[0]
     for bars, row in zip(axes.containers, values.values(), strict=True):
         widths = [bar.get_width() for bar in bars.patches]  # type: ignore[attr-defined]
@@ -74,7 +86,7 @@ def test_bars_are_the_values_and_texts_stay_apart(tmp_path: Path, figures: list[
 
 def test_png_and_svg_are_made_again_bit_by_bit(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        draw_class_bars(tmp_path / name, {"a": [1.0, math.inf]}, ["x", "y"], **BARS)
+        draw_class_bars(tmp_path / name, class_bars({"a": [1.0, math.inf]}, ["x", "y"]), "of a test")
     for suffix in (".png", ".svg"):
         first, second = ((tmp_path / (name + suffix)).read_bytes() for name in ("first", "second"))
         assert first == second
@@ -90,7 +102,8 @@ def test_confusions_are_shares_of_the_rows(tmp_path: Path, figures: list[Figure]
     counts = np.zeros((11, 11), np.int64)
     counts[:2, :2] = [[90, 10], [1, 9999]]
     names = [*("sky", "road", "traffic sign"), *(f"class {index}" for index in range(8))]
-    draw_confusion(tmp_path / "c", {"a": counts, "b": counts.T}, names, scale, "of a test")
+    shown_ones = [confusion("a", 0, counts, names), confusion("b", 1, counts.T, names)]
+    draw_confusion(tmp_path / "c", shown_ones, scale, "of a test")
     image = figures[0].axes[0].images[0]
     shown = np.asarray(image.get_array())
     np.testing.assert_allclose(shown[:2, :2], [[0.9, 0.1], [1e-4, 0.9999]])
@@ -152,10 +165,11 @@ def test_before_and_after_say_when_nothing_was_gained(
 
 
 def test_too_many_models_and_long_names() -> None:
-    assert len(set(model_colors([str(index) for index in range(8)]).values())) == 8
+    assert len({hue_color(index) for index in range(8)}) == 8
+    check_colors(8)
     assert all(re.fullmatch(r"#[0-9a-f]{6}", color) for color in MODEL_COLORS)
     with pytest.raises(InputError, match="9 models in one picture"):
-        model_colors([str(index) for index in range(9)])
+        check_colors(9)
     assert shorten("x" * 20 + "/seed_0", 10) == "…xx/seed_0" and shorten("short") == "short"
 
 
@@ -165,3 +179,26 @@ def test_no_two_curves_of_a_run_have_one_color_and_dash(tmp_path: Path, figures:
     lines = [line for line in figures[0].axes[0].lines if line.get_alpha() is None]
     looks = [(line.get_color(), line.get_linestyle()) for line in lines]
     assert len(looks) == len(set(looks)) == 16
+
+
+def test_the_page_and_the_pictures_draw_the_same_bars_and_lines(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    report = make_report(pictures=0)
+    Drawings(tmp_path, report, ReportSettings()).draw(["gains", "retrieval"])
+    bars, lines = figures
+    in_page = gains_chart(report.runs)
+    assert in_page is not None
+    for trace, container in zip(in_page.views["bars"].data, bars.axes[0].containers, strict=True):
+        # The last bar is the mean, which the page has in its table.
+        widths = [bar.get_width() for bar in container.patches[:-1]]  # type: ignore[attr-defined]
+        assert widths == pytest.approx([value or 0.0 for value in trace.y], rel=1e-4, abs=1e-9)
+        place = int(trace.marker.color.removeprefix("var(--run-").removesuffix(")"))
+        assert to_hex(container.patches[0].get_facecolor()) == MODEL_COLORS[place]  # type: ignore[attr-defined]
+    for chart, axes in zip(retrieval_charts(report), lines.axes, strict=True):
+        traces = chart.views["curves"].data
+        drawn = {str(line.get_label()): line for line in axes.lines}
+        assert [trace.name for trace in traces] == [*list(drawn)[1:], "domains alike"]
+        for trace in traces:
+            assert max(drawn[trace.name].get_ydata()) == pytest.approx(max(trace.y), rel=1e-4)
+        assert axes.get_title(loc="left") == chart.caption

@@ -5,7 +5,6 @@ import io
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from segshift.report.drawings.confusion import draw_confusion
 from segshift.report.drawings.lines import draw_sweep
 from segshift.report.drawings.loss_curves import draw_loss_curves
 from segshift.report.page import render
+from segshift.report.plots import Bars, ClassBars, confusion
 from segshift.report.terminal import class_tables, iou_table, single_table, summary_table
 from segshift.terminal import Terminal, say
 from tests.report.make import make_report
@@ -148,12 +148,12 @@ def test_markdown_has_a_cell_per_name_and_csv_no_formula(result: EvaluationResul
 @pytest.mark.filterwarnings("error:Glyph")
 def test_charts_are_sound_files(tmp_path: Path) -> None:
     names: list[str] = list(HOSTILE)
-    said: dict[str, Any] = {"title": "$a [/] $b\x1b", "subtitle": "$\n\x1b", "unit": "$\\frac"}
     models = ("_a", "$x_1$", "\x1b[31m", "a\nb", "caf\udce9")
-    bars = {name: [1.0] * len(names) for name in models}
-    draw_class_bars(tmp_path / "bars", bars, names, means=dict.fromkeys(models, 1.0), **said)
+    rows = [Bars(name, place, np.ones(len(names)), mean=1.0) for place, name in enumerate(models)]
+    bars = ClassBars("$a [/] $b\x1b", "$\\frac", names, rows)
+    draw_class_bars(tmp_path / "bars", bars, "$\n\x1b")
     size = len(names)
-    draw_confusion(tmp_path / "confusion", {"$\x1b": np.eye(size)}, names, "linear", "$\x1b")
+    draw_confusion(tmp_path / "confusion", [confusion("$\x1b", 0, np.eye(size), names)], "linear", "$\x1b")
     draw_sweep(tmp_path / "sweep", "a_$b$", {name: {"x$\x1b": [0.1], "_y": [0.2]} for name in models}, "$")
     records = [{"step": step, "losses": {f"segmenter/{name}": 1.0 for name in HOSTILE}} for step in (1, 2)]
     draw_loss_curves(tmp_path / "curves", {"_$\x1b": records})

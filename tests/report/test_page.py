@@ -15,8 +15,9 @@ from PIL import Image
 from segshift.data.labels import class_set
 from segshift.errors import InputError
 from segshift.evaluation import PairedComparison, format_results
+from segshift.report.colors import MOST_RUNS, color_number
 from segshift.report.content import Curve, Evidence, SeedRun, best_row
-from segshift.report.figures import MOST_RUNS, color_number, run_dash
+from segshift.report.figures import run_dash
 from segshift.report.page import render, write_report
 from segshift.report.tables import recipe_differences
 from segshift.report.wording import points, verdict

@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from segshift.report.colors import DARK_MODEL_COLORS, MODEL_COLORS
 from segshift.report.content import Curve
-from segshift.report.curve_charts import MOST_POINTS, curves_by_run, thinned
-from segshift.report.drawings.style import MODEL_COLORS
-from segshift.report.figures import DARK_MODEL_COLORS
+from segshift.report.line_charts import MOST_POINTS, curves_by_run, thinned
 from tests.report.make import make_report, make_run
 from tests.report.reading import shown, usual
 
@@ -85,11 +84,10 @@ def test_no_figure_brings_plotlys_default_template() -> None:
 def test_long_curves_keep_their_peaks_and_gaps() -> None:
     values = np.sin(np.arange(9000) / 50)
     values[4321], values[100:200] = 77.0, np.nan
-    steps, kept = thinned(Curve("loss", "x", tuple(range(9000)), tuple(values)))
+    steps, kept = thinned(tuple(range(9000)), tuple(values))
     assert len(steps) <= MOST_POINTS + 2 and steps == sorted(steps) and steps[-1] == 8999
     assert 77.0 in kept and min(kept[150:]) == pytest.approx(-1, abs=1e-3) and any(map(math.isnan, kept))
-    short = Curve("loss", "x", (1, 2), (0.1, 0.2))
-    assert thinned(short) == ([1, 2], [0.1, 0.2])
+    assert thinned((1, 2), (0.1, 0.2)) == ([1, 2], [0.1, 0.2])
 
 
 def test_a_single_evaluation_is_no_curve() -> None:

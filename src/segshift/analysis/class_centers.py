@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segshift.errors import InputError
+from segshift.losses.adversarial import Domain
 
 Values = NDArray[np.float64]
 Definition = Literal["fada", "clan"]
 SOURCE, TARGET = 0, 1
-DOMAINS = ("source", "target")
+DOMAINS: tuple[Domain, ...] = ("source", "target")
 
 
 class ClassCenters:

@@ -33,17 +33,6 @@ def loss_curves(records: Sequence[Record]) -> tuple[Curves, Curves]:
     return {key: line for key, line in losses.items() if key not in against}, against
 
 
-def score_curves(records: Sequence[Record]) -> Curves:
-    """The label-free scores, one that is no share as a share of its largest value, and the true mIoU."""
-    found: Curves = {}
-    for name, line in logged_scores(records).items():
-        divisor = share_divisor([value for _, value in line])
-        if divisor != 1:
-            name, line = f"{name} / {divisor:.2f}", [(step, value / divisor) for step, value in line]
-        found[name] = line
-    return found
-
-
 def logged_scores(records: Sequence[Record]) -> Curves:
     """The label-free scores as they were logged, and the true mIoU."""
     return curves(records, "unsupervised") | _target_miou(records)

@@ -12,6 +12,7 @@ from segshift.data.spec import LabelUse, Split
 from segshift.engine.recipe import NO_SOURCE, DomainConfig, Recipe
 from segshift.engine.stages import refers
 from segshift.errors import InputError
+from segshift.folders import model_file
 from segshift.plain import counted
 
 
@@ -164,7 +165,7 @@ def _oracle_classes(recipe: Recipe, target: Split) -> ClassSet:
 
 
 def check_arguments(recipe: Recipe, kind: str = "train") -> None:
-    """Refuse dataset arguments and splits of a stage that cannot be right, without a look at any image.
+    """Refuse what a stage cannot begin with, without a look at any image: dataset arguments, splits, a start.
 
     What an earlier stage writes is not there yet, and passes.
 
@@ -173,8 +174,11 @@ def check_arguments(recipe: Recipe, kind: str = "train") -> None:
         kind: train looks at all, translate at the source, pseudo_label at the target.
 
     Raises:
-        InputError: as `check_argument`.
+        InputError: as `check_argument`, or for a model to start from that is not there.
     """
+    start = recipe.init_from
+    if kind == "train" and start is not None and not refers(start) and not model_file(start).is_file():
+        raise InputError(f"{recipe.name}: init_from = {start}: there is no {model_file(start)}")
     labelled = [*([] if recipe.oracle else [recipe.source]), *recipe.labelled_streams.values()]
     streams = {
         "train": [recipe.target, *labelled],

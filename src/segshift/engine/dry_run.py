@@ -4,7 +4,7 @@ from pathlib import Path
 
 from segshift.engine.build import build, build_optimizers, step_settings
 from segshift.engine.cost import Cost, measure_cost
-from segshift.engine.datasets import DomainFinder, Domains
+from segshift.engine.datasets import DomainFinder, Domains, check_arguments
 from segshift.engine.feed import TrainingData
 from segshift.engine.fitting import too_large
 from segshift.engine.plan import make_plan
@@ -26,7 +26,10 @@ def dry_run(recipe: Recipe, folder: Path) -> dict[str, Cost | str]:
     """
     find = DomainFinder()
     costs: dict[str, Cost | str] = {}
-    for job in make_plan(recipe).jobs:
+    jobs = make_plan(recipe).jobs
+    for job in jobs:
+        check_arguments(job.recipe, job.kind)
+    for job in jobs:
         if job.kind != "train":
             costs[job.title] = "writes data with an earlier stage's network; not measured"
         elif job.needs_earlier_data or (job.recipe.init_from or "").startswith("{"):

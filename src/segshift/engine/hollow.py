@@ -1,12 +1,14 @@
 """Networks without weights, to know before anything trains what they are made of and what they start from."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from segshift.data.labels import ClassSet
 from segshift.engine.recipe import Recipe
+from segshift.errors import InputError
 from segshift.methods import MethodSettings
 from segshift.models.segmenter import Segmenter
 from segshift.models.segmenter_config import SegmenterConfig
@@ -26,6 +28,23 @@ def network_names(recipe: Recipe, method: MethodSettings) -> list[str] | None:
             return list(method.build(segmenter if method.needs_segmenter else None).networks())
     except Exception:  # a method of the user's own, or files of an earlier stage that are not there yet
         return None
+
+
+def model_fault(model: SegmenterConfig) -> str:
+    """Why no network can be made of a `model:` section; empty if one can, or if nobody knows yet."""
+    return "" if model.is_foreign else _fault_of(model.model_dump_json())
+
+
+@lru_cache(maxsize=64)  # stages, arms and sweeps name the same networks again
+def _fault_of(model: str) -> str:
+    settings = SegmenterConfig.model_validate_json(model)
+    try:
+        with torch.device("meta"):
+            _hollow(settings.model_copy(update={"weights": "none"}))
+    except InputError as error:
+        # What is not installed here may be where the recipe runs.
+        return "" if isinstance(error.__context__, ImportError) else str(error)
+    return ""
 
 
 def start_misfit(start: SegmenterConfig, own: SegmenterConfig) -> str:

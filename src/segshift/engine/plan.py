@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from segshift.config import did_you_mean, parse
-from segshift.engine.hollow import network_names, start_misfit
+from segshift.engine.hollow import model_fault, network_names, start_misfit
 from segshift.engine.pseudo_labels import PseudoLabelConfig
 from segshift.engine.recipe import Recipe, TrackerName
 from segshift.engine.stages import refers, stage_recipe, stage_settings
@@ -104,6 +104,10 @@ def _job(
     networks = network_names(recipe, method) if foreign and kind == "train" else None
     if networks is not None:
         check_networks(foreign, networks, f"{where}: ")
+    if kind == "train" and method.needs_segmenter:
+        if fault := model_fault(recipe.model):
+            raise InputError(f"{where}: model: {fault}")
+        method.check_heads(recipe.model.auxiliary_head, f"{where}: method")
     return Job(title, kind, recipe, method, settings)
 
 

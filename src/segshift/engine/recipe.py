@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from segshift.config import Strict, did_you_mean
 from segshift.data.augmentation import Augmentation
 from segshift.data.border import Border
+from segshift.data.labels import class_set
 from segshift.data.sampling import SamplingConfig, SubsetConfig
 from segshift.engine.schedule import ScheduleConfig
 from segshift.folders import check_names
@@ -179,7 +180,7 @@ class TrainingConfig(Strict):
     def _known_score(cls, select: str) -> str:
         known = [LAST, *SCORES, TARGET_MIOU]
         if select not in known:
-            raise ValueError(f"{select!r} is none of {', '.join(known[:-1])}{did_you_mean(select, known)}")
+            raise ValueError(f"is no score to select by{did_you_mean(select, known)}")
         return select
 
     @model_validator(mode="after")
@@ -309,6 +310,13 @@ class Recipe(Strict):
         if len(set(trackers)) < len(trackers):
             raise ValueError("a tracker stands there twice")
         return trackers
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_that_there_are(cls, classes: str | list[str] | None) -> str | list[str] | None:
+        if classes is not None:
+            class_set(classes, name="of the recipe")
+        return classes
 
     @field_validator("target")
     @classmethod

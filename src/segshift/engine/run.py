@@ -105,9 +105,12 @@ def check_data(plan: Plan, run: RunFolder, find: DomainFinder, purpose: str = ""
     """
     if run.results.is_file():
         return
-    for job in plan.jobs:
+    names = [stage.name for stage in plan.recipe.stages]
+    finished = [stage.results.is_file() for stage in run.stages(names)] or [False]
+    waiting = [job for job, is_done in zip(plan.jobs, finished, strict=True) if not is_done]
+    for job in waiting:
         check_arguments(job.recipe, job.kind)
-    for job in plan.jobs:
+    for job in waiting:
         if job.kind == "train" and not job.needs_earlier_data:
             domains = find(job.recipe)
             if purpose and job is plan.jobs[-1] and domains.evaluation is None:

@@ -94,6 +94,15 @@ class MethodSettings:
         terms = [settings.model_dump(mode="json") for _, settings in self.terms]
         return {**filled, "terms": terms} if issubclass(self.method, Align) else filled
 
+    def check_heads(self, auxiliary: bool, where: str) -> None:
+        """Raise InputError for a term that works on an auxiliary head where the network has none."""
+        for i, (_, settings) in enumerate(self.terms):
+            if getattr(settings, "level", "main") == "auxiliary" and not auxiliary:
+                raise InputError(
+                    f"{where}.terms.{i}.level = 'auxiliary': the network has no auxiliary head; set "
+                    "model.auxiliary_head: true"
+                )
+
     def build(self, segmenter: Segmenter | None) -> Method:
         """The method around `segmenter`, which may be None only where none is needed.
 
@@ -107,12 +116,7 @@ class MethodSettings:
             built: Method = build(self.settings, segmenter)
             return built
         assert segmenter is not None
-        for i, (_, settings) in enumerate(self.terms):
-            if getattr(settings, "level", "main") == "auxiliary" and segmenter.auxiliary_head is None:
-                raise InputError(
-                    f"{self.where}.terms.{i}.level = 'auxiliary': the network has no auxiliary head; set "
-                    "model.auxiliary_head: true"
-                )
+        self.check_heads(segmenter.auxiliary_head is not None, self.where)
         terms = []
         for i, (term, settings) in enumerate(self.terms):
             try:

@@ -18,6 +18,7 @@ from segshift.plain import counted
 from segshift.progress import Done, NamedDone
 from segshift.report import evidence
 from segshift.report.build import scored_rows
+from segshift.report.colors import check_colors
 from segshift.report.content import Evidence, Report, ReportedRun
 from segshift.report.drawings.analyses import Drawings
 from segshift.report.evidence import Network, ReportSettings, measure
@@ -61,6 +62,7 @@ def analyze(
             that these data do not allow.
     """
     settings = settings or ReportSettings(pictures=4)
+    check_colors(len(models))
     classes = _common_classes(models)
     if not source.labelled:
         raise InputError(f"{source.title} has no labels; the source of an analysis needs them")

@@ -20,10 +20,10 @@ from segshift.models.loading import load
 from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 from segshift.progress import Done, NamedDone
+from segshift.report.colors import MOST_RUNS
 from segshift.report.content import Report, ReportedRun, SeedRun
 from segshift.report.data import own_source, own_target
 from segshift.report.evidence import Network, ReportSettings, measure
-from segshift.report.figures import MOST_RUNS
 from segshift.report.runs import Row, Run, read_run
 from segshift.version import __version__
 

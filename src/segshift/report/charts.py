@@ -1,27 +1,32 @@
-"""The report's charts of scores and analyses: gains, confusions, entropy, distances, retrieval."""
+"""The report's charts of scores and analyses as plotly draws them: gains, confusions, entropy, distances."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
-from segshift.evaluation.confusion import ratio
-from segshift.report.content import Report, ReportedRun, Values
+from segshift.analysis.class_centers import DOMAINS
+from segshift.report.content import Report, ReportedRun
 from segshift.report.figures import (
-    DOMAIN_VARIABLES,
     Chart,
     axis,
     class_axis,
+    hue_color,
     layout,
     rounded,
-    run_color,
-    run_dash,
     safe,
 )
-
-FAINTEST = 1e-4
-"""The share of a class's pixels at which the logarithmic scale of the confusions begins."""
+from segshift.report.plots import (
+    FAINTEST,
+    LEAST_FOR_NUMBER,
+    Bars,
+    ClassBars,
+    Confusion,
+    confusions,
+    distances,
+    gains,
+)
 
 SCALES = {
     "linear": ("0", "25 %", "50 %", "75 %", "100 %"),
@@ -31,89 +36,93 @@ SCALES = {
 
 _HEAT = [[place, f"var(--heat-{number})"] for number, place in enumerate((0, 0.25, 0.5, 0.75, 1))]
 _BAR_PX = 9
-_MOST_RANKS = 150
-_LEAST_FOR_NUMBER = 0.005
 
 
 def gains_chart(runs: Sequence[ReportedRun]) -> Chart | None:
     """Bars of every class's gain over the reference with its interval; None without gains."""
-    measured = [(index, run, run.gain) for index, run in enumerate(runs) if run.gain is not None]
-    if not measured:
-        return None
-    names = measured[0][2].class_names
+    described = gains(runs)
+    label = f"Bars: gain of every class over {runs[0].name}, in points of IoU"
+    return None if described is None else _bars_chart("gains", "", label, 420, described)
+
+
+def distance_charts(report: Report) -> list[Chart]:
+    """Bars of FADA's and of CLAN's class center distances, as far as they were measured."""
+    return [
+        _bars_chart(key, one.title, f"Bars by class: {one.title}", 380, one)
+        for key, one in distances(report).items()
+    ]
+
+
+def _bars_chart(key: str, caption: str, label: str, height_px: int, bars: ClassBars) -> Chart:
     figure = go.Figure()
-    for index, run, gain in measured:
-        difference = 100 * gain.class_difference
-        low, high = 100 * gain.class_interval[:, 0], 100 * gain.class_interval[:, 1]
-        unfair = " †" if run.unfair else ""
-        figure.add_bar(
-            x=list(range(len(names))),
-            y=rounded(difference),
-            name=safe(run.name) + unfair,
-            marker_color=run_color(index),
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": rounded(np.maximum(high - difference, 0)),
-                "arrayminus": rounded(np.maximum(difference - low, 0)),
-                "color": "var(--ink)",
-                "thickness": 1,
-                "width": 2,
-            },
-            text=[safe(name) for name in names],
-            textposition="none",
-            customdata=[
-                f"{a:+.1f} to {b:+.1f}" if np.isfinite([a, b]).all() else "no interval"
-                for a, b in zip(low, high, strict=True)
-            ],
-            hovertemplate="%{text}: %{y:+.1f} points (%{customdata})",
-        )
+    for row in bars.rows:
+        figure.add_bar(**_bars(row, bars))
     figure.update_layout(
         layout(
-            420,
+            height_px,
             barmode="group",
             bargap=0.25,
-            xaxis=class_axis(names, tickangle=-45),
-            yaxis=axis("gain in IoU, points"),
+            xaxis=class_axis(bars.class_names, tickangle=-45),
+            yaxis=axis(bars.unit),
         )
     )
-    return Chart(
-        "gains", "", f"Bars: gain of every class over {runs[0].name}, in points of IoU", 420,
-        {"bars": figure}, _bars_px(len(names), len(measured)),
-    )  # fmt: skip
+    if bars.level is not None:
+        figure.add_hline(y=bars.level, line={"color": "var(--ink)", "width": 1, "dash": "dash"})
+    # Narrower, grouped bars could not be told apart.
+    width = 80 + len(bars.class_names) * max(24, _BAR_PX * len(bars.rows) + 8)
+    return Chart(key, caption, label, height_px, {"bars": figure}, width)
+
+
+def _bars(row: Bars, of: ClassBars) -> dict[str, Any]:
+    number = f"%{{y:{'+' if of.signed else ''}.{1 if of.signed else 3}f}}"
+    trace: dict[str, Any] = {
+        "x": list(range(len(of.class_names))),
+        "y": rounded(row.values),
+        "name": safe(row.name) + row.remark,
+        "marker_color": hue_color(row.hue),
+        "text": [safe(name) for name in of.class_names],
+        "textposition": "none",
+        "hovertemplate": f"%{{text}}: {number}",
+    }
+    if row.interval is None:
+        return trace
+    low, high = row.interval[:, 0], row.interval[:, 1]
+    return {
+        **trace,
+        "error_y": {
+            "type": "data",
+            "symmetric": False,
+            "array": rounded(np.maximum(high - row.values, 0)),
+            "arrayminus": rounded(np.maximum(row.values - low, 0)),
+            "color": "var(--ink)",
+            "thickness": 1,
+            "width": 2,
+        },
+        "customdata": [
+            f"{a:+.1f} to {b:+.1f}" if np.isfinite([a, b]).all() else "no interval"
+            for a, b in zip(low, high, strict=True)
+        ],
+        "hovertemplate": f"%{{text}}: {number} points (%{{customdata}})",
+    }
 
 
 def confusion_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
     """A heat map for every scored run: where the pixels of every true class go."""
     charts = []
-    for index, run in enumerate(runs):
-        if run.result is None:
-            continue
-        confusion, names = run.confusion, run.result.class_names
-        shares = ratio(confusion, confusion.sum(axis=1, keepdims=True))
-        columns = [*names, *(["none"] if shares.shape[1] > len(names) else [])]
-        height = 140 + max(17 * len(names), 240)
+    for one in confusions(runs):
+        height = 140 + max(17 * len(one.class_names), 240)
         views = {
-            "linear": _heat_map(shares, names, columns, height, linear=True),
-            "log": _heat_map(shares, names, columns, height, linear=False),
+            "linear": _heat_map(one, height, linear=True),
+            "log": _heat_map(one, height, linear=False),
         }
-        charts.append(
-            Chart(
-                f"confusion-{index}",
-                run.name,
-                f"Heat map: confusions of {run.name}",
-                height,
-                views,
-                120 + 17 * len(columns),
-                "scale",
-            )
-        )
+        label = f"Heat map: confusions of {one.name}"
+        width = 120 + 17 * len(one.columns)
+        charts.append(Chart(f"confusion-{one.place}", one.name, label, height, views, width, "scale"))
     return charts
 
 
-def _heat_map(
-    shares: Values, rows: Sequence[str], columns: Sequence[str], height_px: int, linear: bool
-) -> go.Figure:
+def _heat_map(confusion: Confusion, height_px: int, linear: bool) -> go.Figure:
+    shares, rows, columns = confusion.shares, confusion.class_names, confusion.columns
     # A logarithm has no place for 0, which is not the same as a class without pixels.
     z = shares if linear else np.log10(np.maximum(shares, FAINTEST))
     hover = [
@@ -169,7 +178,7 @@ def _share(share: float) -> str:
 
 
 def _number(share: float) -> str:
-    return f"{100 * share:.0f}" if share >= _LEAST_FOR_NUMBER else ""
+    return f"{100 * share:.0f}" if share >= LEAST_FOR_NUMBER else ""
 
 
 def entropy_chart(report: Report) -> Chart | None:
@@ -178,13 +187,13 @@ def entropy_chart(report: Report) -> Chart | None:
     if not measured:
         return None
     figure = go.Figure()
-    for domain, (name, color) in enumerate(zip(("source", "target"), DOMAIN_VARIABLES, strict=True)):
+    for domain, name in enumerate(DOMAINS):
         values = [report.evidence.entropy[run][domain] for run in measured]
         figure.add_bar(
             x=list(range(len(measured))),
             y=rounded(values),
             name=name,
-            marker_color=color,
+            marker_color=hue_color(name),
             # Told apart without colors, too.
             marker_pattern={
                 "shape": "/" if domain else "",
@@ -205,96 +214,3 @@ def entropy_chart(report: Report) -> Chart | None:
         "entropy", "", "Bars: mean entropy of the predictions on source and target", 340, {"bars": figure},
         90 + 90 * len(measured),
     )  # fmt: skip
-
-
-def distance_charts(report: Report) -> list[Chart]:
-    """Bars of FADA's and of CLAN's class center distances, as far as they were measured."""
-    reference = report.runs[0].name
-    charts = []
-    for key, values, title, unit, line in (
-        ("fada", report.evidence.fada_distance, "FADA: class center distance", "distance", None),
-        (
-            "clan",
-            report.evidence.clan_distance,
-            f"CLAN: center distance over that of {reference}",
-            "ratio",
-            1.0,
-        ),
-    ):
-        if values:
-            figure = _class_bars(report, values, unit, line)
-            width = _bars_px(report.classes.count, len(values))
-            charts.append(Chart(key, title, f"Bars by class: {title}", 380, {"bars": figure}, width))
-    return charts
-
-
-def _class_bars(
-    report: Report, values: Mapping[str, NDArray[np.float64]], unit: str, line: float | None
-) -> go.Figure:
-    names = report.classes.names
-    figure = go.Figure()
-    for index, run in enumerate(report.runs):
-        if run.name not in values:
-            continue
-        figure.add_bar(
-            x=list(range(len(names))),
-            y=rounded(values[run.name]),
-            name=safe(run.name),
-            marker_color=run_color(index),
-            text=[safe(name) for name in names],
-            textposition="none",
-            hovertemplate="%{text}: %{y:.3f}",
-        )
-    figure.update_layout(
-        layout(380, barmode="group", bargap=0.25, xaxis=class_axis(names, tickangle=-45), yaxis=axis(unit))
-    )
-    if line is not None:
-        figure.add_hline(y=line, line={"color": "var(--ink)", "width": 1, "dash": "dash"})
-    return figure
-
-
-def retrieval_charts(report: Report) -> list[Chart]:
-    """|A_k| and |B_k| over k for every run, beside domains that cannot be told apart."""
-    found = [
-        (index, run.name, report.evidence.retrieval[run.name])
-        for index, run in enumerate(report.runs)
-        if run.name in report.evidence.retrieval
-    ]
-    if not found:
-        return []
-    charts = []
-    for key, title, letter in (
-        ("retrieval-a", "Source queries: target images among the k nearest", "A"),
-        ("retrieval-b", "Target queries: source images among the k nearest", "B"),
-    ):
-        figure = go.Figure()
-        for index, name, retrieval in found:
-            counts = retrieval.source_to_target if letter == "A" else retrieval.target_to_source
-            precision = retrieval.source_map if letter == "A" else retrieval.target_map
-            ks = np.unique(np.linspace(1, len(counts), min(_MOST_RANKS, len(counts))).round().astype(int))
-            figure.add_scatter(
-                x=ks.tolist(),
-                y=rounded(counts[ks - 1]),
-                mode="lines",
-                name=f"{safe(name, 20)} (mAP {100 * precision:.1f})",
-                line={"color": run_color(index), "width": 2, "dash": run_dash(index)},
-                hovertemplate="k = %{x}: %{y:.1f}",
-            )
-        pool_source, pool_target = found[0][2].pool_source, found[0][2].pool_target
-        pool = pool_source + pool_target
-        figure.add_scatter(
-            x=[1, pool],
-            y=rounded([share := (pool_target if letter == "A" else pool_source) / pool, share * pool]),
-            mode="lines",
-            name="domains alike",
-            line={"color": "var(--soft)", "width": 1},
-            hoverinfo="skip",
-        )
-        figure.update_layout(layout(420, xaxis=axis("k"), yaxis=axis(f"|{letter}<sub>k</sub>|")))
-        charts.append(Chart(key, title, f"Curves: {title}", 420, {"curves": figure}))
-    return charts
-
-
-def _bars_px(classes: int, runs: int) -> int:
-    """Width at which grouped bars can still be told apart."""
-    return 80 + classes * max(24, _BAR_PX * runs + 8)

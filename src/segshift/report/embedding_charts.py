@@ -1,4 +1,4 @@
-"""The report's t-SNE pictures: filled marks for the source, open ones for the target."""
+"""The report's t-SNE pictures as plotly draws them: filled marks for the source, open ones for the target."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,26 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from segshift.analysis.class_centers import DOMAINS
-from segshift.analysis.embedding import GRANULARITIES, NO_CLASS, Granularity
 from segshift.pictures import hex_color
-from segshift.report.content import EmbeddedPoints, Report
-from segshift.report.figures import DOMAIN_VARIABLES, Chart, axis, layout, safe
+from segshift.report.content import Report
+from segshift.report.figures import Chart, axis, hue_color, layout, safe
+from segshift.report.plots import Cloud, clouds, embedding_levels
 
 _HEIGHT_PX = 390
 
 
 def embedding_charts(report: Report) -> list[Chart]:
     """A chart for every run that has an embedding, with a view per level."""
-    levels = embedding_levels(report)
+    levels = embedding_levels(report.evidence)
     charts = []
     for index, run in enumerate(report.runs):
         found = report.evidence.embedding.get(run.name)
         if not found:
             continue
         views: dict[str, go.Figure] = {
-            level: _scatter(found[level], report) if level in found else _empty("too few points")
+            level: _scatter(clouds(found[level], report.classes))
+            if level in found
+            else _empty("too few points")
             for level in levels
         }
         label = f"Points: t-SNE of the features of {run.name}"
@@ -32,50 +34,26 @@ def embedding_charts(report: Report) -> list[Chart]:
     return charts
 
 
-def embedding_levels(report: Report) -> list[Granularity]:
-    """The levels that any run has, in order."""
-    return [
-        level
-        for level in GRANULARITIES
-        if any(level in found for found in report.evidence.embedding.values())
-    ]
-
-
-def embedded_classes(report: Report) -> list[int]:
-    """The train ids that occur among the points."""
-    found = {
-        int(train_id)
-        for levels in report.evidence.embedding.values()
-        for points in levels.values()
-        for train_id in np.unique(points.classes)
-    }
-    return sorted(train_id for train_id in found if train_id != NO_CLASS)
-
-
-def _scatter(points: EmbeddedPoints, report: Report) -> go.Figure:
-    """The target's open marks above the source's filled ones, so that neither hides the other."""
+def _scatter(shown: Sequence[Cloud]) -> go.Figure:
     figure = go.Figure()
-    names = report.classes.names
-    for domain, domain_name in enumerate(DOMAINS):
-        for train_id in np.unique(points.classes[points.domains == domain]):
-            own = np.flatnonzero((points.domains == domain) & (points.classes == train_id))
-            is_image = int(train_id) == NO_CLASS
-            color = DOMAIN_VARIABLES[domain] if is_image else hex_color(report.classes.palette[int(train_id)])
-            what = "" if is_image else f"{safe(names[int(train_id)])}, "
-            figure.add_scatter(
-                x=_places(points.places[own, 0]),
-                y=_places(points.places[own, 1]),
-                mode="markers",
-                name=f"{what}{domain_name}",
-                marker={
-                    "color": color,
-                    "size": 7,
-                    "symbol": "circle-open" if domain else "circle",
-                    "line": {"width": 1.6 if domain else 0.5, "color": color if domain else "var(--rim)"},
-                },
-                customdata=[safe(points.images[place], 60) for place in own],
-                hovertemplate="%{fullData.name}<br>%{customdata}<extra></extra>",
-            )
+    for cloud in shown:
+        domain = DOMAINS[cloud.domain]
+        color = hue_color(domain) if cloud.color is None else cloud.color
+        is_open = domain == "target"
+        figure.add_scatter(
+            x=_places(cloud.places[:, 0]),
+            y=_places(cloud.places[:, 1]),
+            mode="markers",
+            name=f"{safe(cloud.class_name)}, {domain}" if cloud.class_name else domain,
+            marker={
+                "color": color,
+                "size": 7,
+                "symbol": "circle-open" if is_open else "circle",
+                "line": {"width": 1.6 if is_open else 0.5, "color": color if is_open else "var(--rim)"},
+            },
+            customdata=[safe(image, 60) for image in cloud.images],
+            hovertemplate="%{fullData.name}<br>%{customdata}<extra></extra>",
+        )
     figure.update_layout(_style())
     return figure
 

@@ -17,17 +17,11 @@ from numpy.typing import NDArray
 from segshift.errors import InputError
 from segshift.files import json_ready
 from segshift.report.base_page import script_json
-from segshift.report.drawings.style import MODEL_COLORS, shorten
+from segshift.report.colors import MOST_RUNS
+from segshift.report.drawings.style import shorten
+from segshift.report.plots import Hue
 
-DARK_MODEL_COLORS = (
-    "#a3adb8", "#5ea2f5", "#f2994f", "#3fc79f", "#dc7fca", "#e3c341", "#a592f7", "#f07474",
-)  # fmt: skip
-"""The same hues as MODEL_COLORS on dark paper."""
-
-COLORS = len(MODEL_COLORS)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px 2px", "2px 5px")
-MOST_RUNS = 1 + (COLORS - 1) * len(DASHES)
-"""How many runs can be told apart: gray is the reference's, the other colors come again with another dash."""
 DOMAIN_VARIABLES = ("var(--source)", "var(--target)")
 CLEAR = "rgba(0,0,0,0)"
 _DIGITS = 5
@@ -67,16 +61,18 @@ def _plain(figure: go.Figure) -> dict[str, Any]:
     return dict(json_ready({"data": parts["data"], "layout": parts["layout"]}))
 
 
-def color_number(index: int) -> int:
-    """Which of the model colors a run has, the same in all charts; 0, gray, is the reference run's alone."""
-    return index if index == 0 else 1 + (index - 1) % (COLORS - 1)
-
-
 def run_color(index: int) -> str:
     """The color of a run. Raises InputError when there are more runs than can be told apart."""
     if index >= MOST_RUNS:
         raise InputError(f"a report holds at most {MOST_RUNS} runs, which can be told apart; give fewer")
     return f"var(--run-{index})"
+
+
+def hue_color(hue: Hue | None) -> str:
+    """The color of a row, of a domain, or of text."""
+    if hue is None:
+        return "var(--ink)"
+    return run_color(hue) if isinstance(hue, int) else f"var(--{hue})"
 
 
 def run_dash(index: int) -> str:

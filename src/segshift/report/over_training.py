@@ -12,10 +12,12 @@ from segshift.folders import RunFolder
 from segshift.models import Segmenter, load
 from segshift.progress import NamedDone
 from segshift.report.analyze import described, title
-from segshift.report.drawings.lines import draw_over_training
+from segshift.report.colors import check_colors
+from segshift.report.drawings.lines import draw_lines
 from segshift.report.drawings.style import SUFFIXES
 from segshift.report.evidence import ReportSettings, chosen_classes
 from segshift.report.numbers import by_class
+from segshift.report.plots import Line, Lines
 
 _CHART = "class_centers_over_training"
 
@@ -48,6 +50,7 @@ def analyze_over_training(
     """
     if not source.labelled:
         raise InputError(f"{source.title} has no labels; the source of an analysis needs them")
+    check_colors(len(runs))
     kept = {name: _steps(folder) for name, folder in runs.items()}
     source, target = spread_evenly(source, settings.images), spread_evenly(target, settings.images)
     found: dict[str, CentersOverTraining] = {}
@@ -76,11 +79,8 @@ def analyze_over_training(
         }
     whose = "" if target.labelled else "\ntarget classes: each network's own predictions"
     of = "" if settings.classes is None else f"\nmean over {', '.join(settings.classes)}"
-    draw_over_training(
-        out / _CHART,
-        {name: (one.steps, *means[name]) for name, one in found.items()},
-        f"features of {title(source)} and {title(target)}{of}{whose}",
-    )
+    where = f"features of {title(source)} and {title(target)}{of}{whose}"
+    draw_lines(out / _CHART, _panels(found, means), "Class center distance", where, marked=True)
     return {
         "models": list(runs),
         "source": described(source),
@@ -90,6 +90,26 @@ def analyze_over_training(
         "pictures": {"centers_over_training": [_CHART + suffix for suffix in SUFFIXES]},
         "skipped": {},
     }
+
+
+def _panels(
+    found: Mapping[str, CentersOverTraining], means: Mapping[str, tuple[list[float], list[float]]]
+) -> list[Lines]:
+    """A line per run, as in figure 4 of the CLAN paper."""
+    titles = {"clan": "between the domains (CLAN), step 0 = 1", "fada": "between the classes (FADA)"}
+    return [
+        Lines(
+            key,
+            heading,
+            "step",
+            "",
+            [
+                Line(name, place, place, one.steps, means[name][key == "clan"])
+                for place, (name, one) in enumerate(found.items())
+            ],
+        )
+        for key, heading in titles.items()
+    ]
 
 
 def _steps(folder: Path) -> list[int]:

@@ -16,12 +16,12 @@ from segshift.errors import InputError
 from segshift.evaluation import percent
 from segshift.pictures import hex_color
 from segshift.plain import counted
-from segshift.report import charts, curve_charts, embedding_charts, layers, tables, wording
+from segshift.report import charts, embedding_charts, layers, line_charts, plots, tables, wording
 from segshift.report.base_page import render_template, script_json
+from segshift.report.colors import COLORS, DARK_MODEL_COLORS, MODEL_COLORS, MOST_RUNS, color_number
 from segshift.report.content import Report, ReportedRun
 from segshift.report.drawings.strips import entropy_colors
-from segshift.report.drawings.style import MODEL_COLORS
-from segshift.report.figures import COLORS, DARK_MODEL_COLORS, MOST_RUNS, Chart, color_number
+from segshift.report.figures import Chart
 
 _LEVELS = {"patch": "patches", "class": "classes of images", "image": "whole images"}
 
@@ -61,15 +61,15 @@ def render(report: Report) -> str:
         entropy_scale=_scale(),
         gains=_chart(charts.gains_chart(runs)),
         confusions=_charts(charts.confusion_charts(runs)),
-        curves_by_run=[(name, _charts(found)) for name, found in curve_charts.curves_by_run(runs)],
-        curves_by_name=[(name, _charts(found)) for name, found in curve_charts.curves_by_name(runs)],
+        curves_by_run=[(name, _charts(found)) for name, found in line_charts.curves_by_run(runs)],
+        curves_by_name=[(name, _charts(found)) for name, found in line_charts.curves_by_name(runs)],
         entropy=_chart(charts.entropy_chart(report)),
         distances=_charts(charts.distance_charts(report)),
-        retrieval=_charts(charts.retrieval_charts(report)),
+        retrieval=_charts(line_charts.retrieval_charts(report)),
         retrieval_table=tables.map_table(report),
         embedding=_charts(embedding_charts.embedding_charts(report)),
-        embedding_levels=[(level, _LEVELS[level]) for level in embedding_charts.embedding_levels(report)],
-        embedding_classes=embedding_charts.class_colors(report, embedding_charts.embedded_classes(report)),
+        embedding_levels=[(level, _LEVELS[level]) for level in plots.embedding_levels(report.evidence)],
+        embedding_classes=embedding_charts.class_colors(report, plots.embedded_classes(report.evidence)),
         differences=tables.recipe_differences(runs),
         confusion_scales=charts.SCALES,
         provenance=_grouped((run.name, _prose(run.provenance)) for run in runs),

@@ -4,16 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from segshift.evaluation import EvaluationResult
-from segshift.evaluation.confusion import mean_of_known
+from segshift.report import plots
 from segshift.report.content import Report
 from segshift.report.drawings.bars import draw_class_bars
 from segshift.report.drawings.confusion import draw_confusion
 from segshift.report.drawings.embedding import draw_embedding
-from segshift.report.drawings.lines import draw_retrieval
+from segshift.report.drawings.lines import draw_lines
 from segshift.report.drawings.strips import draw_entropy, draw_strips
-from segshift.report.drawings.style import SUFFIXES, model_colors
+from segshift.report.drawings.style import SUFFIXES
 from segshift.report.evidence import ReportSettings
+from segshift.report.plots import Bars, ClassBars
 
 
 @dataclass
@@ -55,85 +58,48 @@ class Drawings:
     def unseen(self, results: Mapping[str, EvaluationResult], where: str) -> None:
         """IoU on a domain that no model knows."""
         names = next(iter(results.values())).scored_names
-        draw_class_bars(
-            self._chart("unseen"),
-            {
-                name: [100 * float(one.iou[one.class_names.index(c)]) for c in names]
-                for name, one in results.items()
-            },
-            names,
-            title="IoU on an unseen domain",
-            subtitle=f"the same networks on {where}",
-            unit="IoU in %",
-            means={name: 100 * one.miou for name, one in results.items()},
-            mean_name="mIoU",
-        )
+        rows = [
+            Bars(
+                name,
+                place,
+                np.array([100 * one.iou[one.class_names.index(c)] for c in names]),
+                mean=100 * one.miou,
+            )
+            for place, (name, one) in enumerate(results.items())
+        ]
+        bars = ClassBars("IoU on an unseen domain", "IoU in %", names, rows, mean_name="mIoU")
+        draw_class_bars(self._chart("unseen"), bars, f"the same networks on {where}")
 
     def _gains(self) -> None:
-        reference = self.report.runs[0].name
-        gains = {run.name: run.gain for run in self.report.runs if run.gain is not None}
-        draw_class_bars(
-            self._chart("gains"),
-            {name: (100 * gain.class_difference).tolist() for name, gain in gains.items()},
-            next(iter(gains.values())).class_names,
-            title=f"Gain over {reference}",
-            subtitle=f"IoU minus that of {reference}, on {self.report.target}",
-            unit="points of IoU",
-            means={name: 100 * gain.difference for name, gain in gains.items()},
-            mean_name="mIoU",
-            colors=model_colors([run.name for run in self.report.runs]),
-            signed=True,
-        )
+        bars = plots.gains(self.report.runs)
+        assert bars is not None  # it is asked for where a gain was measured
+        where = f"IoU minus that of {self.report.runs[0].name}, on {self.report.target}"
+        draw_class_bars(self._chart("gains"), bars, where)
 
     def _confusion(self) -> None:
-        counts = {run.name: run.confusion for run in self.report.runs}
+        shown = plots.confusions(self.report.runs)
         where = f"each row: where the pixels of one class go, on {self.report.target}"
-        names = self.report.classes.names
-        draw_confusion(self._chart("confusion_linear", "confusion"), counts, names, "linear", where)
-        draw_confusion(self._chart("confusion_log", "confusion"), counts, names, "log", where)
+        draw_confusion(self._chart("confusion_linear", "confusion"), shown, "linear", where)
+        draw_confusion(self._chart("confusion_log", "confusion"), shown, "log", where)
 
     def _centers(self) -> None:
-        evidence, names = self.report.evidence, self.report.classes.names
-        where = f"features of {self._domains}{self._whose}"
-        draw_class_bars(
-            self._chart("class_centres_fada", "centres"),
-            {name: values.tolist() for name, values in evidence.fada_distance.items()},
-            names,
-            title="Class center distance (FADA)",
-            subtitle=where,
-            unit="scatter of the class / squared distance from other classes, mean (lower is better)",
-            means={name: mean_of_known(values) for name, values in evidence.fada_distance.items()},
-            digits=2,
-        )
-        if evidence.clan_distance:
-            reference = self.report.runs[0].name
-            draw_class_bars(
-                self._chart("class_centres_clan", "centres"),
-                {name: values.tolist() for name, values in evidence.clan_distance.items()},
-                names,
-                title="Cluster center distance between the domains (CLAN)",
-                subtitle=where,
-                unit=f"distance of source and target center, {reference} = 1 (lower is better)",
-                means={name: mean_of_known(values) for name, values in evidence.clan_distance.items()},
-                colors=model_colors([run.name for run in self.report.runs]),
-                reference=1.0,
-                digits=2,
-            )
+        for name, bars in plots.distances(self.report).items():
+            where = f"features of {self._domains}{self._whose}"
+            draw_class_bars(self._chart(f"class_centres_{name}", "centres"), bars, where)
 
     def _retrieval(self) -> None:
-        found = self.report.evidence.retrieval
-        first = next(iter(found.values()))
-        draw_retrieval(
+        first = next(iter(self.report.evidence.retrieval.values()))
+        draw_lines(
             self._chart("retrieval"),
-            found,
+            plots.retrieval(self.report),
+            "Cross-domain retrieval: neighbors from the other domain",
             f"{self._domains}; pool: {first.pool_source} + {first.pool_target} of them, queries: the others",
         )
 
     def _embedding(self) -> None:
         draw_embedding(
             self._chart("embedding"),
-            self.report.evidence.embedding,
-            self.report.classes,
+            self.report,
             f"{self._domains};\n"
             f"perplexity {self.settings.perplexity:g}, seed {self.settings.seed}{self._whose}",
         )

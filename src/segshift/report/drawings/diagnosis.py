@@ -17,17 +17,12 @@ from segshift.analysis.diagnosis.numbers import counts_of
 from segshift.analysis.diagnosis.recommendation import WHOLE
 from segshift.analysis.diagnosis.separability import Separability
 from segshift.analysis.diagnosis.statistics import CHANNELS, ColorCounts, wasserstein
+from segshift.data.sampling import evenly
 from segshift.pictures import Pixels, colorize
+from segshift.report.colors import COLORS, DOMAIN_COLORS
 from segshift.report.drawings.bars import draw_class_bars
-from segshift.report.drawings.style import (
-    DASHES,
-    DOMAIN_COLORS,
-    MODEL_COLORS,
-    MUTED,
-    SUFFIXES,
-    chart,
-    shorten,
-)
+from segshift.report.drawings.style import MUTED, SUFFIXES, chart, dash, hue_color, shorten
+from segshift.report.plots import Bars, ClassBars
 
 Values = NDArray[np.float64]
 _EXAMPLES = 3
@@ -68,18 +63,10 @@ class Drawings:
         """Shares of the classes, the frequent ones first."""
         shares = [one.shares() for one in counts_of(self.found.domains)]
         by_size = np.argsort(-(shares[0] + shares[1]), kind="stable").tolist()
-        draw_class_bars(
-            self._chart("frequencies"),
-            {
-                domain: [100 * float(one[index]) for index in by_size]
-                for domain, one in zip(DOMAINS, shares, strict=True)
-            },
-            [self.found.classes.names[index] for index in by_size],
-            title="How frequent the classes are",
-            subtitle=self._subtitle(),
-            unit="% of the labelled pixels",
-            colors=dict(zip(DOMAINS, DOMAIN_COLORS, strict=True)),
-        )
+        names = [self.found.classes.names[index] for index in by_size]
+        rows = [Bars(domain, domain, 100 * one[by_size]) for domain, one in zip(DOMAINS, shares, strict=True)]
+        bars = ClassBars("How frequent the classes are", "% of the labelled pixels", names, rows)
+        draw_class_bars(self._chart("frequencies"), bars, self._subtitle())
 
     def spatial(self) -> None:
         """Where the most frequent classes are."""
@@ -121,8 +108,8 @@ class Drawings:
         random = np.random.default_rng(0)
         for domain, shown in zip(self.found.domains, both, strict=True):
             maps = domain.labels if of_labels else domain.images
-            for number in range(_EXAMPLES):
-                one = maps[(2 * number + 1) * len(maps) // (2 * _EXAMPLES)]
+            for place in evenly(len(maps), _EXAMPLES):
+                one = maps[place]
                 if patch is not None:
                     top = int(random.integers(0, one.shape[0] - patch[1] + 1))
                     left = int(random.integers(0, one.shape[1] - patch[0] + 1))
@@ -231,16 +218,15 @@ def draw_separability(
         axes.text(0.01, 0.507, "chance", color=MUTED, fontsize=8, ha="left", va="bottom",
                   transform=axes.get_yaxis_transform())  # fmt: skip
         for number, (size, one) in enumerate(reversed(list(found.items()))):
-            again, place = divmod(number, len(MODEL_COLORS) - 1)
-            color = MODEL_COLORS[1 + place]
+            color = hue_color(1 + number)
             mean, std = one.errors.mean(axis=0), one.curve_std
             low, high = one.interval
             label = (
                 f"{_caption(size, size_px)}: {100 * one.error:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
             )
             mark = "o" if len(one.iterations) == 1 else None
-            dash = DASHES[again % len(DASHES)]
-            axes.plot(one.iterations, mean, color=color, linestyle=dash, label=label, marker=mark)
+            style = dash(number // (COLORS - 1))
+            axes.plot(one.iterations, mean, color=color, linestyle=style, label=label, marker=mark)
             axes.fill_between(
                 one.iterations, mean - std, np.minimum(mean + std, 1), color=color, alpha=0.15, linewidth=0
             )

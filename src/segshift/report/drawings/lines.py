@@ -1,4 +1,4 @@
-"""Curves: retrieval over the number of neighbors, and mIoU over a hyper-parameter."""
+"""Lines side by side, and mIoU over a hyper-parameter."""
 
 import itertools
 import math
@@ -7,49 +7,49 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
-from segshift.analysis.retrieval import Retrieval
-from segshift.report.drawings.style import MODEL_COLORS, MUTED, chart, legend_name, model_colors, shorten
+from segshift.report.colors import COLORS
+from segshift.report.drawings.style import MUTED, chart, dash, hue_color, legend_name, shorten
+from segshift.report.plots import Lines
 
 _MARKS = ("o", "s", "^", "D")
 _LOG_FROM_RATIO = 20.0
 
 
-def draw_retrieval(path: Path, found: Mapping[str, Retrieval], subtitle: str) -> None:
-    """|B_k| and |A_k| over k as in figure 4 of the LSD paper, with the line of domains that are one.
+def draw_lines(
+    path: Path, panels: Sequence[Lines], title: str, subtitle: str, *, marked: bool = False
+) -> None:
+    """Panels of lines side by side, from 0 on both axes, each with its legend below.
 
     Args:
         path: without a suffix; written as PNG and SVG.
-        found: by model; all with pools of the same size.
+        panels: a chart each.
+        title: heading.
         subtitle: what was measured on what.
+        marked: whether each value has a mark.
     """
-    colors = model_colors(list(found))
-    first = next(iter(found.values()))
-    pool = first.pool_source + first.pool_target
-    ks = np.arange(1, pool + 1)
-    sides = (
-        ("target query → source images, |Bₖ|", "target_to_source", "target_map", first.pool_source / pool),
-        ("source query → target images, |Aₖ|", "source_to_target", "source_map", first.pool_target / pool),
-    )
-    title = "Cross-domain retrieval: neighbors from the other domain"
     # A line for every legend entry below its axes.
-    height = 4.2 + 0.22 * len(found)
-    with chart(path, (9.4, height), title, subtitle, 1, 2) as (_, (row,)):
-        for axes, (heading, curve, score, share) in zip(row, sides, strict=True):
-            axes.plot(
-                [0, pool], [0, share * pool], color=MUTED, linewidth=1, linestyle=(0, (4, 3)),
-                label="domains that cannot be told apart",
-            )  # fmt: skip
-            for name, one in found.items():
-                label = f"{legend_name(name)}  (mAP {100 * getattr(one, score):.1f} %)"
-                axes.plot(ks, getattr(one, curve), color=colors[name], label=label, clip_on=False)
-            axes.set_title(heading)
-            axes.set_xlabel("k, neighbors in the pool of both domains")
-            axes.set_ylabel("of them from the other domain, mean")
-            axes.set_xlim(0, pool)
+    entries = len(panels[0].lines) + (panels[0].guide is not None)
+    size = (5.4 * len(panels), 4.0 + 0.22 * entries)
+    with chart(path, size, title, subtitle, 1, len(panels)) as (_, (row,)):
+        for axes, panel in zip(row, panels, strict=True):
+            if panel.guide is not None:
+                axes.plot(
+                    panel.guide.xs, panel.guide.ys, color=MUTED, linewidth=1, linestyle=(0, (4, 3)),
+                    label=panel.guide.name,
+                )  # fmt: skip
+            for line in panel.lines:
+                axes.plot(
+                    line.xs, line.ys, color=hue_color(line.hue), linestyle=dash(line.dash), clip_on=False,
+                    marker="o" if marked else None, markersize=3.5,
+                    label=legend_name(line.name) + line.remark,
+                )  # fmt: skip
+            axes.set_title(panel.title)
+            axes.set_xlabel(panel.x_unit)
+            axes.set_ylabel(panel.y_unit)
+            axes.set_xlim(0, None)
             axes.set_ylim(0, None)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid()
@@ -84,8 +84,8 @@ def draw_sweep(
     height = 4.2 + 0.22 * (len(lines) if len(lines) > 1 else 0)
     with chart(path, (6.6, height), f"mIoU over {parameter}", subtitle) as (_, ((axes,),)):
         for number, (name, line) in enumerate(lines.items()):
-            color = MODEL_COLORS[(1 + number) % len(MODEL_COLORS)]
-            mark = _MARKS[number // len(MODEL_COLORS) % len(_MARKS)]
+            color = hue_color(1 + number)
+            mark = _MARKS[number // (COLORS - 1) % len(_MARKS)]
             ordered = [value for value in values if line.get(value)]
             at = [places[value] for value in ordered]
             means = [100 * statistics.fmean(line[value]) for value in ordered]
@@ -122,38 +122,12 @@ def _discriminators(
         ordered = [value for value in values if line.get(value)]
         axes.plot(
             [places[value] for value in ordered], [statistics.fmean(line[value]) for value in ordered],
-            color=MODEL_COLORS[(1 + number) % len(MODEL_COLORS)], alpha=0.6, linewidth=1.2,
+            color=hue_color(1 + number), alpha=0.6, linewidth=1.2,
             linestyle=(0, (4, 3)), marker=".", markersize=5,
         )  # fmt: skip
     axes.set_ylabel("discriminators' loss at the end (dashed)", color=MUTED)
     axes.set_ylim(0, None)
     axes.spines["right"].set_visible(True)
-
-
-def draw_over_training(
-    path: Path, runs: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]], subtitle: str
-) -> None:
-    """Class center distances over the steps of training, a line per run, as in figure 4 of the CLAN paper.
-
-    Args:
-        path: without a suffix; written as PNG and SVG.
-        runs: by name the steps, FADA's distances and CLAN's over those of step 0.
-        subtitle: what was measured on what.
-    """
-    colors = model_colors(list(runs))
-    headings = ("between the domains (CLAN), step 0 = 1", "between the classes (FADA)")
-    with chart(path, (9.4, 4.2 + 0.22 * len(runs)), "Class center distance", subtitle, 1, 2) as (_, (row,)):
-        for axes, heading, place in zip(row, headings, (1, 0), strict=True):
-            for name, (steps, *distances) in runs.items():
-                axes.plot(
-                    steps, distances[place], color=colors[name], marker="o", markersize=3.5,
-                    label=legend_name(name),
-                )  # fmt: skip
-            axes.set_title(heading)
-            axes.set_xlabel("step")
-            axes.set_ylim(0, None)
-            axes.grid(axis="y")
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14))
 
 
 def _parameter_axis(axes: Axes, values: Sequence[Any], places: Mapping[Any, float], numeric: bool) -> None:

@@ -5,14 +5,18 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from segshift.analysis.loss_curves import MIOU, Curves, Record, chance_levels, loss_curves, score_curves
+from segshift.analysis.loss_curves import Record
 from segshift.errors import InputError
-from segshift.pictures import INK, hex_color
-from segshift.report.drawings.style import DASHES, MODEL_COLORS, MUTED, chart, shorten
+from segshift.report.content import CurveGroup
+from segshift.report.curve_plots import GROUPS, curves_of_run
+from segshift.report.drawings.style import MUTED, chart, dash, hue_color, shorten
+from segshift.report.plots import Lines
+from segshift.report.runs import log_curves
 
 _MARKS = ("o", "s")
 # The running mean that is drawn over the single lines of the log.
 _SMOOTHED_LINES = 5
+_SHOWN: tuple[CurveGroup, ...] = ("loss", "discriminator", "score")
 _ROW_IN, _MARGIN_IN = 2.9, 0.9
 
 
@@ -34,54 +38,47 @@ def draw_loss_curves(path: Path, runs: Mapping[str, Sequence[Record]]) -> None:
     size = (14.6, _MARGIN_IN + _ROW_IN * len(runs))
     subtitle = "as logged, and the running mean over 5 lines of the log"
     with chart(path, size, "Training curves", subtitle, len(runs), 3) as (_, grid):
-        for (name, records), (own, others, scores) in zip(runs.items(), grid, strict=True):
-            losses, against = loss_curves(records)
-            _draw(own, losses, smooth=True)
-            own.set_title(f"{shorten(name)}: losses")
-            _draw(others, against, smooth=True)
-            _chance_lines(others, against)
-            others.set_title("discriminators")
-            _draw(scores, score_curves(records), smooth=False)
-            scores.set_title("scores on the target")
-            scores.set(ylim=(0, 1.02), xlim=own.get_xlim())
+        for (name, records), row in zip(runs.items(), grid, strict=True):
+            found = curves_of_run(log_curves(records), 0)
+            for group, axes in zip(_SHOWN, row, strict=True):
+                _draw(axes, found.get(group), smooth=group != "score")
+                axes.set_title(GROUPS[group])
+            row[0].set_title(f"{shorten(name)}: losses")
+            row[2].set_title("scores on the target")
+            row[2].set(ylim=(0, 1.02), xlim=row[0].get_xlim())
 
 
-def _draw(axes: Axes, lines: Curves, smooth: bool) -> None:
-    if not lines:
+def _draw(axes: Axes, lines: Lines | None, smooth: bool) -> None:
+    if lines is None:
         axes.text(0.5, 0.5, "none", ha="center", va="center", color=MUTED, transform=axes.transAxes)
         axes.set_axis_off()
         return
-    for number, (name, line) in enumerate(lines.items()):
-        steps, values = [step for step, _ in line], [value for _, value in line]
-        round_, place = divmod(number, len(MODEL_COLORS) - 1)
-        color = hex_color(INK) if name == MIOU else MODEL_COLORS[1 + place]
-        # Colors that come again have another dash.
-        dash = DASHES[round_ % len(DASHES)]
+    for line in lines.lines:
+        color, values = hue_color(line.hue), line.ys
         if smooth:
-            axes.plot(steps, values, color=color, alpha=0.3, linewidth=1)
+            axes.plot(line.xs, values, color=color, alpha=0.3, linewidth=1)
             values = _running_mean(values)
         # A single evaluation is a point, not a line.
-        mark = _MARKS[round_ % len(_MARKS)] if len(line) == 1 or not smooth else None
-        label = shorten(name.replace("_", " "), 60)
-        axes.plot(steps, values, color=color, linestyle=dash, marker=mark, markersize=3.5, label=label)
-    axes.set_xlabel("step")
+        mark = _MARKS[line.dash % len(_MARKS)] if len(line.xs) == 1 or not smooth else None
+        label = shorten(line.name, 60)
+        axes.plot(
+            line.xs, values, color=color, linestyle=dash(line.dash), marker=mark, markersize=3.5, label=label
+        )
+    axes.set_xlabel(lines.x_unit)
     axes.grid(axis="y")
     if smooth:
         axes.legend(fontsize=7, loc="best")
     else:  # ten lines leave no room for their names
         axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02))
+    for level, name in lines.levels:
+        axes.axhline(level, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        axes.annotate(
+            name, (1, level), xycoords=("axes fraction", "data"), color=MUTED, fontsize=7,
+            ha="right", va="bottom",
+        )  # fmt: skip
 
 
 def _running_mean(values: Sequence[float]) -> list[float]:
     reach = _SMOOTHED_LINES // 2
     windows = (values[max(0, place - reach) : place + reach + 1] for place in range(len(values)))
     return [sum(window) / len(window) for window in windows]
-
-
-def _chance_lines(axes: Axes, lines: Curves) -> None:
-    for level, name in chance_levels({key: line[0][1] for key, line in lines.items()}):
-        axes.axhline(level, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-        axes.annotate(
-            name, (1, level), xycoords=("axes fraction", "data"), color=MUTED, fontsize=7,
-            ha="right", va="bottom",
-        )  # fmt: skip

@@ -1,6 +1,6 @@
 """How the charts look: one style, colors of models and domains, and saving as PNG and SVG."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,15 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segshift.errors import InputError
+from segshift.analysis.class_centers import DOMAINS
 from segshift.files import atomic_path
 from segshift.pictures import FAINT, INK, PAPER, hex_color
 from segshift.plain import one_line, visible
+from segshift.report.colors import DOMAIN_COLORS, MODEL_COLORS, color_number
+from segshift.report.plots import Hue
 
-# The first model, usually source-only, is gray; the others keep apart also for color-blind readers.
-MODEL_COLORS = ("#8b949e", "#1f6fd6", "#e0781e", "#1a9c77", "#b4459c", "#c9a20a", "#6a50c7", "#c93a3a")
-DOMAIN_COLORS = ("#1f6fd6", "#e0781e")
 SUFFIXES = (".png", ".svg")
-DASHES = ("-", "--", ":", "-.")
-"""What lines whose colors come again are told apart by."""
+_DASHES = ("-", "--", ":", "-.")
 _DPI = 160
 
 
@@ -108,13 +106,16 @@ def chart(
                 figure.savefig(temporary, dpi=_DPI, metadata=metadata)
 
 
-def model_colors(names: Sequence[str]) -> dict[str, str]:
-    """A color per model. Raises InputError for more models than there are colors."""
-    if len(names) > len(MODEL_COLORS):
-        raise InputError(
-            f"{len(names)} models in one picture cannot be told apart; give at most {len(MODEL_COLORS)}"
-        )
-    return dict(zip(names, MODEL_COLORS, strict=False))
+def hue_color(hue: Hue | None) -> str:
+    """The color of a row, of a domain, or of text."""
+    if hue is None:
+        return _INK
+    return MODEL_COLORS[color_number(hue)] if isinstance(hue, int) else DOMAIN_COLORS[DOMAINS.index(hue)]
+
+
+def dash(place: int) -> str:
+    """What lines whose colors come again are told apart by."""
+    return _DASHES[place % len(_DASHES)]
 
 
 def shorten(name: str, length: int = 34) -> str:
