@@ -5,8 +5,6 @@ some of them as commands; here is what makes each show them instead.
 """
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
 
 # What is obeyed instead of shown: control characters but tab and line break, separators of lines, marks that
 # turn the reading direction, and the halves of characters with which Python stands in for broken file names.
@@ -55,19 +53,6 @@ def csv_cell(text: str) -> str:
 def latex(text: str) -> str:
     """Words in a LaTeX document."""
     return "".join(_LATEX.get(character, character) for character in one_line(text))
-
-
-def captions(paths: Sequence[Path]) -> list[str]:
-    """Short different names: the last folder, or as many folders as it takes to tell them apart."""
-    if not paths:
-        return []
-    bare = [path.parent if path.name == "model.safetensors" and path.parent.name else path for path in paths]
-    parts = [path.parts for path in bare]
-    length = 1
-    while length < max(map(len, parts)) and len({part[-length:] for part in parts}) < len(parts):
-        length += 1
-    short = [str(Path(*part[-length:])) if part else "." for part in parts]
-    return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 
 def counted(count: int, one: str, several: str | None = None) -> str:

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import segshift as package
+from segshift.folders import captions
 from segshift.models import Segmenter
-from segshift.plain import captions
 from tests.cli.conftest import Segshift
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segshift.data.class_statistics import class_frequencies, class_pixels
+from segshift.data.class_statistics import class_pixels, class_shares
 from segshift.data.decoder import LabelDecoder
 from segshift.data.labels import class_set
 from segshift.data.prepare import prepare
@@ -47,9 +47,11 @@ def test_pixels_of_every_label(tmp_path: Path) -> None:
 def test_frequencies_of_mapped_classes(tmp_path: Path) -> None:
     split = resolve(str(dataset(tmp_path)))
     labels = np.concatenate([ids(seed).ravel() for seed in range(3)])
-    assert class_frequencies(split) == pytest.approx([(labels == index).mean() for index in range(3)])
+    assert class_shares(class_pixels(split)) == pytest.approx(
+        [(labels == index).mean() for index in range(3)]
+    )
     kept = labels[labels != 1]
-    two = class_frequencies(split, class_set(["person", "floor"]))
+    two = class_shares(class_pixels(split, class_set(["person", "floor"])))
     assert two == pytest.approx([(kept == 2).mean(), (kept == 0).mean()])
 
 
@@ -57,7 +59,7 @@ def test_ignored_pixels_are_not_counted(tmp_path: Path) -> None:
     yaml = dataset(tmp_path, train=1)
     save(tmp_path / "mask/train/000_id.png", np.full((HEIGHT, WIDTH), 255, np.uint8))
     assert class_pixels(resolve(str(yaml))).sum() == 0
-    assert class_frequencies(resolve(str(yaml))).tolist() == [0, 0, 0]
+    assert class_shares(class_pixels(resolve(str(yaml)))).tolist() == [0, 0, 0]
 
 
 def test_counted_once_until_a_label_changes(tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -113,10 +115,10 @@ def test_readable_labels_are_needed(tmp_path: Path) -> None:
     split = resolve(str(dataset(tmp_path)))
     truncated(tmp_path / "mask/train/001_id.png", color=False)
     with pytest.raises(InputError) as caught:
-        class_frequencies(split)
+        class_pixels(split)
     assert_one_line(caught.value, "001_id.png", "truncated")
     unlabelled = resolve(
         str(write_yaml(tmp_path / "u.yaml", description(splits={"train": {"images": "rgb/train/*.png"}})))
     )
     with pytest.raises(InputError, match="has no labels"):
-        class_frequencies(unlabelled)
+        class_pixels(unlabelled)

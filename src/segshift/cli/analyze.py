@@ -14,8 +14,8 @@ from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
 from segshift.evaluation import percent
 from segshift.files import write_json
+from segshift.folders import captions
 from segshift.models import load
-from segshift.plain import captions
 from segshift.report.analyze import ANALYSES
 from segshift.report.analyze import analyze as analyze_models
 from segshift.report.evidence import ReportSettings

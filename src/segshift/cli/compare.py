@@ -89,7 +89,7 @@ def _run(
     except StoppedError as stop:
         say(console, f"{stop}. The same command goes on from there.")
         raise
-    write_json(folder / "comparison.json", result.to_dict())
+    write_json(RunFolder(folder).comparison, result.to_dict())
     page = RunFolder(folder).report
     report = _write_page(folder, page, comparison.name, command, device)
     if options.as_json:

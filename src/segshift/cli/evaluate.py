@@ -23,7 +23,6 @@ from segshift.evaluation import (
     Measure,
     PairedComparison,
     Predictions,
-    compare_paired,
     labelled_items,
     open_predictions,
     scored_classes,
@@ -32,9 +31,10 @@ from segshift.evaluation import evaluate as evaluate_networks
 from segshift.evaluation.evaluate import check_same_classes
 from segshift.evaluation.sidecar import SIDECAR
 from segshift.files import write_json
+from segshift.folders import captions
 from segshift.models import load
-from segshift.plain import captions
 from segshift.progress import Done
+from segshift.report.content import scored_rows
 from segshift.terminal import say
 
 
@@ -73,7 +73,7 @@ def evaluate(options: Evaluate) -> None:
         found[caption] = (
             result if options.classes is None else result.scored(scored_classes(options.classes, order))
         )
-    comparison = compare_paired(*found.values()) if options.paired else None
+    comparison = scored_rows(found)[1].gain if options.paired else None
     document = _document(models, folders, options.data, split, found, comparison, options.ensemble)
     if options.out is not None:
         write_json(options.out, {**document, **_details(found)})

@@ -15,8 +15,8 @@ from segshift.engine.health import (
 )
 from segshift.engine.pseudo_label_folder import SUMMARY
 from segshift.errors import InputError
-from segshift.folders import RunFolder
-from segshift.plain import captions, counted
+from segshift.folders import RunFolder, captions
+from segshift.plain import counted
 from segshift.report.drawings.loss_curves import draw_loss_curves
 from segshift.terminal import say
 

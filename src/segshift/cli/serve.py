@@ -5,8 +5,9 @@ from segshift.cli.commands.serve import Serve
 from segshift.cli.inference import usable_device
 from segshift.cli.output import console, print_json, results, working
 from segshift.errors import InputError
+from segshift.folders import captions
 from segshift.models import load
-from segshift.plain import captions, counted
+from segshift.plain import counted
 from segshift.serve.limits import Limits
 from segshift.serve.logins import read_logins
 from segshift.serve.memory import give_back_freed_memory

@@ -71,20 +71,6 @@ def class_shares(pixels: NDArray[np.int64]) -> NDArray[np.float64]:
     return shares
 
 
-def class_frequencies(
-    split: Split, classes: ClassSet | None = None, *, workers: int | None = None
-) -> NDArray[np.float64]:
-    """The share of each class among a split's labelled (not ignored) pixels; arguments as `class_pixels`.
-
-    Returns:
-        (C,) float64 that sums to 1, or all zero when no pixel is labelled.
-
-    Raises:
-        InputError: a split without labels, or an unreadable label.
-    """
-    return class_shares(class_pixels(split, classes, workers=workers))
-
-
 def _recorded(split: Split) -> NDArray[np.int64] | None:
     """(N, C) counts in the split's own classes from a prepared set's manifest, if that fits the files."""
     first = split.samples[0].label

@@ -242,14 +242,14 @@ def run_comparison(
 
     def find_data(name: str) -> None:
         for seed in comparison.seeds:
-            check_data(plans[name], RunFolder(folder / f"seed_{seed}" / name), find, "comparing")
+            check_data(plans[name], RunFolder(RunFolder(folder).seed(seed).path / name), find, "comparing")
 
     all_or_errors({f"arm {name}": partial(find_data, name) for name in names}, "arms cannot run")
     found: dict[str, list[Mapping[str, Any]]] = {name: [] for name in recipes}
     with held(folder):
         for seed in comparison.seeds:
             for name, recipe in recipes.items():
-                here = folder / f"seed_{seed}"
+                here = RunFolder(folder).seed(seed).path
                 update: dict[str, Any] = {"seed": seed}
                 if name != START:
                     update["init_from"] = str(here / comparison.arms[name].after)

@@ -252,7 +252,7 @@ def run_sweep(
         changes = [assignment(key, value) for key, value in combinations[index].items()]
         recipe = load_recipe(preset_or_file, [*fixed, *changes])
         for seed in seeds:
-            check_data(make_plan(recipe), RunFolder(folders[index] / f"seed_{seed}"), find, "a sweep")
+            check_data(make_plan(recipe), RunFolder(folders[index]).seed(seed), find, "a sweep")
         return recipe
 
     checks = {title: partial(checked, index) for index, title in enumerate(titles)}
@@ -264,7 +264,7 @@ def run_sweep(
         for number, (seed, index) in enumerate(itertools.product(seeds, range(len(combinations))), start=1):
             progress.say(f"run {number} of {total}: {titles[index]}, seed {seed}")
             recipe = recipes[index].model_copy(update={"seed": seed})
-            found[index].train(recipe, titles[index], folders[index] / f"seed_{seed}", progress)
+            found[index].train(recipe, titles[index], RunFolder(folders[index]).seed(seed).path, progress)
     rows = [
         SweepRow(values, one.miou, here, one.uses_target_labels, one.adversary_loss, one.label_free)
         for values, one, here in zip(combinations, found, folders, strict=True)

@@ -13,20 +13,11 @@ from segshift.models.pixels import pixels_of
 _WANTED = "give (H, W) train ids as whole numbers"
 
 
-class LabelledItem(Protocol):
-    """An image, (3, H, W) uint8, and its label, (H', W') uint8 train ids."""
-
-    @property
-    def image(self) -> Tensor: ...
-    @property
-    def label(self) -> Tensor | None: ...
-
-
 class LabelledItems(Protocol):
     """A labelled data set: `segshift.data.SegmentationDataset`, or any torch data set with a length.
 
-    An element is a `LabelledItem`, a pair (image, label), or a mapping with `image` and `label`; see
-    `image_and_label`.
+    An element has an `image`, (3, H, W) uint8, and a `label`, (H', W') uint8 train ids, as attributes or
+    keys, or is such a pair; see `image_and_label`.
     """
 
     def __len__(self) -> int: ...

@@ -13,7 +13,7 @@ from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, Inference, evaluate, labelled_items
 from segshift.export.card import card
 from segshift.export.compare import Agreement, Answer, compare, network_answer
-from segshift.export.origin import Origin, spread
+from segshift.export.origin import Origin, read_some
 from segshift.export.programs import (
     NotCarriedError,
     onnx_library,
@@ -105,7 +105,7 @@ class _Work:
     ) -> None:
         self.network, self.origin, self.size = network, origin, size
         self.settings, self.say = settings, say
-        self.images = spread(origin.unlabelled(settings.images), settings.compared)
+        self.images = read_some(origin.unlabelled(settings.images), settings.compared)
         self.split = origin.labelled(settings.data) if settings.scored else None
 
     def write(self, folder: Path, chosen: Format, precision: Precision) -> ExportedFile:
@@ -158,7 +158,7 @@ class _Work:
         if write is None:
             _write_weights(self.network, precision, path)
         elif precision == "int8":
-            images = spread(self.origin.unlabelled(self.settings.images), self.settings.calibration)
+            images = read_some(self.origin.unlabelled(self.settings.images), self.settings.calibration)
             with _beside(path) as float_file:
                 write(Program(self.network, self.size), self._metadata(precision), float_file)
                 self.say(f"calibrating on {len(images)} images")

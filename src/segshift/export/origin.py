@@ -96,7 +96,7 @@ class Origin:
             return None
 
 
-def spread(files: Sequence[Path], count: int) -> list[Tensor]:
+def read_some(files: Sequence[Path], count: int) -> list[Tensor]:
     """At most `count` images, evenly spread over `files`: (3, H, W) uint8. InputError for bad files."""
     chosen = [files[index] for index in evenly(len(files), count)]
     return [torch.from_numpy(read_image(file, upright=True)).permute(2, 0, 1).contiguous() for file in chosen]

@@ -2,8 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from segshift.documents import read_json_object
 from segshift.errors import InputError
 from segshift.files import expanded
-from segshift.folders.lock import lock_folder
 
 MODEL_FILE = "model.safetensors"
 TRANSLATOR_FILE = "translator.safetensors"
@@ -20,6 +18,7 @@ _STEP = re.compile(r"step_(\d{8})\.safetensors")
 _EXPORT = re.compile(r"export(_step_\d{8})?")
 _AT = re.compile(r"(?P<run>.+)@(?P<step>\d+)", re.DOTALL)
 _DAMAGED = "is no JSON document of segshift; remove the file and train again with --resume"
+_SEED = re.compile(r"seed_(\d+)")
 _STAGE = re.compile(r"(\d+)_[a-z0-9_]+")
 
 
@@ -76,6 +75,20 @@ class RunFolder:
     def report(self) -> Path:
         """The page that a comparison writes."""
         return self.path / "report.html"
+
+    @property
+    def comparison(self) -> Path:
+        """The table of a comparison, whose folder this is."""
+        return self.path / "comparison.json"
+
+    def seed(self, seed: int) -> "RunFolder":
+        """The folder of one seed of a comparison or of a sweep's combination."""
+        return RunFolder(self.path / f"seed_{seed}")
+
+    def seeds_there(self) -> "dict[int, RunFolder]":
+        """The folders of seeds that are there, ascending."""
+        names = ((_SEED.fullmatch(path.name), path) for path in self.path.glob("seed_*"))
+        return dict(sorted((int(name[1]), RunFolder(path)) for name, path in names if name))
 
     @property
     def pictures(self) -> Path:
@@ -165,10 +178,6 @@ class RunFolder:
         """The environment of a finished run, None where it is unknown. Raises InputError if damaged."""
         return _read_object(self.environment)
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Be the only one who writes here while a block runs. Raises InputError that says who else is."""
-        return lock_folder(self.path)
-
     def continue_command(self) -> str:
         """The command that goes on with the run."""
         return shlex.join(["segshift", "train", str(self.config), "--out", str(self.path), "--resume"])
@@ -195,6 +204,19 @@ def model_file(model: str | Path) -> Path:
     """The file of a segmenter that `model_path` means; that it is there is not checked."""
     path = model_path(model)
     return RunFolder(path).model if path.is_dir() else path
+
+
+def captions(paths: Sequence[Path]) -> list[str]:
+    """Short different names: the last folder, or as many folders as it takes to tell them apart."""
+    if not paths:
+        return []
+    bare = [path.parent if path.name == MODEL_FILE and path.parent.name else path for path in paths]
+    parts = [path.parts for path in bare]
+    length = 1
+    while length < max(map(len, parts)) and len({part[-length:] for part in parts}) < len(parts):
+        length += 1
+    short = [str(Path(*part[-length:])) if part else "." for part in parts]
+    return short if len(set(short)) == len(short) else [str(path) for path in paths]
 
 
 def step_of(model: str | Path) -> int | None:

@@ -17,9 +17,8 @@ from segshift.models.segmenter import Segmenter
 from segshift.plain import counted
 from segshift.progress import Done, NamedDone
 from segshift.report import evidence
-from segshift.report.build import scored_rows
 from segshift.report.colors import check_colors
-from segshift.report.content import Evidence, Report, ReportedRun
+from segshift.report.content import Evidence, Report, ReportedRun, scored_rows
 from segshift.report.drawings.analyses import Drawings
 from segshift.report.evidence import Network, ReportSettings, measure
 from segshift.report.numbers import analyses_document, by_class, scores_document

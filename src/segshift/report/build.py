@@ -132,20 +132,6 @@ def _network(run: Run, settings: ReportSettings) -> Network:
     return Network(partial(load, run.model), judge)
 
 
-def scored_rows(results: Mapping[str, EvaluationResult], seed: int = 0) -> tuple[ReportedRun, ...]:
-    """Rows of results alone, such as those of model files; gains are over the first.
-
-    Raises:
-        InputError: results that are not of the same images and classes.
-    """
-    (name, first), *others = results.items()
-    rows = [
-        ReportedRun(name=other, result=one, gain=compare_paired(first, one, seed=seed))
-        for other, one in others
-    ]
-    return (ReportedRun(name=name, result=first, gain=None), *rows)
-
-
 def _described(split: Split, analyzed: int) -> str:
     count = len(split.samples)
     some = f", {analyzed} of them in the analyses" if analyzed < count else ""

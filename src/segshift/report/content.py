@@ -15,7 +15,7 @@ from segshift.analysis.strips import Shown
 from segshift.data.labels import ClassSet
 from segshift.engine.comparison import spread
 from segshift.evaluation import EvaluationResult
-from segshift.evaluation.paired import PairedComparison
+from segshift.evaluation.paired import PairedComparison, compare_paired
 
 Values = NDArray[np.float64]
 CurveGroup = Literal["loss", "discriminator", "score", "observed", "learning_rate"]
@@ -220,6 +220,20 @@ class Report:
         """Of the row that has most of them; one or none means that nothing is said about seeds."""
         longest = max((run.seeds for run in self.runs), key=len, default=())
         return tuple(one.seed for one in longest)
+
+
+def scored_rows(results: Mapping[str, EvaluationResult], seed: int = 0) -> tuple[ReportedRun, ...]:
+    """Rows of results alone, such as those of model files; gains are over the first.
+
+    Raises:
+        InputError: results that are not of the same images and classes.
+    """
+    (name, first), *others = results.items()
+    rows = [
+        ReportedRun(name=other, result=one, gain=compare_paired(first, one, seed=seed))
+        for other, one in others
+    ]
+    return (ReportedRun(name=name, result=first, gain=None), *rows)
 
 
 def best_row(runs: Sequence[ReportedRun]) -> ReportedRun | None:

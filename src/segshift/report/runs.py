@@ -17,8 +17,7 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.stages import stage_recipe
 from segshift.engine.target_labels import saw_target_labels
 from segshift.errors import InputError
-from segshift.folders import RunFolder, model_path, step_of
-from segshift.plain import captions
+from segshift.folders import RunFolder, captions, model_path, step_of
 from segshift.report.content import Curve, CurveGroup
 
 _LOGGED = ("losses", "lr", "unsupervised", "observed")
@@ -219,20 +218,16 @@ def log_curves(records: Sequence[Mapping[str, Any]], prefix: str = "") -> list[C
 
 def _seed_folders(folder: Path) -> dict[int, Path]:
     """The folders of a comparison's seeds; none if the folder is no comparison."""
-    numbers = {path.name.removeprefix("seed_"): path for path in folder.glob("seed_*")}
-    return {
-        int(number): path
-        for number, path in sorted(numbers.items(), key=lambda item: (len(item[0]), item[0]))
-        if number.isdecimal() and RunFolder(path / CONTROL).is_run
-    }
+    there = RunFolder(folder).seeds_there()
+    return {seed: one.path for seed, one in there.items() if RunFolder(one.path / CONTROL).is_run}
 
 
 def _arms(folder: Path) -> list[tuple[str, tuple[Path, ...]]]:
     """A comparison's arms with their runs of all seeds that are finished, the control first."""
     seeds = _seed_folders(folder)
     labels: dict[str, str] = {}
-    if (folder / "comparison.json").is_file():
-        labels, listed = _listed(folder / "comparison.json")
+    if RunFolder(folder).comparison.is_file():
+        labels, listed = _listed(RunFolder(folder).comparison)
         # What an earlier comparison left here is no part of this one.
         seeds = {seed: seeds[seed] for seed in listed if seed in seeds} or seeds
     first, *others = seeds.values()
