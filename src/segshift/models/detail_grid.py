@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -100,7 +100,6 @@ def _placed(logits: Tensor, images: int, rows: _Side, columns: _Side, factor: in
 
 def _least(one: int, other: int) -> int:
     """Their minimum, where a program is made of it, too."""
-    least: Any = torch.sym_min  # knows the numbers of torch.export; those of tracing are tensors
-    if isinstance(other, Tensor):
+    if isinstance(other, Tensor):  # the numbers of tracing
         return other.clamp(max=one)
-    return least(one, other)
+    return cast(int, torch.sym_min(one, other))  # those of torch.export
