@@ -6,8 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from segshift.version import __version__
 
 PINS = Path(__file__).resolve().parents[1] / "constraints.txt"
 PINNED_EXTRAS = ("", "analysis", "dev", "docs", "export", "opencv", "report", "track", "weights")
@@ -39,3 +42,12 @@ def test_every_dependency_is_pinned_within_its_bounds(extra: str) -> None:
 def test_the_package_carries_its_type_marker_and_templates() -> None:
     assert files("segshift").joinpath("py.typed").is_file()
     assert files("segshift.report").joinpath("report.html.j2").is_file()
+
+
+def test_version_citation_and_changelog_agree() -> None:
+    root = PINS.parent
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    heading = re.search(r"^## \[(\d.*?)\] - (\S+)$", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert heading is not None, "the changelog has no section of a release"
+    assert heading[1] == __version__ == citation["version"]
+    assert heading[2] == str(citation["date-released"])

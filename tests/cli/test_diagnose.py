@@ -1,7 +1,10 @@
 """`segshift diagnose`: every part on toy data, a target without labels, and bad requests."""
 
+import base64
+import html
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +46,7 @@ def test_all_parts(segshift: Segshift, domains: tuple[Path, Path], trained: Path
     ]
     assert document["source"]["sizes"] == {"48x32": 10} and document["target"]["images"] == 12
     named = {name for names in document["pictures"].values() for name in names}
-    assert named == {path.name for path in out.iterdir()} - {"diagnosis.json"}
+    assert named == {path.name for path in out.iterdir()} - {"diagnosis.json", "diagnosis.html"}
     for name in named:
         if name.endswith(".png"):
             with Image.open(out / name) as picture:
@@ -82,6 +85,16 @@ def test_the_terminal_and_the_ready_command(
         assert sentence in outcome.out
     files = {path.name for path in (tmp_path / "d").iterdir()}
     assert "frequencies.png" not in files and "separability_labels.svg" in files
+    page = (tmp_path / "d" / "diagnosis.html").read_text(encoding="utf-8")
+    text = html.unescape(page)
+    assert f"page: {tmp_path / 'd' / 'diagnosis.html'}" in outcome.out
+    for sentence in document["recommendation"]["sentences"]:
+        assert sentence in text
+    drawn = [base64.b64decode(found) for found in re.findall(r"data:image/png;base64,([^\"]+)", page)]
+    assert drawn == [(tmp_path / "d" / f"{name}.png").read_bytes() for name in document["pictures"]]
+    error = document["analyses"]["labels"]["whole"]["error"]
+    assert re.search(rf"labels, whole: error</th><td>{100 * error:.1f}</td>", page)
+    assert "--only labels,colours" in text and "://" not in page and "<script" not in page
 
 
 def ready(

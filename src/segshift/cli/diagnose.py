@@ -23,6 +23,7 @@ from segshift.engine.presets import load_recipe
 from segshift.errors import InputError
 from segshift.files import write_json
 from segshift.models import load
+from segshift.report.diagnosis_page import PAGE, diagnosis_rows, write_diagnosis_page
 from segshift.report.drawings.diagnosis import draw_diagnosis
 from segshift.sizes import WidthHeight
 from segshift.terminal import say
@@ -60,14 +61,16 @@ def diagnose(options: Diagnose) -> None:
         "data": [options.source, options.target],
         "model": None if options.model is None else str(options.model),
     }
-    document = {**named, **found.document, "pictures": pictures}
+    document = {**named, **found.document, "pictures": pictures, "page": PAGE}
     advice = document["recommendation"]
     advice["set"], advice["command"] = _ready(document, options.source, options.target, splits)
     write_json(options.out / "diagnosis.json", document)
+    write_diagnosis_page(options.out, document, options.again("diagnose"))
     if options.as_json:
         print_json({**document, "folder": str(options.out)})
         return
     _print(document, options.out)
+    say(results, f"page: {options.out / PAGE}")
 
 
 def _experiment(options: Diagnose) -> SeparabilitySettings:
@@ -175,39 +178,12 @@ def _print(document: dict[str, Any], out: Path) -> None:
 
 def _summary(document: dict[str, Any]) -> Table:
     """One row per number of a part."""
-    found = document["analyses"]
     table = Table(
         title="error in %: 50 = cannot be told apart, 0 = always",
         caption="in parentheses: 95 % interval, or the same between two halves of source / target",
     )
     table.add_column("what")
     table.add_column("distance", justify="right")
-    if "frequencies" in found or "spatial" in found:
-        for name, title in (("frequencies", "class shares"), ("spatial", "class maps")):
-            if name in found:
-                one = found[name]
-                within = " / ".join(f"{value:.3f}" for value in one["within_domain_bits"].values())
-                table.add_row(f"{title}, bits", f"{one['jensen_shannon_bits']:.3f} ({within})")
-    if "colours" in found:
-        shifts = found["colours"]["wasserstein"]
-        table.add_row(
-            "colors R, G, B, 0..255", ", ".join(f"{shifts[name]:.0f}" for name in ("red", "green", "blue"))
-        )
-        table.add_row("colors L, a, b", ", ".join(f"{shifts[name]:.1f}" for name in ("L", "a", "b")))
-    for part in ("labels", "images"):
-        for size, one in found.get(part, {}).items():
-            table.add_row(f"{part}, {size if size == 'whole' else size + ' px'}: error", _percent(one))
-    if "features" in found:
-        one = found["features"]
-        table.add_row("features, linear: error", _percent(one))
-        table.add_row("features: proxy A-distance", f"{one['proxy_a_distance']:.2f}")
-    if "confidence" in found:
-        one = found["confidence"]
-        low, high = (100 * end for end in one["interval_95"])
-        table.add_row("confidence, points less", f"{100 * one['drop']:.1f} ({low:.1f} to {high:.1f})")
+    for row in diagnosis_rows(document):
+        table.add_row(row.what, f"{row.value} ({row.beside})" if row.beside else row.value)
     return table
-
-
-def _percent(one: dict[str, Any]) -> str:
-    low, high = one["error_interval_95"]
-    return f"{100 * one['error']:.1f} ({100 * low:.0f} to {100 * high:.0f})"

@@ -24,7 +24,7 @@ class Diagnose(Command):
 
     source: Annotated[str, typer.Argument(help="Domain to adapt from: city:game, camvid:ROOT; or :SPLIT.")]
     target: Annotated[str, typer.Argument(help="Domain to adapt to, with or without labels.")]
-    out: Annotated[Path, folder_option("--out", "Folder for the pictures and diagnosis.json.")] = Path(
+    out: Annotated[Path, folder_option("--out", "Folder for the page, pictures and diagnosis.json.")] = Path(
         "diagnosis"
     )
     only: Annotated[
