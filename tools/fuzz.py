@@ -1,6 +1,6 @@
-"""Feed the readers of everything that people and other programs write with damaged texts, and count.
+"""Feed the readers of everything that people and other programs write with damaged texts and files.
 
-`python tools/fuzz.py --cases 20000` prints per kind of text how many cases were accepted, how many refused by
+`python -m tools.fuzz --cases 20000` prints per kind how many cases were accepted, how many refused by
 `InputError`, and every other exception with its case; status 1 if there is one. A seed makes the same cases.
 """
 
@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
+from tools.fuzz_files import file_kinds
 
 from segshift.config import parse
 from segshift.data.labels import class_set
@@ -32,7 +34,7 @@ from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
 from segshift.models import Segmenter, SegmenterConfig, load
 
-Reader = Callable[[str], object]
+Kinds = dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], object]]]
 DATASET = """
 name: warehouse
 root: .
@@ -142,7 +144,7 @@ def texts(*bases: str) -> st.SearchStrategy[str]:
 
 
 @contextmanager
-def readers(folder: Path) -> Iterator[dict[str, tuple[st.SearchStrategy[str], Reader]]]:
+def readers(folder: Path) -> Iterator[Kinds]:
     """Per kind its cases, and what reads one; files lie in `folder`."""
     segmenter = Segmenter(
         SegmenterConfig(backbone="segshift_tiny", weights="none"), class_set("cityscapes19")
@@ -174,11 +176,12 @@ def readers(folder: Path) -> Iterator[dict[str, tuple[st.SearchStrategy[str], Re
         "list files": (texts(LIST), lambda text: read_list(written("list.txt", text))),
         "model metadata": (texts(metadata), model),
         "metrics lines": (texts(METRICS), lambda text: replay(read_records(written("metrics.jsonl", text)))),
+        **file_kinds(folder, segmenter),
     }
 
 
 def fuzz(cases: int, number: int = 0) -> dict[str, Count]:
-    """Read `cases` texts, evenly spread over the kinds; `number` is the seed."""
+    """Read `cases` texts and files, evenly spread over the kinds; `number` is the seed."""
     counts: dict[str, Count] = {}
     with tempfile.TemporaryDirectory() as scratch, readers(Path(scratch)) as kinds:
         for index, (kind, (strategy, read)) in enumerate(kinds.items()):
@@ -187,7 +190,7 @@ def fuzz(cases: int, number: int = 0) -> dict[str, Count]:
     return counts
 
 
-def _run(strategy: st.SearchStrategy[str], read: Reader, cases: int, number: int) -> Count:
+def _run(strategy: st.SearchStrategy[Any], read: Callable[[Any], object], cases: int, number: int) -> Count:
     count = Count()
 
     @seed(number)
@@ -199,16 +202,16 @@ def _run(strategy: st.SearchStrategy[str], read: Reader, cases: int, number: int
         suppress_health_check=list(HealthCheck),
     )
     @given(strategy)
-    def one(text: str) -> None:
+    def one(case: Any) -> None:
         try:
-            read(text)
+            read(case)
             count.accepted += 1
         except InputError:
             count.refused += 1
         except Exception as error:  # what we are looking for
             place = traceback.extract_tb(error.__traceback__)[-1]
             count.broken.setdefault(
-                f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})", text
+                f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})", repr(case)
             )
 
     one()
@@ -230,7 +233,7 @@ def main() -> int:
     for kind, count in counts.items():
         print(f"{kind:15} {count.accepted:6} accepted {count.refused:6} refused {len(count.broken):3} broken")
     for what, text in counts["all"].broken.items():
-        print(f"{what[:300]}\n    {text!r}"[:1500])
+        print(f"{what[:300]}\n    {text}"[:1500])
     return int(bool(counts["all"].broken))
 
 
