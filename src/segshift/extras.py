@@ -8,6 +8,8 @@ from segshift.errors import InputError
 # What the import is called: what the library is called, and the extra of pyproject.toml that installs it.
 _LIBRARIES = {
     "cv2": ("OpenCV", "opencv"),
+    "fsspec": ("s3fs", "remote"),
+    "s3fs": ("s3fs", "remote"),
     "plotly": ("plotly", "report"),
     "sklearn": ("scikit-learn", "analysis"),
 }

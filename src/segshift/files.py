@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from segshift.errors import InputError, OutputError
 
 _PARTIAL = re.compile(r"\..*\.[a-z0-9_]{8}\.partial(\.[^.]*)?")
+# It is read by setting it: two threads at once would leave the other's 0 behind.
+_UMASK = threading.Lock()
 # Of the stem in a temporary name, so that what is added to it does not make a legal name too long.
 _KEPT_STEM = 40
 
@@ -140,8 +143,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with writing(path):
             yield temporary
             # mkstemp makes private files; outputs follow the user's umask like any other file.
-            umask = os.umask(0)
-            os.umask(umask)
+            with _UMASK:
+                umask = os.umask(0)
+                os.umask(umask)
             temporary.chmod(0o666 & ~umask)
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())

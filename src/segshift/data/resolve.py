@@ -13,6 +13,7 @@ from segshift.data.spec import Dataset, DatasetSpec, LabelUse, Split, load_datas
 from segshift.documents import read_yaml
 from segshift.errors import InputError, shown
 from segshift.files import expanded
+from segshift.folders import url_of
 from segshift.progress import LISTENER
 
 CITY_SIZE = (480, 360)
@@ -65,7 +66,7 @@ def catalog() -> tuple[CatalogEntry, ...]:
 def describe(name: str) -> CatalogEntry:
     """What the YAML of a name of `segshift data list`, or of a file, says. Raises InputError for others."""
     if _YAML.fullmatch(name) is not None:
-        dataset = load_dataset(expanded(name), where=name)
+        dataset = load_dataset(_yaml_path(name), where=name)
         return _entry(dataset.spec.name, name, dataset.spec, dataset.classes, Path(name))
     entries = {entry.name: entry for entry in catalog()}
     if name not in entries:
@@ -81,6 +82,8 @@ def _entry(name: str, argument: str, spec: DatasetSpec, classes: ClassSet, path:
 
 def resolve(argument: str, split: str = "train", *, labels: LabelUse = "needed") -> Split:
     """The split that a dataset argument names, its files found.
+
+    ROOT and FILE may lie in object storage (`s3://BUCKET/PATH`); what a split needs is copied into the cache.
 
     Args:
         argument: `NAME[:ROOT][:SPLIT]` for a catalogue entry, `FILE.yaml[:ROOT][:SPLIT]` for an own data set,
@@ -108,7 +111,7 @@ def locate(argument: str) -> tuple[Dataset, str | None]:
         return _locate_city(argument, rest)
     own = _YAML.fullmatch(argument)
     if own is not None:
-        return _locate(expanded(own["path"]), own["path"], own["rest"] or "", argument, needs_root=False)
+        return _locate(_yaml_path(own["path"]), own["path"], own["rest"] or "", argument, needs_root=False)
     files = _catalog_files()
     if head in files:
         return _locate(files[head], head, rest, argument, needs_root=True)
@@ -153,6 +156,8 @@ def absolute_argument(argument: str) -> str:
     """The argument that means the same data set in every working folder; a wrong one stays as it is."""
     file = file_of(argument)
     head, _, rest = argument.partition(":")
+    if file is not None and url_of(file) is not None:
+        return argument
     if file is not None:
         path, head = expanded(file), os.path.abspath(expanded(file))
         rest = argument.removeprefix(file).removeprefix(":")
@@ -164,12 +169,18 @@ def absolute_argument(argument: str) -> str:
         root, split = _root_and_split(rest, load_dataset(path), argument, head)
     except InputError:
         return argument
-    root = root and os.path.abspath(expanded(root))
+    if root and url_of(root) is None:
+        root = os.path.abspath(expanded(root))
     return ":".join(part for part in (head, root, split) if part)
 
 
+def _yaml_path(path: str) -> str | Path:
+    """Where a YAML is: a URL as it stands, or a path."""
+    return path if url_of(path) is not None else expanded(path)
+
+
 def _locate(
-    path: Path, where: str, rest: str, argument: str, *, needs_root: bool
+    path: str | Path, where: str, rest: str, argument: str, *, needs_root: bool
 ) -> tuple[Dataset, str | None]:
     dataset = load_dataset(path, where=where)
     root, split = _root_and_split(rest, dataset, argument, where)
@@ -201,6 +212,8 @@ def _root_and_split(rest: str, dataset: Dataset, argument: str, where: str) -> t
     # A split's name wins over a folder of that name, which can be written ./train.
     if last in splits:
         return (before or None), last
+    if url_of(rest) is not None:
+        return rest, None
     if separator and not os.path.isdir(expanded(rest)):
         raise InputError(f"data {argument!r}: {last!r} is no split of {where}{did_you_mean(last, splits)}")
     if not os.path.isdir(expanded(rest)):

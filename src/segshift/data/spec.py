@@ -1,8 +1,9 @@
 """`DatasetSpec`: the small YAML that describes a data set, and the splits that come of it."""
 
+import posixpath
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,10 +13,11 @@ from segshift.data.decoder import LabelDecoder, LabelRule, build_decoder
 from segshift.data.finder import Sample, find_samples, is_there
 from segshift.data.labels import ClassSet, Color, class_set
 from segshift.data.list_files import invisible
-from segshift.data.split_patterns import SplitSpec, check_patterns
+from segshift.data.split_patterns import SplitSpec, check_patterns, may_find
 from segshift.documents import read_yaml
 from segshift.errors import InputError
 from segshift.files import expanded
+from segshift.folders import fetched_file, mirror_folder, mirrored, url_of
 
 
 class DatasetSpec(Strict):
@@ -98,12 +100,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A checked spec with the folder of its files; `where` is its YAML for messages, `folder` the YAML's."""
+    """A checked spec with the folder of its files; `where` is its YAML for messages, `folder` the YAML's.
+
+    Files in object storage have their `url`, and `root` is where their copies are.
+    """
 
     spec: DatasetSpec
     root: Path
     where: str
     folder: Path
+    url: str | None = None
 
     @cached_property
     def classes(self) -> ClassSet:
@@ -135,11 +141,15 @@ class Dataset:
     def find(self, name: str) -> Found:
         """The files of a split, complete or not.
 
+        Those in object storage are copied into the cache first.
+
         Raises:
             InputError: no such split or root, a glob without match, an unreadable or empty list, or two
-                images with one stem.
+                images with one stem; storage that cannot be read.
         """
         rule = self.rule(name)
+        if self.url is not None:
+            mirrored(self.url, may_find(rule))
         if not self.root.is_dir():
             raise InputError(
                 f"{self.where}: root {self.root} is no folder; correct `root:` or give the folder as "
@@ -195,23 +205,40 @@ class Dataset:
         return found.split
 
 
-def load_dataset(path: Path, root: str | Path | None = None, *, where: str | None = None) -> Dataset:
+def load_dataset(path: str | Path, root: str | Path | None = None, *, where: str | None = None) -> Dataset:
     """The data set of a YAML file.
 
     Args:
-        path: the YAML.
-        root: the folder of the files, relative to the working folder; overrules the YAML's `root`, which is
-            relative to the YAML file and defaults to its folder.
+        path: the YAML; a URL (`s3://...`) is copied into the cache.
+        root: the folder of the files, relative to the working folder, or a URL; overrules the YAML's `root`,
+            which is relative to the YAML file and defaults to its folder.
         where: how messages call the YAML; its path by default.
 
     Raises:
         InputError: an unreadable YAML, an unknown key or value, a class or placeholder that does not exist.
     """
     where = where or str(path)
-    spec = parse(DatasetSpec, read_yaml(path), where=where)
+    home = url_of(path)
+    file = expanded(path) if home is None else fetched_file(home)
+    spec = parse(DatasetSpec, read_yaml(file), where=where)
     for name, rule in spec.splits.items():
         check_patterns(rule, name, where)
-    folder = expanded(root) if root is not None else path.parent / expanded(spec.root or ".")
-    dataset = Dataset(spec, folder, where, path.parent)
+    url = _root_url(home, spec.root if root is None else str(root), given=root is not None)
+    if url is not None:
+        folder = mirror_folder(url)
+    else:
+        folder = expanded(root) if root is not None else file.parent / expanded(spec.root or ".")
+    dataset = Dataset(spec, folder, where, file.parent, url)
     _ = dataset.decoder  # a wrong class name should not wait for the first label
     return dataset
+
+
+def _root_url(home: str | None, root: str | None, *, given: bool) -> str | None:
+    """Where a data set's files are, if in object storage: by its root, or beside a YAML that is there."""
+    own = None if root is None else url_of(root)
+    if own is not None or home is None or given:
+        return own
+    if root is not None and PurePosixPath(root).is_absolute():
+        return None
+    scheme, _, place = home.partition("://")
+    return f"{scheme}://{posixpath.normpath(posixpath.join(posixpath.dirname(place), root or '.'))}"

@@ -5,7 +5,7 @@ import itertools
 import math
 import re
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from segshift.config import Strict, did_you_mean
@@ -151,6 +151,35 @@ def _folders(folder: Folder, parts: Sequence[str], walk: Walk) -> Iterator[Folde
             yield from _folders(one, [head, *rest], walk)
         elif fnmatch.fnmatchcase(one.path.name, head):
             yield from _folders(one, rest, walk)
+
+
+def may_find(rule: SplitSpec) -> Callable[[str], bool]:
+    """Whether the file at a place below the root may be one of a split: image, label or list.
+
+    It errs on the side of yes (a `*` for a stem that no image has), for those who copy files before they can
+    be searched. A list without `images` names its files itself; then everything may be.
+    """
+    labels = () if rule.labels is None else alternatives(rule.labels)
+    if not rule.patterns:
+        return lambda place: True
+    wanted = [_roughly(pattern) for pattern in (*rule.patterns, *labels)]
+    return lambda place: place == rule.list or any(one.fullmatch(place) for one in wanted)
+
+
+def _roughly(pattern: str) -> re.Pattern[str]:
+    wide = {
+        "{stem}": ".*",
+        "{parent}/": "(?:.*/)?",
+        "{parent}": ".*",
+        "**/": "(?:.*/)?",
+        "*": "[^/]*",
+        "?": "[^/]",
+    }
+    pieces = re.split(r"(\{stem\}|\{parent\}/?|\*\*/|\*|\?|\[[^\]]+\])", pattern)
+    text = "".join(
+        "[^/]" if re.fullmatch(r"\[.+\]", one) else wide.get(one, re.escape(one)) for one in pieces
+    )
+    return re.compile(text, re.DOTALL | re.IGNORECASE)
 
 
 def stem_in(pattern: str, place: str) -> str | None:

@@ -12,7 +12,7 @@ from segshift.engine.presets import load_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.stages import PLACEHOLDER
 from segshift.files import expanded, write_text
-from segshift.folders import RunFolder
+from segshift.folders import RunFolder, url_of
 
 _DATA_KEYS = {"dataset", "source_validation"}
 _FILE_KEYS = {"init_from", "weights", "list", "thresholds", "translator", "model"}
@@ -71,7 +71,7 @@ def _absolute(key: str, text: str) -> str:
 def _moved(key: str, text: str, folder: Path) -> str:
     """A path, or the same file or run in a folder that has moved together with a run's."""
     file = file_of(text) if key in _DATA_KEYS else text if key == "init_from" else None
-    if file is None or expanded(file).exists():
+    if file is None or url_of(file) is not None or expanded(file).exists():
         return text
     # A folder is known by its name; files of many folders are called model.safetensors or dataset.yaml.
     path = Path(file)

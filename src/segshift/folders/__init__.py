@@ -5,6 +5,7 @@ from segshift.folders.export_folder import SUMMARY_FILE, ExportFolder, write_sum
 from segshift.folders.lock import is_free, lock_folder
 from segshift.folders.names import check_name, check_names, check_stem, name_fault
 from segshift.folders.outputs import check_file, check_folder
+from segshift.folders.remote import fetched_file, mirror_folder, mirrored, url_of
 from segshift.folders.run_folder import (
     MODEL_FILE,
     TRANSLATOR_FILE,
@@ -30,11 +31,15 @@ __all__ = [
     "check_name",
     "check_names",
     "check_stem",
+    "fetched_file",
     "is_free",
     "lock_folder",
+    "mirror_folder",
+    "mirrored",
     "model_file",
     "model_path",
     "name_fault",
     "step_of",
+    "url_of",
     "write_summary",
 ]

@@ -10,8 +10,10 @@ from typing import Any
 from segshift.documents import read_json_object
 from segshift.errors import InputError
 from segshift.files import expanded
+from segshift.folders.remote import fetched_model, url_of
 
 MODEL_FILE = "model.safetensors"
+MODEL_SUFFIXES = (".safetensors", ".onnx", ".pt2", ".torchscript", ".pt", ".pth")
 TRANSLATOR_FILE = "translator.safetensors"
 _CHECKPOINT = re.compile(r"step_(\d{8})\.pt")
 _STEP = re.compile(r"step_(\d{8})\.safetensors")
@@ -186,7 +188,8 @@ class RunFolder:
 def model_path(model: str | Path) -> Path:
     """What a model argument means: a run folder, a file, or RUN@STEP, the run's network after STEP steps.
 
-    A file or folder that is really called so comes first. `~` is the home folder.
+    A file or folder that is really called so comes first. `~` is the home folder. Of a URL (`s3://...`), of a
+    model file or of a run's folder, the file is copied into the cache.
 
     Returns:
         The path of a folder or a file; that it is there is checked for RUN@STEP alone.
@@ -227,6 +230,9 @@ def step_of(model: str | Path) -> int | None:
 
 
 def _named(model: str | Path) -> Path:
+    url = url_of(model)
+    if url is not None:
+        return fetched_model(url, MODEL_FILE, MODEL_SUFFIXES)
     path = expanded(model)
     at = _AT.fullmatch(str(path))
     return path if at is None or path.exists() else RunFolder(Path(at["run"])).network(int(at["step"]))
