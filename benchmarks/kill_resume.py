@@ -1,101 +1,245 @@
-"""Kill a training run with SIGKILL at random instants, resume each time, compare with an undisturbed run.
+"""Kill jobs with SIGKILL at random instants, call again each time, compare with undisturbed ones.
 
-    python benchmarks/kill_resume.py --kills 20 --seed 0
+    python benchmarks/kill_resume.py --kills 50 --seed 0
 
-Checkpoints are written after every step, so that many kills fall into a save. Prints one line per kill and
-exits 0 only if the final weights are equal bit for bit.
+Single runs, recipes of stages, comparisons, sweeps, `data prepare`, `data translate`, `data pseudo-label` and
+`predict` take turns. Checkpoints are written after every step, so that many kills fall into a save. Each job
+runs in a fork of this process, which has loaded everything: a kill then hits work and not imports. Prints one
+line per kill, and exits 0 only if all models, logs, images and labels are equal bit for bit, and nothing is
+left over.
 """
 
 import argparse
+import hashlib
 import json
+import os
 import random
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
-from safetensors.torch import load_file
+
+import segshift.cli.compare
+import segshift.cli.predict
+import segshift.cli.prepare
+import segshift.cli.pseudo_label
+import segshift.cli.sweep
+import segshift.cli.train
+import segshift.cli.translate
+import segshift.engine.run  # noqa: F401 (loaded before the forks)
+from segshift.cli import main as segshift_main
+from segshift.data.labels import class_set
+from segshift.models import Segmenter, SegmenterConfig
+from segshift.models.translators import ResnetGenerator, TranslatorConfig, save_translator
 
 CITY = "city:{style},size=64x48,count=8,val=2"
-RECIPE = {
+STEPS = 24
+TRAINING: dict[str, Any] = {
+    "batch_size": 2, "checkpoint_every": 1, "log_every": 1, "threads": 1, "workers": 1, "steps": STEPS,
+}  # fmt: skip
+RECIPE: dict[str, Any] = {
     "name": "kill",
     "source": {"dataset": CITY.format(style="game"), "augmentation": {"crop": [48, 48], "flip": True}},
     "target": {"dataset": CITY.format(style="dusk"), "augmentation": {"crop": [48, 48], "flip": True}},
     "model": {"backbone": "segshift_tiny", "weights": "none"},
     "method": {"name": "align", "terms": [{"term": "advent", "base_channels": 8}, {"term": "mean_teacher"}]},
-    "training": {
-        "steps": 150,
-        "batch_size": 2,
-        "checkpoint_every": 1,
-        "log_every": 1,
-        "threads": 1,
-        "workers": 1,
-    },
+    "training": TRAINING,
 }
+SHORT = {"training": {"steps": STEPS // 3}}
+STAGES = [
+    {"name": "first", "changes": SHORT},
+    {"name": "labels", "kind": "pseudo_label", "settings": {"rule": "none"}},
+    {
+        "name": "second",
+        "changes": {**SHORT, "source": {"also": [{"dataset": "{labels}/dataset.yaml:train"}]}},
+    },
+]
+COMPARISON = {
+    "name": "two",
+    "recipe": {**RECIPE, "training": {**TRAINING, "steps": STEPS // 3}},
+    "start": {"training": {"steps": STEPS // 3}, "method": {"terms": []}},
+    "arms": {
+        "control": {"label": "control", "changes": {"method": {"terms": []}}},
+        "advent": {
+            "label": "advent",
+            "changes": {"method": {"terms": [{"term": "advent", "base_channels": 8}]}},
+        },
+    },
+    "seeds": [0],
+}
+# What a job makes; the rest holds times and paths.
+MADE = (".safetensors", ".jsonl", ".png", ".jpg", ".npz", "dataset.yaml")
 
 
-def command(recipe: Path, out: Path) -> list[str]:
-    """The training command; with --resume it starts as well as continues."""
-    program = "from segshift.cli import main; main()"
-    return [sys.executable, "-c", program, "train", str(recipe), "--out", str(out), "--resume"]
+@dataclass
+class Job:
+    """A kind of work, and how its kills went.
+
+    Attributes:
+        words: the command's, without the folder.
+        kills: so far.
+        saving: of them while a file was half written.
+        equal: whether all that it made was as it should be.
+    """
+
+    words: list[str]
+    kills: int = 0
+    saving: int = 0
+    equal: bool = True
+    expected: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def row(self) -> dict[str, Any]:
+        """What is printed of it."""
+        counts = {"kills": self.kills, "while_saving": self.saving, "files": len(self.expected)}
+        return {**counts, "seconds": round(self.seconds, 1), "equal": self.equal}
 
 
-def saved_step(out: Path) -> int:
-    """Steps done according to the newest complete checkpoint; -1 before the first."""
-    return max((int(path.stem[5:]) for path in (out / "checkpoints").glob("step_*.pt")), default=-1)
+def jobs(folder: Path) -> dict[str, Job]:
+    """All kinds of work, on files in a folder."""
+    for name, data in (("run", RECIPE), ("stages", {**RECIPE, "stages": STAGES}), ("compare", COMPARISON)):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
+    torch.manual_seed(0)
+    translator = folder / "translator.safetensors"
+    save_translator(translator, ResnetGenerator(TranslatorConfig(base_channels=4, blocks=1)))
+    model = folder / "model.safetensors"
+    Segmenter(SegmenterConfig(backbone="segshift_tiny", weights="none"), class_set("cityscapes19")).save(
+        model
+    )
+    many = "city:dusk,size=96x64,count=48,val=2"
+    return {
+        "run": Job(["train", f"{folder}/run.yaml", "--resume"]),
+        "stages": Job(["train", f"{folder}/stages.yaml", "--resume"]),
+        "compare": Job(["compare", f"{folder}/compare.yaml"]),
+        "sweep": Job(["sweep", f"{folder}/run.yaml", "--set", "training.steps=4,8"]),
+        "prepare": Job(["data", "prepare", many, "--size", "48x32", "--workers", "2"]),
+        "translate": Job(["data", "translate", str(translator), "--data", many]),
+        "pseudo-label": Job(["data", "pseudo-label", str(model), "--data", many, "--portion", "0.5"]),
+        "predict": Job(["predict", str(model), f"{folder}/photos", "--probabilities"]),
+    }
 
 
-def kill_once(recipe: Path, out: Path, after_seconds: float) -> bool:
-    """Run, and kill so long after the first new checkpoint; False if the run ended by itself."""
-    before = saved_step(out)
-    process = subprocess.Popen(command(recipe, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and saved_step(out) <= before:
-        time.sleep(0.01)
-    time.sleep(after_seconds)
-    if process.poll() is not None:
-        return False
-    process.kill()
-    process.wait()
+def start(words: list[str]) -> int:
+    """The process id of a fork that runs the command."""
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        os.setsid()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        if not os.environ.get("KILL_RESUME_LOUD"):
+            os.dup2(nowhere, 1), os.dup2(nowhere, 2)
+        sys.argv = ["segshift", *words]
+        segshift_main()
+        status = 0
+    except SystemExit as ended:
+        status = int(ended.code or 0)
+    finally:
+        os._exit(status)
+
+
+def to_the_end(job: Job, out: Path) -> float:
+    """Run a job in a folder until it is done; the seconds. Raises RuntimeError if it fails."""
+    since = time.monotonic()
+    _, status = os.waitpid(start([*job.words, "--out", str(out)]), 0)
+    if status:
+        raise RuntimeError(f"{' '.join(job.words)}: status {os.waitstatus_to_exitcode(status)}")
+    return time.monotonic() - since
+
+
+def made(out: Path) -> dict[str, str]:
+    """Hashes of what a job made, and the names of what no job should leave."""
+    found = {}
+    for path in sorted(out.rglob("*")):
+        name = str(path.relative_to(out))
+        if ".partial" in path.name or path.name == ".lock":
+            found[name] = "left over"
+        elif path.is_file() and name.endswith(MADE) and "checkpoints" not in name:
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def killed(job: Job, out: Path, after_s: float) -> bool:
+    """Start a job and kill it so long after; False if it ended by itself."""
+    child = start([*job.words, "--out", str(out)])
+    until = time.monotonic() + after_s
+    while time.monotonic() < until:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     return True
 
 
-def equal_bits(first: Path, second: Path) -> bool:
-    """Whether two runs ended with the same model and the same log."""
-    mine, theirs = load_file(first / "model.safetensors"), load_file(second / "model.safetensors")
-    same_log = (first / "metrics.jsonl").read_text() == (second / "metrics.jsonl").read_text()
-    return same_log and mine.keys() == theirs.keys() and all(torch.equal(mine[k], theirs[k]) for k in mine)
+def torment(job: Job, folder: Path, kills: int, draw: random.Random, say: Callable[[str], None]) -> None:
+    """Kill a job `kills` times; each round of it is run to its end and compared."""
+    job.seconds = to_the_end(job, folder / "straight")
+    job.expected = made(folder / "straight")
+    for number in range(1000):
+        out = folder / f"killed_{number}"
+        while job.kills < kills:
+            if not killed(job, out, draw.uniform(0.0, 0.7) * job.seconds):
+                break
+            job.kills += 1
+            saving = any(".partial" in path.name for path in out.rglob(".*"))
+            job.saving += saving
+            say(f"kill {job.kills} {'while saving' if saving else 'between saves'}")
+        to_the_end(job, out)
+        found = made(out)
+        wrong = [name for name in {*found, *job.expected} if found.get(name) != job.expected.get(name)]
+        if wrong:
+            job.equal = False
+            say(f"differs: {', '.join(sorted(wrong)[:5])}")
+        if job.kills >= kills:
+            return
 
 
 def main() -> int:
     """Run the experiment; 0 if nothing was lost."""
-    parser = argparse.ArgumentParser(description="Kill and resume a small run.")
-    parser.add_argument("--kills", type=int, default=20)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=RECIPE["training"]["steps"])
+    parser.add_argument("--jobs", help="only these kinds, by commas")
     arguments = parser.parse_args()
     draw = random.Random(arguments.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        recipe = root / "recipe.yaml"
-        RECIPE["training"]["steps"] = arguments.steps
-        recipe.write_text(yaml.safe_dump(RECIPE))
-        subprocess.run(command(recipe, root / "straight"), check=True, stdout=subprocess.DEVNULL)
-        kills, saving = 0, 0
-        while kills < arguments.kills:
-            if not kill_once(recipe, root / "killed", draw.uniform(0.0, 0.4)):
-                break
-            kills += 1
-            partial = list((root / "killed" / "checkpoints").glob(".step_*"))
-            saving += bool(partial)
-            where = "while saving" if partial else "between saves"
-            print(f"kill {kills}: after step {saved_step(root / 'killed')}, {where}", flush=True)
-        subprocess.run(command(recipe, root / "killed"), check=True, stdout=subprocess.DEVNULL)
-        equal = equal_bits(root / "straight", root / "killed")
-    print(json.dumps({"kills": kills, "of_them_while_saving": saving, "equal_bit_for_bit": equal}))
-    return 0 if equal and kills == arguments.kills else 1
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        all_jobs = jobs(root)
+        chosen = {name: all_jobs[name] for name in (arguments.jobs or ",".join(all_jobs)).split(",")}
+        _photos(root)
+        for index, (name, job) in enumerate(chosen.items()):
+            share = arguments.kills // len(chosen) + (index < arguments.kills % len(chosen))
+            (root / name).mkdir()
+
+            def say(line: str, name: str = name) -> None:
+                print(f"{name}: {line}", flush=True)
+
+            torment(job, root / name, share, draw, say)
+    rows: dict[str, Any] = {name: job.row() for name, job in chosen.items()}
+    rows["kills"] = sum(job.kills for job in chosen.values())
+    rows["while_saving"] = sum(job.saving for job in chosen.values())
+    print(json.dumps(rows, indent=1))
+    return 0 if all(job.equal for job in chosen.values()) else 1
+
+
+def _photos(root: Path) -> None:
+    """Images for `predict`, as the city draws them; this also renders what the jobs need, once."""
+    from segshift.data.resolve import resolve
+
+    for style in ("game", "dusk"):
+        resolve(CITY.format(style=style))
+    (root / "photos").mkdir()
+    for sample in resolve("city:dusk,size=96x64,count=48,val=2").samples:
+        (root / "photos" / sample.image.name).write_bytes(sample.image.read_bytes())
 
 
 if __name__ == "__main__":

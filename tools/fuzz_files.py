@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def pictures() -> list[Case]:
     rgb = chance.integers(0, 256, (9, 12, 3), np.uint8)
     deep = chance.integers(0, 2**16, (9, 12), np.uint16)
     color, grey = Image.fromarray(rgb), Image.fromarray(rgb[..., 0])
-    ways: list[tuple[str, Image.Image, dict[str, object]]] = [
+    ways: list[tuple[str, Image.Image, dict[str, Any]]] = [
         *((".png", one, {}) for one in (color, grey, color.convert("P"), grey.convert("1"))),
         *((".png", one, {}) for one in (color.convert("RGBA"), grey.convert("LA"), Image.fromarray(deep))),
         (".jpg", color, {}),
@@ -71,9 +72,9 @@ def labels(kind: LabelKind) -> list[Case]:
     return [(suffix, _saved(image, suffix, {})) for image in images for suffix in (".png", ".tif")]
 
 
-def _saved(image: Image.Image, suffix: str, options: Mapping[str, object]) -> bytes:
+def _saved(image: Image.Image, suffix: str, options: Mapping[str, Any]) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, {".jpg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper()), **options)  # type: ignore[arg-type]
+    image.save(stream, {".jpg": "JPEG", ".tif": "TIFF"}.get(suffix, suffix[1:].upper()), **options)
     return stream.getvalue()
 
 

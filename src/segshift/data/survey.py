@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 from segshift.data.dataset import check_same_size, read_pair
@@ -20,6 +21,7 @@ from segshift.files import cache_root, write_text
 from segshift.making import cores
 
 _VERSION = 1
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def converted_in_words(kinds: Counter[str], images: int) -> str:
 
 def survey_images(paths: Iterable[Path], *, workers: int | None = None) -> Survey:
     """The facts of image files without labels."""
-    return _survey([Sample(str(path), path, None) for path in paths], None, False, workers)
+    return _survey((Sample("", path, None) for path in paths), None, False, workers)
 
 
 def survey(
@@ -120,11 +122,19 @@ def _facts_from(row: dict[str, object]) -> Facts:
 
 
 def _survey(
-    samples: Sequence[Sample], decoder: LabelDecoder | None, decode: bool, workers: int | None
+    samples: Iterable[Sample], decoder: LabelDecoder | None, decode: bool, workers: int | None
 ) -> Survey:
+    facts: list[Facts] = []
+    # Most files of a set say the same: of a hundred thousand, one object is kept for all of these.
+    kept: dict[Facts, Facts] = {}
+    rest = iter(samples)
     # Threads suffice: reading and decoding release the interpreter's lock.
     with ThreadPoolExecutor(workers or cores()) as pool:
-        return Survey(tuple(pool.map(lambda sample: _look_at(sample, decoder, decode), samples)))
+        # Each that waits for a thread takes a kilobyte, so they do not wait all at once.
+        while some := list(islice(rest, _AT_ONCE)):
+            found = pool.map(lambda sample: _look_at(sample, decoder, decode), some)
+            facts += [kept.setdefault(one, one) for one in found]
+    return Survey(tuple(facts))
 
 
 def _look_at(sample: Sample, decoder: LabelDecoder | None, decode: bool) -> Facts:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from segshift.data.walk import is_video_name
@@ -64,9 +65,9 @@ def predict_files(
     labelled = kept = bad = 0
     with watched(_PATIENCE_S):
         _begin(predictor, named, processes)
-        mine = list(named.items())[processes.rank :: processes.count]
-        with progress.bar("predicting", len(mine)) as advance:
-            for name, path in mine:
+        share = len(range(processes.rank, len(named), processes.count))
+        with progress.bar("predicting", share) as advance:
+            for name, path in islice(named.items(), processes.rank, None, processes.count):
                 try:
                     if is_video_name(path.name):
                         predict_video(predictor, name, path)
