@@ -119,7 +119,7 @@ def jobs(folder: Path) -> dict[str, Job]:
         "stages": Job(["train", f"{folder}/stages.yaml", "--resume"]),
         "compare": Job(["compare", f"{folder}/compare.yaml"]),
         "sweep": Job(["sweep", f"{folder}/run.yaml", "--set", "training.steps=4,8"]),
-        "prepare": Job(["data", "prepare", many, "--size", "48x32", "--workers", "2"]),
+        "prepare": Job(["data", "prepare", many, "--size", "48x32", "--workers", "1"]),
         "translate": Job(["data", "translate", str(translator), "--data", many]),
         "pseudo-label": Job(["data", "pseudo-label", str(model), "--data", many, "--portion", "0.5"]),
         "predict": Job(["predict", str(model), f"{folder}/photos", "--probabilities"]),

@@ -38,8 +38,11 @@ def test_a_second_call_predicts_only_what_is_missing_or_old(
     labels[names[1]].unlink()
     (out / f"{names[2]}_overlay.png").unlink()
     (photos / f"{names[3]}.png").touch()
+    # As a call leaves it that is killed in the middle of a file.
+    (out / ".a_probabilities.abcdefgh.partial.npz").write_bytes(b"half")
     outcome = segshift("predict", trained, photos, "--out", out)
     assert "6 images labelled" in outcome.out and "(3 of them by an earlier call)" in outcome.out
+    assert not list(out.glob(".*partial*"))
     assert np.array_equal(np.asarray(Image.open(labels[names[0]])), marked)
     assert all(labels[name].read_bytes() == first[name] for name in names[1:])
     # Other settings are other results, and so is another network.

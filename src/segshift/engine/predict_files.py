@@ -11,6 +11,7 @@ from segshift.engine.prediction import Outputs, Predictor
 from segshift.engine.processes import Processes, watched
 from segshift.engine.video import predict_video, video_files
 from segshift.errors import InputError
+from segshift.files import remove_partials
 from segshift.progress import SILENT, Progress
 
 # So long another process may stand still before it counts as lost: a large picture takes minutes on a CPU.
@@ -107,6 +108,8 @@ def _begin(predictor: Predictor, named: Mapping[str, Path], processes: Processes
     if processes.main:
         try:
             predictor.begin(named)
+            # What a killed call was writing; nobody else writes there yet.
+            remove_partials(predictor.folder)
         except InputError as error:
             refused = error
     if processes.any(refused is not None):
