@@ -19,7 +19,6 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
-from tools.fuzz_files import file_kinds
 
 from segshift.config import parse
 from segshift.data.labels import class_set
@@ -33,6 +32,7 @@ from segshift.engine.presets import load_recipe, preset_text
 from segshift.engine.recipe import Recipe
 from segshift.errors import InputError
 from segshift.models import Segmenter, SegmenterConfig, load
+from tools.fuzz_files import file_kinds
 
 Kinds = dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], object]]]
 DATASET = """
