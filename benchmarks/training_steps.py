@@ -48,6 +48,7 @@ PRESETS = {
 }
 SIDES = ("ours", "plain")
 TOLERANCE = 1e-3
+CPU = torch.device("cpu")
 Losses = dict[str, float]
 
 
@@ -70,15 +71,17 @@ def method_of(recipe: Recipe) -> Method:
     return method
 
 
-def batch_of(size: tuple[int, int], images: int, step: int, channels_last: bool) -> Batch:
+def batch_of(
+    size: tuple[int, int], images: int, step: int, channels_last: bool, device: torch.device = CPU
+) -> Batch:
     """Random images and blocks of random classes, about one pixel in eight ignored."""
     torch.manual_seed(step)
     width, height = size
     pixels = torch.randint(0, 256, (2 * images, 3, height, width), dtype=torch.uint8)
     labels = torch.randint(0, 22, (images, 1, height // 16, width // 16))
     labels = F.interpolate(labels.float(), (height, width), mode="nearest")[:, 0].long()
-    source, target = to_unit_range(pixels, torch.device("cpu"), channels_last).chunk(2)
-    return Batch(source, labels.masked_fill(labels > 18, 255), target, step, 0.0)
+    source, target = to_unit_range(pixels, device, channels_last).chunk(2)
+    return Batch(source, labels.masked_fill(labels > 18, 255).to(device), target, step, 0.0)
 
 
 def ours(recipe: Recipe, method: Method) -> Callable[[Batch], Losses]:
@@ -86,7 +89,7 @@ def ours(recipe: Recipe, method: Method) -> Callable[[Batch], Losses]:
     if recipe.training.channels_last:
         method.to(memory_format=torch.channels_last)
     optimizers = build_optimizers(method, recipe)
-    settings = step_settings(recipe.training, torch.device("cpu"))
+    settings = step_settings(recipe.training, CPU)
 
     def step(batch: Batch) -> Losses:
         set_learning_rates(optimizers, recipe, batch.step)
@@ -140,14 +143,19 @@ def sides_of(name: str, further: Sequence[str]) -> dict[tuple[str, bool], Side]:
 
 
 def measured(
-    name: str, size: tuple[int, int], images: int, rounds: int, further: Sequence[str]
+    name: str,
+    size: tuple[int, int],
+    images: int,
+    rounds: int,
+    further: Sequence[str],
+    tolerance: float = TOLERANCE,
 ) -> dict[str, Any]:
     """The numbers of one method. Raises ValueError where the two sides compute different things."""
     sides = sides_of(name, further)
     for alone in (False, True):
         first, second = (sides[side, alone].first(size, images) for side in SIDES)
         worst = max(abs(first[key] - second[key]) / (abs(second[key]) + 1e-6) for key in first | second)
-        if worst > TOLERANCE:
+        if worst > tolerance:
             raise ValueError(f"{name}: the first step's losses differ: {first} and {second}")
     for step in range(1, rounds + 1):
         for one in sides.values():
@@ -186,7 +194,7 @@ def peak_mb(side: str, name: str, size: tuple[int, int], images: int, further: S
 
 def _take_two_steps(side: str, name: str, size: tuple[int, int], images: int, further: Sequence[str]) -> None:
     recipe = recipe_of(name, further)
-    with watched(torch.device("cpu")) as peak:
+    with watched(CPU) as peak:
         taken = Side(side, name, recipe, method_of(recipe), alone=False)
         for step in (0, 1):
             taken.timed(size, images, step)
@@ -228,6 +236,7 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], help="a.b=c of the recipes, such as a tiny network"
     )
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of the losses; more for bf16")
     parser.add_argument("--out", type=Path, help="JSON of all numbers")
     parser.add_argument("--alone", choices=SIDES, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -239,7 +248,7 @@ def main() -> None:
         return
     rows = []
     for name in given.methods.split(","):
-        row = measured(name, size, given.batch, given.rounds, given.set)
+        row = measured(name, size, given.batch, given.rounds, given.set, given.tolerance)
         for side in SIDES:
             row[side]["peak_mb"] = peak_mb(side, name, size, given.batch, given.set)
         rows.append(row)

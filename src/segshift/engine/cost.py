@@ -24,6 +24,7 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
 from segshift.engine.step import StepSettings, train_step
 from segshift.methods import Batch, Method
+from segshift.models.compiling import compile_networks
 from segshift.plain import size_in_words
 
 _TIMED_IMAGES = 2
@@ -126,6 +127,8 @@ def measure_cost(
     step, device = micro_batches[0].step, micro_batches[0].source_images.device
     own = _bytes(method.state_dict())
     trial = copy.deepcopy(method).train()
+    if recipe.training.compile:
+        compile_networks(trial)
     optimizers = build_optimizers(trial, recipe)
     set_learning_rates(optimizers, recipe, step)
     there = there_is(device)

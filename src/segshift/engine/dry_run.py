@@ -11,6 +11,7 @@ from segshift.engine.plan import make_plan
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
 from segshift.errors import is_out_of_memory
+from segshift.models.compiling import compiler_faults
 
 
 def dry_run(recipe: Recipe, folder: Path) -> dict[str, Cost | str]:
@@ -50,7 +51,8 @@ def _cost(recipe: Recipe, domains: Domains, folder: Path) -> Cost:
     batches = next(data.steps(processes, 0, method.uses_target))
     settings = step_settings(recipe.training, processes.device)
     try:
-        return measure_cost(recipe, method, data, batches, settings, folder)
+        with compiler_faults():
+            return measure_cost(recipe, method, data, batches, settings, folder)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise

@@ -22,6 +22,7 @@ _FREE_KEYS = {
     "loader_timeout_s",
     "process_timeout_s",
     "threads",
+    "compile",
     # These are added again where they choose the model; older runs know none of them.
     "select",
     "oracle_selection",

@@ -142,6 +142,8 @@ class TrainingConfig(Strict):
         precision: fp32, or bf16 autocast.
         clip_norm: largest gradient norm per network; null does not clip.
         channels_last: memory layout that is faster for convolutions on most machines.
+        compile: torch.compile of backbones and classifiers, which takes minutes when they first see images of
+            a size and makes steps faster on a GPU; changes values by rounding alone.
         threads: PyTorch's CPU threads; null keeps its default.
         workers: loader processes per domain; 0 loads in the training process.
         loader_timeout_s: a run ends when no loader process has delivered a batch for so long.
@@ -167,6 +169,7 @@ class TrainingConfig(Strict):
     precision: Literal["fp32", "bf16"] = "fp32"
     clip_norm: float | None = Field(None, gt=0)
     channels_last: bool = True
+    compile: bool = False
     threads: int | None = Field(None, ge=1, le=1024)
     workers: int = Field(2, ge=0, le=256)
     loader_timeout_s: Count = 120

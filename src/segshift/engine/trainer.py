@@ -44,6 +44,7 @@ from segshift.files import write_json
 from segshift.folders import RunFolder
 from segshift.methods import Batch, Method
 from segshift.models import Segmenter
+from segshift.models.compiling import compile_networks, compiler_faults
 from segshift.progress import Progress
 
 # Steps from which a trial step or two are worth their time.
@@ -83,6 +84,8 @@ class Trainer:
         self.method: Method = build(recipe, domains.classes).to(self.processes.device)
         if recipe.training.channels_last:
             self.method.to(memory_format=torch.channels_last)
+        if recipe.training.compile:
+            compile_networks(self.method)
         self.processes.copy_state(self.method)
         self.optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         keep = recipe.training.keep_checkpoints
@@ -111,6 +114,7 @@ class Trainer:
         with (
             self._recorder(done) as recorder,
             stop_on_signal() as stop,
+            compiler_faults(),
             loader_faults("training.workers, training.batch_size or augmentation.crop"),
         ):
             session = _Session(stop, recorder, started)
