@@ -1,7 +1,6 @@
 """What a run will cost in time, memory and disk: measured by a step whose results are thrown away."""
 
 import copy
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from torch.optim import Optimizer
 
 from segshift.data.sampler import Draw
 from segshift.engine.build import build_optimizers, set_learning_rates
+from segshift.engine.cores import cores, loader_processes
 from segshift.engine.feed import TrainingData
 from segshift.engine.kept_networks import STATES
 from segshift.engine.memory import there_is, watched
@@ -137,9 +137,10 @@ def measure_cost(
         _, seconds = (timed_step(trial, micro_batches, optimizers, settings, recipe.seed) for _ in range(2))
     load_s = _seconds_per_image(data, recipe, method.uses_target)
     per_stream = sum(len(batch.source_images) for batch in micro_batches)
-    cores = max(1.0, (os.cpu_count() or 1) / len(load_s))
+    per_core = max(1.0, cores() / len(load_s))
+    workers = loader_processes(recipe.training.workers, len(load_s))
     # Without loader processes the steps wait for every image of every stream.
-    at_once = min(float(recipe.training.workers), cores) if recipe.training.workers else 1 / len(load_s)
+    at_once = min(float(workers), per_core) if workers else 1 / len(load_s)
     slowest = max(load_s)
     return Cost(
         steps=recipe.training.steps - step,
@@ -152,7 +153,7 @@ def measure_cost(
         disk_free_bytes=shutil.disk_usage(_nearest(folder)).free,
         images_per_step=per_stream * len(load_s),
         loader_images_per_second=len(load_s) * at_once / slowest,
-        workers_needed=max(1, min(int(cores), ceil(per_stream * slowest / seconds))),
+        workers_needed=max(1, min(int(per_core), ceil(per_stream * slowest / seconds))),
     )
 
 

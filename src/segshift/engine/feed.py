@@ -12,6 +12,7 @@ from segshift.data.mixture import DrawPlan, MixedDataset, plan_draws
 from segshift.data.sampler import StepSampler
 from segshift.data.sampling import evenly
 from segshift.data.spec import Split
+from segshift.engine.cores import loader_processes
 from segshift.engine.datasets import Domains
 from segshift.engine.loader import load
 from segshift.engine.processes import Processes
@@ -98,7 +99,8 @@ class TrainingData:
                 raise InputError("the method needs target images: give --target or `target.dataset`")
             datasets["target"] = self.target
         streams = {
-            name: self._loader(name, dataset, processes, start_step) for name, dataset in datasets.items()
+            name: self._loader(name, dataset, processes, start_step, len(datasets))
+            for name, dataset in datasets.items()
         }
         for step in range(start_step, training.steps):
             drawn = {name: next(stream) for name, stream in streams.items()}
@@ -146,7 +148,7 @@ class TrainingData:
         return dataset
 
     def _loader(
-        self, name: str, dataset: MixedDataset, processes: Processes, start_step: int
+        self, name: str, dataset: MixedDataset, processes: Processes, start_step: int, streams: int
     ) -> Iterator[Collated]:
         training = self.recipe.training
         sampler = StepSampler(
@@ -161,7 +163,7 @@ class TrainingData:
         )
         return load(
             dataset,
-            training.workers,
+            loader_processes(training.workers, streams),
             training.loader_timeout_s,
             batch_sampler=sampler,
             collate_fn=collate,

@@ -17,6 +17,7 @@ from segshift.data.finder import Sample
 from segshift.data.images import read_image
 from segshift.data.resolve import resolve
 from segshift.data.sampling import take_subset
+from segshift.engine.cores import set_threads
 from segshift.engine.pseudo_label_folder import PseudoLabelFolder
 from segshift.engine.pseudo_label_rules import DEFAULT_PORTION, ConfidenceHistogram, LabelChoice, Rule
 from segshift.engine.recipe import Recipe
@@ -94,8 +95,7 @@ def run_pseudo_label_stage(
         )
     if recipe.target.dataset is None:
         raise InputError(f"{where}: needs target images: give --target or `target.dataset`")
-    if recipe.training.threads is not None:
-        torch.set_num_threads(recipe.training.threads)
+    set_threads(recipe.training.threads)
     streams = [(recipe.target.dataset, recipe.target.split, recipe.target.subset)]
     streams += [(one.dataset, one.split, one.subset) for one in recipe.target.also]
     splits = [

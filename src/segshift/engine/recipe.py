@@ -1,6 +1,6 @@
 """What a training run is made of: the recipe, as the user writes it in YAML."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -144,8 +144,10 @@ class TrainingConfig(Strict):
         channels_last: memory layout that is faster for convolutions on most machines.
         compile: torch.compile of backbones and classifiers, which takes minutes when they first see images of
             a size and makes steps faster on a GPU; changes values by rounding alone.
-        threads: PyTorch's CPU threads; null keeps its default.
-        workers: loader processes per domain; 0 loads in the training process.
+        threads: PyTorch's CPU threads; null keeps its default, auto measures at the start which number is the
+            fastest. Another number may change the last bits of a run.
+        workers: loader processes per domain; 0 loads in the training process, auto shares the cores out among
+            the domains.
         loader_timeout_s: a run ends when no loader process has delivered a batch for so long.
         process_timeout_s: with several training processes, all end when one has been silent for so long.
         select: which checkpoint becomes the model: last, or the best of all evaluations by a score that
@@ -170,8 +172,8 @@ class TrainingConfig(Strict):
     clip_norm: float | None = Field(None, gt=0)
     channels_last: bool = True
     compile: bool = False
-    threads: int | None = Field(None, ge=1, le=1024)
-    workers: int = Field(2, ge=0, le=256)
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] | None = None
+    workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     loader_timeout_s: Count = 120
     process_timeout_s: Count = 60
     select: str = LAST

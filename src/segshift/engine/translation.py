@@ -18,6 +18,7 @@ from segshift.data.resolve import resolve
 from segshift.data.sampling import evenly, take_subset
 from segshift.data.spec import Split
 from segshift.data.writing import ImageFormat, SplitWriter, fingerprint, some_samples
+from segshift.engine.cores import loader_processes, set_threads
 from segshift.engine.loader import load, loader_faults
 from segshift.engine.recipe import Recipe
 from segshift.engine.signals import stop_on_signal
@@ -94,8 +95,7 @@ def run_translate_stage(
     config = parse(TranslationConfig, settings, f"{where}, settings")
     if recipe.source.dataset is None or not recipe.has_source:
         raise InputError(f"{where}: no source images to translate; give --source or set source.dataset")
-    if recipe.training.threads is not None:
-        torch.set_num_threads(recipe.training.threads)
+    set_threads(recipe.training.threads)
     outcome = translate_split(
         config.translator,
         take_subset(resolve(recipe.source.dataset, recipe.source.split), recipe.source.subset),
@@ -103,7 +103,7 @@ def run_translate_stage(
         size=config.size or recipe.source.augmentation.resize,
         image_format=config.format,
         limit=config.limit,
-        workers=recipe.training.workers,
+        workers=loader_processes(recipe.training.workers, streams=1),
         progress=progress,
     )
     state = f"{counted(outcome.made, 'image')} translated" if outcome.made else "finished before"
