@@ -45,8 +45,11 @@ def test_out_of_memory_is_told_as_the_run_would(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"target": {"dataset": "city:noon"}}, "'noon' is no style"),
-        ({"init_from": "nowhere/model.safetensors"}, "init_from = nowhere/model.safetensors: there is no"),
+        ({"target": {"dataset": "city:noon"}}, "stage later: .*'noon' is no style"),
+        (
+            {"init_from": "nowhere/model.safetensors"},
+            "stage later: init_from = nowhere/model.safetensors: there is no",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_said_before_any_image_is_looked_for(

@@ -205,7 +205,10 @@ def test_all_that_fails_is_told_at_once() -> None:
         ),
         ({"evaluation": {"split": "vall"}}, "no split 'vall'; did you mean `val`"),
         ({"source": {"also": [{"dataset": "city:noon"}]}}, "'noon' is no style of the city"),
-        ({"init_from": "nowhere/model.safetensors"}, "init_from = nowhere/model.safetensors: there is no"),
+        (
+            {"init_from": "nowhere/model.safetensors"},
+            "stage later: init_from = nowhere/model.safetensors: there is no",
+        ),
         ({"source": {"also": [{"dataset": "city:game", "split": "test"}]}}, "'test' is no split of the city"),
     ],
 )

@@ -99,6 +99,18 @@ def test_a_sweep_is_the_product_and_finished_runs_stay(recipe: str, tmp_path: Pa
     assert more.best() in more.rows and more.best().mean == max(row.mean for row in more.rows)  # type: ignore[union-attr,type-var]
 
 
+def test_all_combinations_are_read_before_the_images_of_any_are_looked_for(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked(*_: Any) -> None:
+        raise AssertionError("looked for images")
+
+    monkeypatch.setattr("segshift.engine.sweep.check_data", looked)
+    with pytest.raises(InputError, match=r"2 of 3 combinations cannot run: .*'abc'.*; .* = -3"):
+        run_sweep(recipe, {"optimizers.segmenter.lr": [0.1, "abc", -3]}, [0], tmp_path / "runs", SILENT)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_label_free_scores_choose_a_row(recipe: str, tmp_path: Path) -> None:
     grid = {"training.steps": [1, 2], "training.evaluate_every": [1]}
     found = run_sweep(recipe, grid, [0, 1], tmp_path / "runs", SILENT)

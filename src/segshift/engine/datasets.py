@@ -164,7 +164,7 @@ def _oracle_classes(recipe: Recipe, target: Split) -> ClassSet:
         raise InputError(f"{named} and {target.title}: {error}") from None
 
 
-def check_arguments(recipe: Recipe, kind: str = "train") -> None:
+def check_arguments(recipe: Recipe, kind: str = "train", where: str = "") -> None:
     """Refuse what a stage cannot begin with, without a look at any image: dataset arguments, splits, a start.
 
     What an earlier stage writes is not there yet, and passes.
@@ -172,13 +172,21 @@ def check_arguments(recipe: Recipe, kind: str = "train") -> None:
     Args:
         recipe: of the stage.
         kind: train looks at all, translate at the source, pseudo_label at the target.
+        where: what messages begin with, such as the stage.
 
     Raises:
         InputError: as `check_argument`, or for a model to start from that is not there.
     """
+    try:
+        _check_arguments(recipe, kind)
+    except InputError as error:
+        raise InputError(f"{where}: {error}" if where else str(error)) from None
+
+
+def _check_arguments(recipe: Recipe, kind: str) -> None:
     start = recipe.init_from
     if kind == "train" and start is not None and not refers(start) and not model_file(start).is_file():
-        raise InputError(f"{recipe.name}: init_from = {start}: there is no {model_file(start)}")
+        raise InputError(f"init_from = {start}: there is no {model_file(start)}")
     labelled = [*([] if recipe.oracle else [recipe.source]), *recipe.labelled_streams.values()]
     streams = {
         "train": [recipe.target, *labelled],

@@ -29,7 +29,7 @@ def dry_run(recipe: Recipe, folder: Path) -> dict[str, Cost | str]:
     costs: dict[str, Cost | str] = {}
     jobs = make_plan(recipe).jobs
     for job in jobs:
-        check_arguments(job.recipe, job.kind)
+        check_arguments(job.recipe, job.kind, job.title if recipe.stages else "")
     for job in jobs:
         if job.kind != "train":
             costs[job.title] = "writes data with an earlier stage's network; not measured"

@@ -109,7 +109,7 @@ def check_data(plan: Plan, run: RunFolder, find: DomainFinder, purpose: str = ""
     finished = [stage.results.is_file() for stage in run.stages(names)] or [False]
     waiting = [job for job, is_done in zip(plan.jobs, finished, strict=True) if not is_done]
     for job in waiting:
-        check_arguments(job.recipe, job.kind)
+        check_arguments(job.recipe, job.kind, job.title if names else "")
     for job in waiting:
         if job.kind == "train" and not job.needs_earlier_data:
             domains = find(job.recipe)

@@ -29,6 +29,7 @@ from segshift.progress import Progress
 RANKING_SCORE = "information_maximization"
 """The label-free score that ranked runs best (docs/health.md)."""
 _LONGEST_NAME = 100
+_CANNOT = "combinations cannot run"
 _UNFIT = re.compile(r"[^A-Za-z0-9._=+-]+")
 
 
@@ -246,17 +247,7 @@ def run_sweep(
     ]  # fmt: skip
     folders = [folder / folder_name({key: values[key] for key in swept}) for values in combinations]
     titles = [settings_words(values, swept) for values in combinations]
-    find = DomainFinder()
-
-    def checked(index: int) -> Recipe:
-        changes = [assignment(key, value) for key, value in combinations[index].items()]
-        recipe = load_recipe(preset_or_file, [*fixed, *changes])
-        for seed in seeds:
-            check_data(make_plan(recipe), RunFolder(folders[index]).seed(seed), find, "a sweep")
-        return recipe
-
-    checks = {title: partial(checked, index) for index, title in enumerate(titles)}
-    recipes = all_or_errors(checks, "combinations cannot run")
+    recipes = _checked(preset_or_file, fixed, combinations, titles, folders, seeds)
     found = [_Found() for _ in combinations]
     total = len(seeds) * len(combinations)
     # Seeds outermost: a first whole curve stands early.
@@ -271,6 +262,32 @@ def run_sweep(
     ]
     evaluated_on = next((one.evaluated_on for one in reversed(found) if one.evaluated_on), "")
     return SweepResult(recipes[0].name, tuple(grid), swept, tuple(seeds), evaluated_on, tuple(rows))
+
+
+def _checked(
+    preset_or_file: str,
+    fixed: Sequence[str],
+    combinations: Sequence[Mapping[str, Any]],
+    titles: Sequence[str],
+    folders: Sequence[Path],
+    seeds: Sequence[int],
+) -> list[Recipe]:
+    """The recipes of all combinations. Raises InputError that tells of all that cannot run."""
+
+    def read(index: int) -> Recipe:
+        changes = [assignment(key, value) for key, value in combinations[index].items()]
+        return load_recipe(preset_or_file, [*fixed, *changes])
+
+    # All are read before the images of any are looked for.
+    recipes = all_or_errors({title: partial(read, index) for index, title in enumerate(titles)}, _CANNOT)
+    find = DomainFinder()
+
+    def look(index: int) -> None:
+        for seed in seeds:
+            check_data(make_plan(recipes[index]), RunFolder(folders[index]).seed(seed), find, "a sweep")
+
+    all_or_errors({title: partial(look, index) for index, title in enumerate(titles)}, _CANNOT)
+    return recipes
 
 
 def _last_records(folder: Path) -> list[Mapping[str, Any]]:
