@@ -52,7 +52,11 @@ def feature_maps(
         segmenter: on the device where it shall run.
         items: images with or without labels in the segmenter's train ids.
         inference: at which size the network sees images, whole and unmirrored; None: at its own.
+
+    Raises:
+        InputError: the network gives no features.
     """
+    _ = segmenter.feature_channels  # which says what to do about a network without any
     for index in range(len(items)):
         item = items[index]
         with evaluating(segmenter), torch.inference_mode():

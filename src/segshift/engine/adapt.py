@@ -22,6 +22,7 @@ from segshift.errors import InputError
 from segshift.folders import RunFolder, model_path
 from segshift.label_free_scores import SCORES, goodness
 from segshift.models.batch_norm import batch_norms
+from segshift.models.exported import ExportedSegmenter
 from segshift.models.loading import load
 from segshift.models.segmenter import Segmenter
 from segshift.progress import SILENT, Progress
@@ -161,7 +162,10 @@ def adapt(
 def _start(model: str | Path | Segmenter, folder: Path) -> tuple[Segmenter, str]:
     """The network, and where it lies; one that lies nowhere is written below the run folder."""
     if not isinstance(model, Segmenter):
-        return load(model), str(model_path(model).absolute())
+        start = load(model)
+        if isinstance(start, ExportedSegmenter):
+            start.refuse()
+        return start, str(model_path(model).absolute())
     # In a folder of its own: beside the run's files it would be taken for the run's own model.
     file = RunFolder(folder / "original").model
     model.save(file)

@@ -1,6 +1,8 @@
 """A network's program in the formats of the runtimes: ONNX, torch.export, TorchScript."""
 
 import logging
+import math
+import operator
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule, Node
 
 from segshift.errors import InputError
 from segshift.models.program import INPUT, METADATA_KEY, OUTPUTS, Program
@@ -54,7 +57,7 @@ def write_onnx(program: Program, metadata: str, path: Path) -> None:
 def write_torch_export(program: Program, metadata: str, path: Path) -> None:
     """Write `program` for `torch.export.load`. Raises NotCarriedError for one that cannot be exported."""
     exported = _exported(program)
-    with _quiet(), path.open("wb") as stream:
+    with _quiet(), _named(program, "torch-export"), path.open("wb") as stream:
         torch.export.save(exported, stream, extra_files={METADATA_KEY: metadata})
 
 
@@ -82,7 +85,35 @@ def onnx_library() -> Any:
 def _exported(program: Program) -> ExportedProgram:
     with _quiet(), torch.no_grad(), _named(program, "torch-export"):
         free = {axis: Dim.DYNAMIC for axis in _AXES}
-        return torch.export.export(program, (_example(),), dynamic_shapes=(free,), strict=False)
+        exported = torch.export.export(program, (_example(),), dynamic_shapes=(free,), strict=False)
+    _divide_whole_numbers(exported.graph_module)
+    return exported
+
+
+def _divide_whole_numbers(program: GraphModule) -> None:
+    """Have sizes that were divided and rounded up (timm's SAME padding) stay whole numbers.
+
+    torch.export records `ceil(a / b)` of sizes, but cannot save it.
+    """
+    graph = program.graph
+    for rounded in list(graph.nodes):
+        divided = rounded.args[0] if rounded.target is math.ceil else None
+        if not isinstance(divided, Node) or divided.target is not operator.truediv:
+            continue
+        above, below = divided.args
+        if not isinstance(above, Node) or not isinstance(below, int):
+            continue
+        with graph.inserting_before(rounded):
+            raised = graph.call_function(operator.add, (above, below - 1))
+            whole = graph.call_function(operator.floordiv, (raised, below))
+        # What is known of their values, which are those of the nodes that they replace.
+        raised.meta["val"] = above.meta["val"] + below - 1
+        whole.meta["val"] = raised.meta["val"] // below
+        rounded.replace_all_uses_with(whole)
+        graph.erase_node(rounded)
+        if not divided.users:
+            graph.erase_node(divided)
+    program.recompile()
 
 
 def _example() -> Tensor:

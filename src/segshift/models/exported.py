@@ -38,9 +38,15 @@ class ExportedSegmenter(Segmenter):
         )
         self.pixel_statistics = metadata.pixel_statistics()
         self.second_head = self.auxiliary_head = None
-        # No features, as of a network of one's own that gives logits alone.
-        self._channels = (self.classes.count, 0)
         self.register_buffer("mean", torch.zeros(1, 3, 1, 1), persistent=False)
+
+    @property
+    def pyramid_channels(self) -> NoReturn:
+        """Raises InputError: a program gives none."""
+        raise InputError(
+            f"{self.file}: is an exported program, which gives no features; take the run folder that it was "
+            "made of, or its model.safetensors"
+        )
 
     def normalize(self, images: Tensor) -> Tensor:
         """`images`: the program normalises by itself."""
@@ -65,16 +71,17 @@ class ExportedSegmenter(Segmenter):
 
     def save(self, path: str | Path) -> None:
         """Raises InputError: there are no weights to write."""
-        self._refuse()
+        self.refuse()
 
     def state_dict(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raises InputError: there are no weights to read."""
-        self._refuse()
+        self.refuse()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> NoReturn:
-        self._refuse()
+        self.refuse()
 
-    def _refuse(self) -> NoReturn:
+    def refuse(self) -> NoReturn:
+        """Raise InputError: whoever asked needs a network to train."""
         raise InputError(
             f"{self.file}: is an exported program, which predicts and cannot be trained, copied or exported; "
             "take the run folder that it was made of, or its model.safetensors"
