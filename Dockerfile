@@ -3,13 +3,15 @@
 #   docker build -t segshift .                                                        # CPU
 #   docker build -t segshift:cuda --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 \
 #     --build-arg TORCH_INDEX= .                                                      # the GPU's PyTorch
-#   docker run --rm -v "$PWD:/work" segshift demo
-#   docker run --rm --gpus all -v "$PWD:/work" segshift:cuda train adapt.yaml
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" segshift demo
+#   docker run --rm --user "$(id -u):$(id -g)" --gpus all --shm-size 8g -v "$PWD:/work" segshift:cuda train adapt.yaml
+#
+# Results belong to the user who is named; loader processes hand over batches in /dev/shm.
 ARG BASE=python:3.12-slim
 FROM ${BASE}
 
-# Bases of CUDA come without Python.
-RUN if ! command -v python3 >/dev/null || ! python3 -m venv --help >/dev/null; then \
+# Bases of CUDA come without Python; Ubuntu's Python comes without what `venv` needs.
+RUN if ! python3 -c "import ensurepip" 2>/dev/null; then \
       apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*; \
     fi
 RUN python3 -m venv /opt/segshift
@@ -30,6 +32,6 @@ RUN pip install --no-cache-dir "/src[${EXTRAS}]" && rm -rf /src
 RUN useradd --create-home segshift && mkdir /work && chown segshift /work
 USER segshift
 WORKDIR /work
-ENV SEGSHIFT_CACHE=/work/.cache/segshift HF_HOME=/work/.cache/huggingface
+ENV SEGSHIFT_CACHE=/work/.cache/segshift HF_HOME=/work/.cache/huggingface MPLCONFIGDIR=/tmp/matplotlib USER=segshift
 ENTRYPOINT ["segshift"]
 CMD ["--help"]
