@@ -126,17 +126,17 @@ def jobs(folder: Path) -> dict[str, Job]:
     }
 
 
-def start(words: list[str]) -> int:
-    """The process id of a fork that runs the command."""
+def start(words: list[str], heard: Path | None = None) -> int:
+    """The process id of a fork that runs the command; what it says goes into a file, or nowhere."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
         os.setsid()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        if not os.environ.get("KILL_RESUME_LOUD"):
-            os.dup2(nowhere, 1), os.dup2(nowhere, 2)
+        file = os.open(heard or os.devnull, os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
         sys.argv = ["segshift", *words]
         segshift_main()
         status = 0
@@ -215,7 +215,7 @@ def main() -> int:
         root = Path(scratch)
         all_jobs = jobs(root)
         chosen = {name: all_jobs[name] for name in (arguments.jobs or ",".join(all_jobs)).split(",")}
-        _photos(root)
+        photos(root)
         for index, (name, job) in enumerate(chosen.items()):
             share = arguments.kills // len(chosen) + (index < arguments.kills % len(chosen))
             (root / name).mkdir()
@@ -231,7 +231,7 @@ def main() -> int:
     return 0 if all(job.equal for job in chosen.values()) else 1
 
 
-def _photos(root: Path) -> None:
+def photos(root: Path) -> None:
     """Images for `predict`, as the city draws them; this also renders what the jobs need, once."""
     from segshift.data.resolve import resolve
 

@@ -51,7 +51,7 @@ class Sample:
     Attributes:
         hours: since the first sample.
         steps: log lines so far.
-        megabytes: memory of its own (Pss: what is shared counts by its share).
+        megabytes: memory of its own (Pss_Anon: what is shared counts by its share, files do not count).
         files: open in the main process.
         threads: of all processes.
         processes: the run and its loader workers.
@@ -82,7 +82,7 @@ def sample(pid: int, log: Path, start: float) -> Sample:
     status = [Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in members]
     memory = [Path(f"/proc/{one}/smaps_rollup").read_text() for one in members]
     kilobytes = sum(
-        int(line.split()[1]) for text in memory for line in text.splitlines() if line[:4] == "Pss:"
+        int(line.split()[1]) for text in memory for line in text.splitlines() if line[:9] == "Pss_Anon:"
     )
     return Sample(
         (time.monotonic() - start) / 3600,

@@ -13,6 +13,7 @@ import segshift as package
 from segshift.engine.predict_files import predict_files
 from segshift.engine.prediction import Predictor
 from segshift.engine.processes import Processes
+from segshift.errors import OutputError
 from tests.cli.conftest import Segshift
 
 av = pytest.importorskip("av", reason="videos need the extra `video`")
@@ -65,6 +66,21 @@ def test_processes_share_the_files(trained: Path, photos: Path, tmp_path: Path) 
     for name, path in named.items():
         label = np.asarray(Image.open(tmp_path / "out" / f"{name}_label.png"))
         assert np.array_equal(label, segmenter.predict(path))
+
+
+def test_a_full_disk_ends_the_call_at_the_first_file(
+    trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, pixels: np.ndarray) -> None:
+        raise OutputError(f"{path}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr("segshift.engine.prediction._save", full)
+    predictor = Predictor(package.load(trained), str(trained), tmp_path / "out")
+    named = {path.stem: path for path in sorted(photos.iterdir())}
+    left_out: list[str] = []
+    with pytest.raises(OutputError, match=f"{next(iter(named))}_label.png"):
+        predict_files(predictor, named, Processes.alone("cpu"), left_out.append)
+    assert left_out == []
 
 
 def film(path: Path, frames: int = 5, width: int = 46, height: int = 34) -> None:

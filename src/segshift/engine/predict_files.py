@@ -10,7 +10,7 @@ from segshift.data.walk import is_video_name
 from segshift.engine.prediction import Outputs, Predictor
 from segshift.engine.processes import Processes, watched
 from segshift.engine.video import predict_video, video_files
-from segshift.errors import InputError
+from segshift.errors import InputError, OutputError
 from segshift.files import remove_partials
 from segshift.progress import SILENT, Progress
 
@@ -61,6 +61,7 @@ def predict_files(
 
     Raises:
         InputError: as `Predictor.begin`; the only file cannot be read; scores that are not finite.
+        OutputError: a result cannot be written.
         ProcessLostError: another process ended.
     """
     labelled = kept = bad = 0
@@ -77,6 +78,9 @@ def predict_files(
                     else:
                         predictor.predict(name, predictor.read(path))
                     labelled += 1
+                except OutputError:
+                    # A full disk is no fault of an image, and the next one would meet it, too.
+                    raise
                 except InputError as error:
                     # Damage behind a sound header; the other files are still wanted.
                     if len(named) == 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import start_processes
 
 from segshift.engine.doctor.toy import ToyData, plain_optimizers, toy_batch, toy_method
 from segshift.engine.recipe import Recipe
@@ -17,16 +17,21 @@ from segshift.engine.step import train_step
 PROCESSES = 2
 
 
-def train_in_processes(recipe: Recipe, steps: int, folder: Path) -> list[dict[str, Tensor]]:
+def train_in_processes(
+    recipe: Recipe, steps: int, folder: Path, *, start_method: str = "spawn"
+) -> list[dict[str, Tensor]]:
     """The method's state after `steps` in each of two processes that average their gradients.
 
     Args:
         recipe: a toy recipe.
         steps: how many.
-        folder: an empty one, for what they exchange.
+        folder: for what they exchange; nothing of an earlier call is in it.
+        start_method: `fork` is quicker, where this process has not computed gradients.
     """
     arguments = (recipe.model_dump_json(), steps, str(folder))
-    spawn(_worker, args=arguments, nprocs=PROCESSES)  # type: ignore[no-untyped-call]
+    start_processes(  # type: ignore[no-untyped-call]
+        _worker, args=arguments, nprocs=PROCESSES, start_method=start_method
+    )
     return [torch.load(folder / f"state_{rank}.pt", weights_only=True) for rank in range(PROCESSES)]
 
 
