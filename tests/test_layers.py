@@ -13,7 +13,7 @@ ROOT = Path(segshift.__file__).parent
 _LEVELS = [
     {"__init__"},
     {"cli"},
-    {"serve"},
+    {"serve", "watch"},
     {"report", "export"},
     {"engine", "analysis"},
     # Methods and losses lie no higher than `gradients`: they yield losses and compute no gradient.

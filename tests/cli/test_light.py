@@ -49,6 +49,7 @@ COMMANDS = {
     "adapt gone photos --out out": 2,
     "report gone": 2,
     "health gone": 2,
+    "watch gone": 2,
     # What recipes, options and data sets get wrong.
     "train advent --bogus": 2,
     "train advent --set training.stepz=3": 2,

@@ -1,7 +1,7 @@
 """The page in a real browser, and the API through its client: what people do, and what must not happen."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,13 @@ from PIL import Image
 
 from segshift.models import Segmenter
 from segshift.serve.limits import Limits
+from tests.conftest import Open
 from tests.serve.conftest import CLASSES
 
 pytest.importorskip("playwright.sync_api", reason="needs playwright (pip install segshift[dev])")
 gradio_client = pytest.importorskip("gradio_client", reason="needs Gradio (pip install segshift[serve])")
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
-
-WAIT_MS = 60_000
-Open = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +42,15 @@ def photo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def opened(browser: Any, address: str) -> Iterator[Open]:
-    """Opens the page; at the end there was no error in it, and nothing was asked of other addresses."""
-    contexts, problems = [], []
+def opened_page(opened: Open, address: str) -> Open:
+    """Opens the page and waits until photos can be given."""
 
     def open_page(width: int = 1280) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        own = (address, "data:", "blob:")
-        page.on("request", lambda r: None if r.url.startswith(own) else problems.append(r.url))
-        page.goto(address)
+        page = opened(address, width)
         page.locator("#photo input[type=file]").first.wait_for(state="attached")
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not problems
+    return open_page
 
 
 def upload(page: Any, file: Path) -> None:
@@ -72,9 +58,9 @@ def upload(page: Any, file: Path) -> None:
 
 
 def test_upload_slider_pixel_entropy_and_files(
-    opened: Open, photo: Path, networks: dict[str, Segmenter]
+    opened_page: Open, photo: Path, networks: dict[str, Segmenter]
 ) -> None:
-    page = opened()
+    page = opened_page()
     upload(page, photo)
     page.locator("#legend table").nth(1).wait_for()
     assert page.locator("#legend caption").all_inner_texts() == ["source only", "adapted"]
@@ -106,8 +92,8 @@ def test_upload_slider_pixel_entropy_and_files(
     np.testing.assert_array_equal(label, networks["source only"].predict(photo))
 
 
-def test_a_wrong_file_is_one_line_and_the_next_works(opened: Open, photo: Path) -> None:
-    page = opened()
+def test_a_wrong_file_is_one_line_and_the_next_works(opened_page: Open, photo: Path) -> None:
+    page = opened_page()
     wrong = photo.with_name("wrong.png")
     wrong.write_bytes(photo.read_bytes()[:200])
     upload(page, wrong)
@@ -122,8 +108,8 @@ def test_a_wrong_file_is_one_line_and_the_next_works(opened: Open, photo: Path) 
     assert page.locator("#status .problem").count() == 0
 
 
-def test_nothing_is_cut_off_on_a_phone(opened: Open, photo: Path) -> None:
-    page = opened(390)
+def test_nothing_is_cut_off_on_a_phone(opened_page: Open, photo: Path) -> None:
+    page = opened_page(390)
     upload(page, photo)
     page.locator("#legend table").first.wait_for()
     for tab in ("Pixel", "Entropy", "Download", "Batch", "Video"):

@@ -45,6 +45,7 @@ class _Commands(LazyGroup):
         "bench": "segshift.cli.commands.bench:Bench",
         "doctor": "segshift.cli.commands.doctor:Doctor",
         "health": "segshift.cli.commands.health:Health",
+        "watch": "segshift.cli.commands.watch:Watch",
     }
 
 

@@ -8,13 +8,12 @@ from segshift.errors import InputError
 from segshift.folders import captions
 from segshift.models import load
 from segshift.plain import counted
+from segshift.serve.address import LOOPBACK, wait_for_the_end
 from segshift.serve.limits import Limits
 from segshift.serve.logins import read_logins
 from segshift.serve.memory import give_back_freed_memory
-from segshift.serve.server import Service, serving, wait_for_the_end
+from segshift.serve.server import Service, serving
 from segshift.terminal import say
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(options: Serve) -> None:
@@ -44,7 +43,7 @@ def serve(options: Serve) -> None:
     device = usable_device(options.device)
     with working("loading"):
         models = {name: load(run).to(device) for name, run in zip(names, options.runs, strict=True)}
-    if not service.logins and (service.share or service.host not in _LOOPBACK):
+    if not service.logins and (service.share or service.host not in LOOPBACK):
         say(console, "note: everybody who reaches the address may use it; --auth-file asks for a password")
     with serving(models, service) as running:
         if options.as_json:

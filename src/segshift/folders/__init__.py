@@ -2,7 +2,7 @@
 
 from segshift.folders.dataset_folder import SPEC, DatasetFolder, Journal
 from segshift.folders.export_folder import SUMMARY_FILE, ExportFolder, write_summary
-from segshift.folders.lock import is_free, lock_folder
+from segshift.folders.lock import Writer, is_free, lock_folder, writer_of
 from segshift.folders.names import check_name, check_names, check_stem, name_fault
 from segshift.folders.outputs import check_file, check_folder
 from segshift.folders.remote import fetched_file, mirror_folder, mirrored, url_of
@@ -25,6 +25,7 @@ __all__ = [
     "ExportFolder",
     "Journal",
     "RunFolder",
+    "Writer",
     "captions",
     "check_file",
     "check_folder",
@@ -42,4 +43,5 @@ __all__ = [
     "step_of",
     "url_of",
     "write_summary",
+    "writer_of",
 ]

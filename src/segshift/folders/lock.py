@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -58,6 +59,43 @@ def lock_folder(folder: str | Path, *, wait: bool = False) -> Iterator[None]:
         if is_new:
             with suppress(OSError):  # what failed before it wrote anything leaves no folder
                 path.parent.rmdir()
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The process that holds a folder, or that did when it was killed.
+
+    Attributes:
+        pid: its number.
+        host: the machine that it is on.
+        since: when it took the folder.
+        is_alive: whether it is running; None on another machine, where nobody can tell.
+    """
+
+    pid: int
+    host: str
+    since: datetime
+    is_alive: bool | None
+
+
+def writer_of(folder: Path) -> Writer | None:
+    """Who holds a folder, read without touching the lock; None where nobody does, or is about to say so."""
+    try:
+        said = json.loads((folder / LOCK_FILE).read_bytes())
+        pid, host, since = int(said["pid"]), str(said["host"]), datetime.fromisoformat(said["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Writer(pid, host, since, _is_running(pid) if host == socket.gethostname() else None)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # somebody else's
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def is_free(folder: Path) -> bool:

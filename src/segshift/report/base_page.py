@@ -11,15 +11,17 @@ from PIL import Image
 from segshift.plain import visible
 
 
-def render_template(name: str, **values: Any) -> str:
-    """A template of this folder as text; a value that is missing is an error, text is escaped.
+def render_template(name: str, home: str = "segshift.report", /, **values: Any) -> str:
+    """A template as text; a value that is missing is an error, text is escaped.
 
     Args:
         name: of the file.
+        home: the package that it lies in; what it extends and includes may lie here.
         values: by name in the template.
     """
+    packages = dict.fromkeys([home, "segshift.report"])
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("segshift.report", ""),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(package, "") for package in packages]),
         autoescape=True,
         # Templates escape; what no page can hold at all is made visible first.
         finalize=lambda value: visible(value) if type(value) is str else value,

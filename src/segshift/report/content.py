@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,18 @@ class Curve:
     name: str
     steps: tuple[int, ...]
     values: tuple[float, ...]
+
+
+class Logged(Protocol):
+    """A run that has a log: one of a report, or one that is still going on."""
+
+    @property
+    def name(self) -> str:
+        """Short and unique among those that are shown."""
+
+    @property
+    def curves(self) -> Sequence[Curve]:
+        """The lines of its log."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from segshift.analysis.loss_curves import MIOU, chance_levels, share_divisor
 from segshift.report.colors import COLORS
-from segshift.report.content import Curve, CurveGroup, ReportedRun
+from segshift.report.content import Curve, CurveGroup, Logged
 from segshift.report.plots import Line, Lines
 
 GROUPS: dict[CurveGroup, str] = {
@@ -30,7 +30,7 @@ def curves_of_run(curves: Sequence[Curve], index: int) -> dict[CurveGroup, Lines
     return charts
 
 
-def curves_by_name(runs: Sequence[ReportedRun]) -> list[tuple[str, list[Lines]]]:
+def curves_by_name(runs: Sequence[Logged]) -> list[tuple[str, list[Lines]]]:
     """For every group its heading and a chart per curve that two or more runs have."""
     found = []
     for group, title in GROUPS.items():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from segshift.report.content import Report, ReportedRun
+from segshift.report.content import Logged, Report
 from segshift.report.curve_plots import curves_by_name as named_curves
 from segshift.report.curve_plots import curves_of_run
 from segshift.report.figures import Chart, axis, hue_color, layout, rounded, run_dash, safe
@@ -21,7 +21,7 @@ _LEGEND_ROW_PX, _LEGEND_RIM_PX = 19, 15
 _MARKED_POINTS = 12
 
 
-def curves_by_run(runs: Sequence[ReportedRun]) -> list[tuple[str, list[Chart]]]:
+def curves_by_run(runs: Sequence[Logged]) -> list[tuple[str, list[Chart]]]:
     """For every run that has curves its name and a chart per group."""
     found = []
     for index, run in enumerate(runs):
@@ -32,7 +32,7 @@ def curves_by_run(runs: Sequence[ReportedRun]) -> list[tuple[str, list[Chart]]]:
     return found
 
 
-def curves_by_name(runs: Sequence[ReportedRun]) -> list[tuple[str, list[Chart]]]:
+def curves_by_name(runs: Sequence[Logged]) -> list[tuple[str, list[Chart]]]:
     """For every group its heading and a chart per curve that two or more runs have."""
     return [(title, [_curves(one) for one in charts]) for title, charts in named_curves(runs)]
 

@@ -84,13 +84,7 @@ class Run:
     @property
     def method(self) -> str:
         """What was trained, in a few words: `align: advent, mean_teacher`."""
-        if not self.recipe.stages:
-            return method_words(self.recipe)
-        parts = [
-            method_words(stage_recipe(self.recipe, index)) if stage.kind == "train" else _KINDS[stage.kind]
-            for index, stage in enumerate(self.recipe.stages)
-        ]
-        return ", then ".join(parts)
+        return run_words(self.recipe)
 
     @cached_property
     def curves(self) -> tuple[Curve, ...]:
@@ -148,6 +142,17 @@ class Row:
 
     name: str
     runs: tuple[Run, ...]
+
+
+def run_words(recipe: Recipe) -> str:
+    """What a whole run does: its method, or its stages one after the other."""
+    if not recipe.stages:
+        return method_words(recipe)
+    parts = [
+        method_words(stage_recipe(recipe, index)) if stage.kind == "train" else _KINDS[stage.kind]
+        for index, stage in enumerate(recipe.stages)
+    ]
+    return ", then ".join(parts)
 
 
 def method_words(recipe: Recipe) -> str:

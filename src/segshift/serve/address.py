@@ -1,8 +1,12 @@
-"""The address that a service listens at."""
+"""The address that a service listens at, and waiting until it shall end."""
 
 import socket
+import time
 
 from segshift.errors import InputError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses at which only this machine is heard."""
 
 
 def check_port(host: str, port: int) -> None:
@@ -30,3 +34,12 @@ def _is_free(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def wait_for_the_end() -> None:
+    """Returns when somebody presses Ctrl-C."""
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,15 +108,6 @@ def serving(models: Mapping[str, Segmenter], service: Service) -> Iterator[Runni
                 # A request that still works ends soon without its uploads; then it makes no new files.
                 shutil.rmtree(folder, ignore_errors=True)
                 answers.working.acquire(timeout=_PATIENCE_S)
-
-
-def wait_for_the_end() -> None:
-    """Returns when somebody presses Ctrl-C."""
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        return
 
 
 def _guard(folder: Path, limits: Limits) -> list[Any]:
