@@ -87,6 +87,11 @@ class RunFolder:
         """The folder of one seed of a comparison or of a sweep's combination."""
         return RunFolder(self.path / f"seed_{seed}")
 
+    @property
+    def is_seed(self) -> bool:
+        """Whether it is called like the folder of a seed."""
+        return _SEED.fullmatch(self.path.name) is not None
+
     def seeds_there(self) -> "dict[int, RunFolder]":
         """The folders of seeds that are there, ascending."""
         names = ((_SEED.fullmatch(path.name), path) for path in self.path.glob("seed_*"))

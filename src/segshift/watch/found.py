@@ -11,7 +11,6 @@ from segshift.folders import RunFolder
 # Folders of a run that hold no runs, some of them with thousands of files.
 _NO_RUNS = {"checkpoints", "pictures", "trackers", "best", "data", "images", "labels", "__pycache__"}
 _DEEPEST = 8
-_SEED = re.compile(r"seed_\d+")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def _run_folders(root: Path) -> Iterator[Path]:
 def _place(root: Path, folder: Path) -> Place:
     parts = folder.relative_to(root).parts
     group, kind = parts[:-1], "folder"
-    seeds = [index for index, part in enumerate(parts) if _SEED.fullmatch(part)]
+    seeds = [index for index, part in enumerate(parts) if RunFolder(Path(part)).is_seed]
     if seeds and seeds[-1] < len(parts) - 1:
         group, kind = parts[: seeds[-1]], "comparison"
     elif seeds:
