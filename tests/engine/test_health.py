@@ -26,10 +26,11 @@ CURVES = json.loads(Path(__file__).with_name("health_curves.json").read_text(enc
 
 def healthy(name: str) -> list[dict[str, Any]]:
     curve = CURVES[name]
-    return [
+    records = [
         {"step": step, "losses": dict(zip(curve["losses"], values, strict=True))}
         for step, *values in curve["lines"]
     ]
+    return with_roles(records, curve.get("roles"))
 
 
 def constructed(values: Mapping[str, Iterable[float | None]], every: int = 20) -> list[dict[str, Any]]:
@@ -51,6 +52,13 @@ def symptoms(records: list[dict[str, Any]]) -> list[str]:
 @pytest.mark.parametrize("name", CURVES)
 def test_nothing_is_said_about_real_healthy_curves(name: str) -> None:
     assert replay(healthy(name)) == []
+
+
+def test_learners_that_quarrel_are_no_adversaries() -> None:
+    """MCD's body would have won, as an adversary of its heads; its log says that it is a learner."""
+    name = "MCD, the sixth paper, city to overcast at 64x48"
+    misread = with_roles(healthy(name), {"body": "adversary", "heads": "learner"})
+    assert symptoms(misread) == ["discriminator at zero: body"]
 
 
 @pytest.mark.parametrize("level", [0.5 * math.log(2), math.log(2), math.log(4)])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from segshift.analysis.diagnosis.features import linear_separability
 from segshift.analysis.diagnosis.separability import Separability, SeparabilitySettings, separability
 
 Maps = NDArray[np.uint8]
@@ -86,12 +85,3 @@ def test_the_papers_network_takes_the_same_maps() -> None:
     settings = replace(FAST, network="resnet18", iterations=4, validate_every=2, seeds=(0,))
     found = separability((shapes(12, 1, 0, 0.5), shapes(12, 2, 0.5, 1)), None, 3, settings)
     assert found.errors.shape == (1, 2)
-
-
-def test_features_are_judged_by_a_linear_classifier() -> None:
-    random = np.random.default_rng(0)
-    a, b = (random.normal(size=(80, 30)).astype(np.float32) for _ in range(2))
-    assert at_chance(linear_separability((a, b), None, (0, 1, 2)))
-    apart = linear_separability((a, b + 2), None, (0, 1, 2))
-    assert apart.error < 0.02 and apart.to_dict()["proxy_a_distance"] > 1.9
-    assert "curve" not in apart.to_dict() and apart.images == 3 * 2 * 20
