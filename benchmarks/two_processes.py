@@ -3,13 +3,14 @@
     python benchmarks/two_processes.py
 
 Every training stage of every preset, with its method, terms and groups of parameters around a tiny network
-with frozen batch-norm statistics (as `segshift doctor` does it): two steps of plain gradient descent in one
+with frozen batch-norm statistics (as `segshift doctor` does it): some steps of plain gradient descent in one
 process, and in two over gloo. Stages that are the same on tiny images run once. Prints the largest difference
 of any weight or buffer beside how far the weights have moved; status 1 if one is above the tolerance.
 """
 
 import argparse
 import json
+import math
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,8 +36,6 @@ from segshift.engine.seeds import seed_step
 from segshift.engine.stages import stage_recipe
 from segshift.engine.step import train_step
 
-STEPS = 2
-
 
 def stages(name: str, folder: Path) -> Iterator[tuple[str, Recipe]]:
     """A preset's training stages that take steps, tiny."""
@@ -60,7 +59,7 @@ def _after_others(staged: Recipe, index: int, changes: Mapping[str, object]) -> 
     return staged.model_copy(update={"init_from": "the stage before"}) if goes_on else staged
 
 
-def alone(_: int, recipe_json: str, folder: str) -> None:
+def alone(_: int, recipe_json: str, steps: int, folder: str) -> None:
     """In a process of its own: the state before and after the steps, into files."""
     torch.set_num_threads(1)
     recipe = Recipe.model_validate_json(recipe_json)
@@ -68,41 +67,42 @@ def alone(_: int, recipe_json: str, folder: str) -> None:
     method.prepare(ToyData())
     torch.save(method.state_dict(), Path(folder) / "before.pt")
     optimizers = plain_optimizers(method)
-    for step in range(STEPS):
+    for step in range(steps):
         seed_step(recipe.seed, step)
         train_step(method, [toy_batch(recipe, step)], optimizers)
     torch.save(method.state_dict(), Path(folder) / "after.pt")
 
 
 def difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
-    """The largest of any entry of any tensor."""
-    return max(
-        (
-            (value.double() - second[key].double()).abs().max().item()
-            for key, value in first.items()
-            if value.numel()
-        ),
-        default=0.0,
-    )
+    """The largest of any entry of any tensor; infinite where shapes differ."""
+    worst = 0.0
+    for name, value in first.items():
+        if value.shape != second[name].shape:
+            return math.inf
+        if value.numel():
+            worst = max(worst, (value.double() - second[name].double()).abs().max().item())
+    return worst
 
 
-def compare(recipe: Recipe) -> dict[str, float]:
-    """One process beside two."""
+def compare(recipe: Recipe, steps: int) -> dict[str, float]:
+    """One process beside two; the difference is relative to how far a weight moved at most, if beyond 1."""
     with tempfile.TemporaryDirectory() as scratch:
-        start_processes(alone, args=(recipe.model_dump_json(), scratch), nprocs=1, start_method="fork")
+        words = (recipe.model_dump_json(), steps, scratch)
+        start_processes(alone, args=words, nprocs=1, start_method="fork")
         before, after = (
             torch.load(Path(scratch) / f"{when}.pt", weights_only=True) for when in ("before", "after")
         )
-        both = train_in_processes(recipe, STEPS, Path(scratch), start_method="fork")
-    return {
-        "difference": max(difference(after, state) for state in both),
-        "moved": difference(after, before),
-    }
+        both = train_in_processes(recipe, steps, Path(scratch), start_method="fork")
+    # A history of images grows.
+    same = {name: value for name, value in after.items() if value.shape == before[name].shape}
+    moved = difference(same, before)
+    return {"difference": max(difference(after, state) for state in both) / max(1.0, moved), "moved": moved}
 
 
 def main() -> int:
     """A line per stage, and a summary as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--tolerance", type=float, default=1e-6)
     parser.add_argument("names", nargs="*", help="presets; all without any")
     options = parser.parse_args()
@@ -118,7 +118,7 @@ def main() -> int:
                     continue
                 seen[what] = title
                 try:
-                    rows[title] = compare(toy)
+                    rows[title] = compare(toy, options.steps)
                 except Exception as error:
                     failed[title] = str(error).strip().splitlines()[-1]
                 print(title, rows.get(title, failed.get(title)), flush=True)
