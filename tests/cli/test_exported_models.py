@@ -4,14 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
+from safetensors.torch import load_file
 
 import segshift as package
+from segshift.engine.run import run_recipe
 from segshift.export import ExportSettings, export
+from segshift.progress import SILENT
 from segshift.serve.limits import Limits
 from segshift.serve.seeing import Viewer
 from tests.cli.conftest import Segshift
+from tests.engine.recipes import EVERY_TERM, toy_recipe
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +76,25 @@ def test_what_needs_weights_or_features_is_refused_in_one_line(
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**recipe, "init_from": str(program)}))
     refusal = segshift("train", tmp_path / "recipe.yaml", "--out", out).refusal()
     assert refusal.startswith(weights)
+
+
+def test_no_discriminator_and_no_teacher_is_exported(
+    toy_source: Path, toy_target: Path, tmp_path: Path
+) -> None:
+    """Whatever trained a network, its program has the plain segmenter's tensors alone."""
+    run = tmp_path / "run"
+    training = {"steps": 4, "checkpoint_every": 4}
+    changes = {"method": EVERY_TERM, "training": training, "model": {"auxiliary_head": True}}
+    run_recipe(toy_recipe(toy_source, toy_target, **changes), run, SILENT)
+    kept = torch.load(run / "checkpoints" / "step_00000004.pt", weights_only=True)["method"]
+    assert any("adversary" in name for name in kept) and any("teacher" in name for name in kept)
+    settings = ExportSettings(("torchscript", "safetensors"), ("fp32", "fp16"), compared=1, scored=0)
+    done = export(run, tmp_path / "export", settings)
+    plain = package.load(run).state_dict()
+    program = torch.jit.load(done.files[0].path).state_dict()
+    expected = {name: v.numel() for name, v in plain.items() if not name.startswith("auxiliary_head.")}
+    expected |= {"mean": 3, "std": 3}  # what normalises images
+    assert {name.removeprefix("segmenter."): v.numel() for name, v in program.items()} == expected
+    assert load_file(done.files[2].path).keys() == plain.keys()
+    assert load_file(done.files[3].path).keys() == plain.keys()
+    assert done.files[2].path.stat().st_size == pytest.approx((run / "model.safetensors").stat().st_size)

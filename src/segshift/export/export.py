@@ -1,5 +1,6 @@
 """A trained network as files for other programs, each compared with the network before it is kept."""
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -214,6 +215,8 @@ def _write_weights(network: Segmenter, precision: Precision, path: Path) -> None
         network.save(path)
         return
     half = Program(network, half=True).segmenter
+    if network.auxiliary_head is not None:  # programs have none
+        half.auxiliary_head = copy.deepcopy(network.auxiliary_head).half()
     half.save(path)
 
 

@@ -1,8 +1,6 @@
 """A network's program in the formats of the runtimes: ONNX, torch.export, TorchScript."""
 
 import logging
-import math
-import operator
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from timm.layers import padding
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
-from torch.fx import GraphModule, Node
 
 from segshift.errors import InputError
 from segshift.models.program import INPUT, METADATA_KEY, OUTPUTS, Program
@@ -83,37 +81,29 @@ def onnx_library() -> Any:
 
 
 def _exported(program: Program) -> ExportedProgram:
-    with _quiet(), torch.no_grad(), _named(program, "torch-export"):
+    with _quiet(), torch.no_grad(), _named(program, "torch-export"), _whole_number_padding():
         free = {axis: Dim.DYNAMIC for axis in _AXES}
-        exported = torch.export.export(program, (_example(),), dynamic_shapes=(free,), strict=False)
-    _divide_whole_numbers(exported.graph_module)
-    return exported
+        return torch.export.export(program, (_example(),), dynamic_shapes=(free,), strict=False)
 
 
-def _divide_whole_numbers(program: GraphModule) -> None:
-    """Have sizes that were divided and rounded up (timm's SAME padding) stay whole numbers.
+@contextmanager
+def _whole_number_padding() -> Iterator[None]:
+    """Have timm compute its SAME padding in whole numbers while a program is recorded.
 
-    torch.export records `ceil(a / b)` of sizes, but cannot save it.
+    Its `ceil(size / stride)` is recorded as a division of real numbers, which torch.export cannot save.
     """
-    graph = program.graph
-    for rounded in list(graph.nodes):
-        divided = rounded.args[0] if rounded.target is math.ceil else None
-        if not isinstance(divided, Node) or divided.target is not operator.truediv:
-            continue
-        above, below = divided.args
-        if not isinstance(above, Node) or not isinstance(below, int):
-            continue
-        with graph.inserting_before(rounded):
-            raised = graph.call_function(operator.add, (above, below - 1))
-            whole = graph.call_function(operator.floordiv, (raised, below))
-        # What is known of their values, which are those of the nodes that they replace.
-        raised.meta["val"] = above.meta["val"] + below - 1
-        whole.meta["val"] = raised.meta["val"] // below
-        rounded.replace_all_uses_with(whole)
-        graph.erase_node(rounded)
-        if not divided.users:
-            graph.erase_node(divided)
-    program.recompile()
+    theirs = padding.get_same_padding
+    padding.get_same_padding = _same_padding
+    try:
+        yield
+    finally:
+        padding.get_same_padding = theirs
+
+
+def _same_padding(x: int, kernel_size: int, stride: int, dilation: int) -> Any:
+    """As timm's function: the pixels that a side of `x` lacks for a convolution with SAME padding."""
+    windows = (x + stride - 1) // stride
+    return torch.sym_max((windows - 1) * stride + (kernel_size - 1) * dilation + 1 - x, 0)
 
 
 def _example() -> Tensor:

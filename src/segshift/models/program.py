@@ -46,6 +46,7 @@ class Program(nn.Module):
         super().__init__()
         self.size, self.half_precision = size, half
         self.segmenter = copy.deepcopy(segmenter).eval().requires_grad_(False)
+        self.segmenter.auxiliary_head = None  # of training alone
         if self.segmenter.multi_resolution is not None:
             self.segmenter.multi_resolution.at_once = True
         if half:
