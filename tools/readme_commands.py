@@ -1,11 +1,14 @@
 """Run the commands and the Python of pages that are marked as quick, so that they stay true.
 
-    python tools/readme_commands.py [PAGE.md ...]
+    python tools/readme_commands.py [--keep-pictures] [PAGE.md ...]
 
 A block opened by ```` ```bash quick ```` is run as one script, line by line until one fails. Blocks opened
 by ```` ```python quick ```` that follow each other are one program. The blocks run in the order of the page,
 all in one temporary folder, as a reader would type them. The virtual environment of the running Python is
 first on the PATH.
+
+A page NAME.md shows pictures of `images/NAME/` that its blocks make under that name: each has to be made,
+and to look like the one that is kept beside the page. `--keep-pictures` keeps those of this run.
 """
 
 import os
@@ -18,8 +21,13 @@ import time
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(r"^```(bash|python) quick[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
+# Another machine's arithmetic may move the edges of what a network predicts, but not what a picture shows.
+_MOST_APART = 12.0
 # Reads the program that it is, so that a traceback names the page and its line.
 _PYTHON = "import sys; exec(compile(sys.stdin.read(), sys.argv[1], 'exec'), {'__name__': '__main__'})"
 
@@ -57,7 +65,35 @@ def run_block(language: str, block: str, folder: Path, page: str) -> subprocess.
     )
 
 
-def run_page(page: Path) -> bool:
+def check_pictures(page: Path, folder: Path, keep: bool) -> bool:
+    """Whether the blocks made the pictures that the page shows in `folder`; `keep` takes them over."""
+    shown = re.compile(rf"!\[[^\]]*\]\((images/{page.stem}/[^)]+)\)")
+    for link in shown.findall(page.read_text(encoding="utf-8")):
+        made, kept = folder / link, page.parent / link
+        if not made.is_file():
+            print(f"readme_commands: no block of {page.name} makes {link}")
+            return False
+        if keep:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made, kept)
+        elif not kept.is_file() or _apart(made, kept) > _MOST_APART:
+            print(
+                f"readme_commands: {page.name}: {link} is not what its blocks make; run with --keep-pictures"
+            )
+            return False
+    return True
+
+
+def _apart(first: Path, second: Path) -> float:
+    """How far two pictures are apart at a glance, 0 to 255; those of other sizes entirely."""
+    pictures = [Image.open(path).convert("RGB") for path in (first, second)]
+    if pictures[0].size != pictures[1].size:
+        return 255.0
+    small = [np.asarray(one.resize((32, 32), Image.Resampling.BOX), float) for one in pictures]
+    return float(np.abs(small[0] - small[1]).mean())
+
+
+def run_page(page: Path, keep_pictures: bool = False) -> bool:
     """Run a page's quick blocks in one new folder; False at the first that fails, or when there are none."""
     blocks = quick_blocks(page.read_text(encoding="utf-8"))
     if not blocks:
@@ -78,14 +114,17 @@ def run_page(page: Path) -> bool:
                 print(f"readme_commands: block {number} of {page.name} failed ({result.returncode})")
                 return False
             print(f"    ran in {time.monotonic() - started:.1f} s", flush=True)
+        if not check_pictures(page, Path(folder), keep_pictures):
+            return False
     print(f"{len(blocks)} blocks of {page.name} ran")
     return True
 
 
 def main(arguments: list[str]) -> int:
     """Run the quick blocks of the pages, of README.md without any; 1 at the first page that fails."""
-    pages = [Path(argument) for argument in arguments] or [ROOT / "README.md"]
-    return 0 if all(run_page(page) for page in pages) else 1
+    keep = "--keep-pictures" in arguments
+    pages = [Path(argument) for argument in arguments if not argument.startswith("-")]
+    return 0 if all(run_page(page, keep) for page in pages or [ROOT / "README.md"]) else 1
 
 
 if __name__ == "__main__":

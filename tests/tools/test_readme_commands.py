@@ -10,8 +10,8 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "readme_commands.py"
 pytestmark = pytest.mark.process
 
 
-def run(page: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(TOOL), str(page)], capture_output=True, text=True)
+def run(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(TOOL), *options, str(page)], capture_output=True, text=True)
 
 
 def write(folder: Path, *blocks: str) -> Path:
@@ -64,6 +64,20 @@ def test_a_failing_line_of_python_is_named_by_its_line_in_the_page(tmp_path: Pat
     line = page.read_text().splitlines().index("assert y == 2") + 1
     result = run(page)
     assert result.returncode == 1 and f'File "page.md", line {line}' in result.stdout
+
+
+def test_pictures_are_made_by_the_page_kept_on_demand_and_compared(tmp_path: Path) -> None:
+    def page(color: str, name: str = "a") -> Path:
+        draw = f"from PIL import Image; Image.new('RGB', (9, 9), '{color}').save('images/page/a.png')"
+        make = f'```bash quick\nmkdir -p images/page\npython -c "{draw}"\n```'
+        return write(tmp_path, make, f"![what it is](images/page/{name}.png)")
+
+    assert "is not what its blocks make" in run(page("red")).stdout
+    assert run(page("red"), "--keep-pictures").returncode == 0
+    assert (tmp_path / "images" / "page" / "a.png").is_file()
+    assert run(page("red")).returncode == 0
+    assert "is not what its blocks make" in run(page("blue")).stdout
+    assert "no block of page.md makes images/page/b.png" in run(page("red", "b")).stdout
 
 
 def test_the_python_of_the_tool_is_first_on_the_path(tmp_path: Path) -> None:
