@@ -53,6 +53,8 @@ def smaller(recipe: Recipe) -> list[str]:
     for name, style in (("source", "game"), ("target", "dusk")):
         changes.append(assignment(f"{name}.dataset", f"city:{style},size=256x128,count=4,val=1"))
         domain = recipe.model_dump(mode="json")[name]
+        # Its pixels are those of the real files.
+        changes.append(f"{name}.ignored_border=null")
         for key in ("resize", "crop"):
             size = (domain["augmentation"] or {}).get(key)
             if size:
