@@ -1,4 +1,4 @@
-"""A small budget of the fuzz that `tools/fuzz.py` is meant to run with 100 000 cases (benchmarks/RESULTS.md)."""
+"""A small budget of the fuzz of `tools/fuzz.py`, larger runs of which stand in benchmarks/RESULTS.md."""
 
 from tools.fuzz import fuzz
 
