@@ -10,9 +10,10 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from segshift.data.labels import ClassSet
 from segshift.engine.hollow import misfit
 from segshift.engine.plan import check_networks
-from segshift.engine.recipe import CLASSIFIERS, OptimizerConfig, Recipe, TrainingConfig
+from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import derive_seed
 from segshift.engine.step import StepSettings
+from segshift.engine.training_config import CLASSIFIERS, OptimizerConfig, TrainingConfig
 from segshift.errors import InputError
 from segshift.methods import Method, parse_method
 from segshift.models.backbone_training import set_backbone_training

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segshift.config import parse
-from segshift.engine.recipe import LAST, EvaluationConfig, Recipe
+from segshift.engine.recipe import EvaluationConfig, Recipe
+from segshift.engine.training_config import LAST
 from segshift.errors import InputError
 from segshift.folders import RunFolder, model_file
 

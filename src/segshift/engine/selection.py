@@ -16,7 +16,8 @@ from segshift.data.resolve import resolve
 from segshift.data.sampling import evenly
 from segshift.data.spec import Split
 from segshift.engine.datasets import Domains
-from segshift.engine.recipe import LAST, TARGET_MIOU, Recipe
+from segshift.engine.recipe import Recipe
+from segshift.engine.training_config import LAST, TARGET_MIOU
 from segshift.errors import InputError
 from segshift.evaluation import EvaluationResult, Inference, evaluate
 from segshift.evaluation.unsupervised_scoring import score_unlabelled
