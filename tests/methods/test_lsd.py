@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ def lsd(segmenter: Segmenter | None = None, dropout: bool = False, **settings: A
         if isinstance(module, nn.Dropout) and not dropout:
             module.p = 0.0
     return method.train()
+
+
+def in_double(data: Batch) -> Batch:
+    return replace(data, source_images=data.source_images.double(), target_images=data.target_images.double())
 
 
 def small_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
@@ -127,15 +132,16 @@ def test_a_step_equals_one_written_by_hand(skips: bool, auxiliary_images: str) -
         "generator_domain_weight": 0.3,
         "generator_label_weight": 0.7,
     }
-    method = lsd(skips=skips, auxiliary_images=auxiliary_images, **weights_)
+    # In float32 Adam makes whole steps of rounding errors of gradients near 0: 1e-3 on some processors.
+    method = lsd(skips=skips, auxiliary_images=auxiliary_images, **weights_).double()
     by_hand = copy.deepcopy(method)
-    batches = [batch(step) for step in range(2)]
+    batches = [in_double(batch(step)) for step in range(2)]
     movers = optimizers(method.networks())
     for data in batches:
         log = train_step(method, [data], movers)
         assert log.schedule == ["discriminator", "generator", "segmenter"]
     play_by_hand(by_hand, batches, weights_, skips, auxiliary_images)
-    assert largest_difference(parameters_of(method), parameters_of(by_hand)) < 1e-5
+    assert largest_difference(parameters_of(method), parameters_of(by_hand)) < 1e-9
     fresh = parameters_of(lsd(skips=skips, **weights_))
     moved = {
         name.split(".")[0]
