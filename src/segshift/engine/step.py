@@ -97,6 +97,7 @@ def _step(
     networks = method.networks()
     log = StepLog(roles=roles_of(networks))
     accumulated: set[str] = set()
+    stepped: set[str] = set()
     for optimizer in optimizers.values():
         optimizer.zero_grad(set_to_none=True)
     walks = [method.step(batch) for batch in micro_batches]
@@ -112,6 +113,11 @@ def _step(
                 )
             turn = update
             if update is not None:
+                # Not when it moved: to give the memory back and take it again for the next network costs
+                # time on a CPU.
+                for name in stepped.intersection(update.names):
+                    optimizers[name].zero_grad(set_to_none=True)
+                    stepped.discard(name)
                 _accumulate(update, networks, batch.step, len(walks), log)
         if turn is None:
             break
@@ -121,6 +127,7 @@ def _step(
             for name in turn.names:
                 _move(name, networks[name], optimizers[name], settings, micro_batches[0].step)
             accumulated.difference_update(turn.names)
+            stepped.update(turn.names)
     if accumulated:
         raise ContractError(
             f"gradients of {', '.join(sorted(accumulated))} were accumulated but never stepped; "
@@ -170,7 +177,7 @@ def _accumulate(
 def _move(
     name: str, parameters: list[nn.Parameter], optimizer: Optimizer, settings: StepSettings, step: int
 ) -> None:
-    """Average over processes, clip, step, and forget the gradients."""
+    """Average over processes, clip and step."""
     if processes() > 1:
         _average_gradients(parameters)
     if settings.clip_norm is not None:
@@ -182,7 +189,6 @@ def _move(
             raise
         # What torch says of a learning rate beyond all numbers.
         raise NonFiniteStateError(step, f"the step of {name} is too large for its weights") from None
-    optimizer.zero_grad(set_to_none=True)
 
 
 def _average_gradients(parameters: list[nn.Parameter]) -> None:
