@@ -1,6 +1,7 @@
 """Train for a long time and watch what grows: memory, open files, threads, processes, time per step.
 
     nice -n 19 python benchmarks/soak.py --minutes 40
+    python benchmarks/soak.py --minutes 4 --set training.workers=0      # what grows without loader processes?
 
 One run with two loader workers, an adversary and a teacher, a checkpoint every 200 steps, an evaluation
 with label-free scores every 500 and a log line at each step. A sample is taken every 15 seconds; the first
@@ -168,7 +169,9 @@ def main() -> int:
     """Soak, print, and look whether the end was orderly."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--minutes", type=float, default=40.0)
-    minutes = parser.parse_args().minutes
+    parser.add_argument("--set", action="append", default=[], help="change a key: training.workers=0")
+    options = parser.parse_args()
+    minutes, changes = options.minutes, [f"--set={change}" for change in options.set]
     if minutes < 3:
         parser.error("--minutes: three at least, for a slope after the first fifth")
     with tempfile.TemporaryDirectory() as folder:
@@ -177,7 +180,7 @@ def main() -> int:
         program = "from segshift.cli import main; main()"
         with Path(folder, "err.txt").open("w+") as said:
             child = subprocess.Popen(
-                [sys.executable, "-c", program, "train", str(recipe), "--out", str(out)],
+                [sys.executable, "-c", program, "train", str(recipe), "--out", str(out), *changes],
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 text=True,
