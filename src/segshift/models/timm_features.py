@@ -1,5 +1,6 @@
 """timm's networks as pyramids of features: at a chosen stride if they can be dilated, else at their own."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -260,10 +261,21 @@ def _are_maps(
 def _shapes(network: nn.Module, size: HeightWidth) -> list[tuple[int, ...]] | None:
     """Shapes of the features of an image of `size`; None where the network refuses it."""
     try:
-        with torch.inference_mode():
-            return [tuple(f.shape) for f in network.eval()(torch.zeros(1, 3, *size, device="meta"))]
+        return _measured(network, size)
+    except _REFUSALS as error:
+        if "device cpu" not in str(error):
+            return None
+    # A table that DINOv3 makes on the CPU, where PyTorch (2.4) does not let it meet tensors without memory.
+    try:
+        return _measured(copy.deepcopy(network).to_empty(device="cpu"), size)
     except _REFUSALS:
         return None
+
+
+def _measured(network: nn.Module, size: HeightWidth) -> list[tuple[int, ...]]:
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        return [tuple(f.shape) for f in network.eval()(torch.zeros(1, 3, *size, device=device))]
 
 
 def _on_meta(
