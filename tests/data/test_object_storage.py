@@ -158,6 +158,8 @@ def test_a_copy_that_was_interrupted_goes_on(
 
     monkeypatch.setattr("segshift.folders.remote._AT_ONCE", 1)
     monkeypatch.setattr(s3fs.S3FileSystem, "_get_file", failing)
+    # One that an earlier test made would keep its own way of getting files.
+    s3fs.S3FileSystem.clear_instance_cache()
     with pytest.raises(InputError, match="the line is dead") as caught:
         resolve("s3://depot/data/dataset.yaml:train")
     assert_one_line(caught.value)

@@ -56,7 +56,7 @@ def test_ranks_and_resume_with_a_mixture(toy_source: Path, toy_target: Path, kin
 
 def test_weights_of_a_mixture(toy_source: Path, toy_target: Path) -> None:
     data = training_data(toy_source, toy_target, source=mixed(toy_target))
-    loader = data._loader("source", data.source, Processes(0, 1, torch.device("cpu")), 0)
+    loader = data._loader("source", data.source, Processes(0, 1, torch.device("cpu")), 0, 1)
     indices = torch.cat([one.indices for one in islice(loader, 6)])
     assert ((indices < 6).sum().item(), len(indices)) == (8, 12)
     described = "toy train (6 images) + toy train (6 images); mixed 66.7% toy, 33.3% toy"
