@@ -3,8 +3,8 @@
 #   docker build -t segshift .                                                        # CPU
 #   docker build -t segshift:cuda --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 \
 #     --build-arg TORCH_INDEX= .                                                      # the GPU's PyTorch
-#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" segshift demo
-#   docker run --rm --user "$(id -u):$(id -g)" --gpus all --shm-size 8g -v "$PWD:/work" segshift:cuda train adapt.yaml
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/workspace" segshift demo
+#   docker run --rm --user "$(id -u):$(id -g)" --gpus all --shm-size 8g -v "$PWD:/workspace" segshift:cuda train adapt.yaml
 #
 # Results belong to the user who is named; loader processes hand over batches in /dev/shm.
 ARG BASE=python:3.12-slim
@@ -29,9 +29,9 @@ ARG EXTRAS=full,weights,export,video
 RUN pip install --no-cache-dir "/src[${EXTRAS}]" && rm -rf /src
 
 # Not root; renderings and weights are cached beside the work.
-RUN useradd --create-home segshift && mkdir /work && chown segshift /work
+RUN useradd --create-home segshift && mkdir /workspace && chown segshift /workspace
 USER segshift
-WORKDIR /work
-ENV SEGSHIFT_CACHE=/work/.cache/segshift HF_HOME=/work/.cache/huggingface MPLCONFIGDIR=/tmp/matplotlib USER=segshift
+WORKDIR /workspace
+ENV SEGSHIFT_CACHE=/workspace/.cache/segshift HF_HOME=/workspace/.cache/huggingface MPLCONFIGDIR=/tmp/matplotlib USER=segshift
 ENTRYPOINT ["segshift"]
 CMD ["--help"]
