@@ -1,8 +1,7 @@
 # segshift in a container, for a CPU or a GPU, by the image that it starts from:
 #
-#   docker build -t segshift .                                                        # CPU
-#   docker build -t segshift:cuda --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 \
-#     --build-arg TORCH_INDEX= .                                                      # the GPU's PyTorch
+#   docker build -t segshift .                                      # CPU; TORCH_INDEX below makes it small
+#   docker build -t segshift:cuda --build-arg BASE=nvidia/cuda:13.0.1-runtime-ubuntu24.04 .
 #   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/workspace" segshift demo
 #   docker run --rm --user "$(id -u):$(id -g)" --gpus all --shm-size 8g -v "$PWD:/workspace" segshift:cuda train adapt.yaml
 #
@@ -17,8 +16,9 @@ RUN if ! python3 -c "import ensurepip" 2>/dev/null; then \
 RUN python3 -m venv /opt/segshift
 ENV PATH=/opt/segshift/bin:$PATH
 
-# Where PyTorch is taken from: its CPU build is a fraction of the usual one, which brings CUDA along.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# An index of packages to take PyTorch from; empty is pip's own, whose build brings CUDA along. The CPU build is a
+# fraction of it: give the address that PyTorch's installation page names for it.
+ARG TORCH_INDEX=
 RUN if [ -n "$TORCH_INDEX" ]; then \
       pip install --no-cache-dir --index-url "$TORCH_INDEX" "torch>=2.4" "torchvision>=0.19"; \
     fi

@@ -26,12 +26,12 @@ import torch
 import torch.nn.functional as F
 from baselines.steps import step_of
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from segshift.data.labels import class_set
 from segshift.engine.build import build, build_optimizers, set_learning_rates, step_settings
 from segshift.engine.feed import to_unit_range
 from segshift.engine.memory import watched
+from segshift.engine.operations import operations
 from segshift.engine.presets import load_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
@@ -112,9 +112,8 @@ class Side:
 
     def first(self, size: tuple[int, int], images: int) -> Losses:
         """A step that is counted and not timed: it pays for what is made once."""
-        with FlopCounterMode(display=False) as counter:
-            losses = self._take(size, images, 0)
-        self.gflop = counter.get_total_flops() / 1e9
+        losses: Losses = {}
+        self.gflop = operations(lambda: losses.update(self._take(size, images, 0))) / 1e9
         return losses
 
     def timed(self, size: tuple[int, int], images: int, step: int) -> None:

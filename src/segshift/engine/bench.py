@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from segshift.config import merge, parse
 from segshift.engine.build import build, build_optimizers, set_learning_rates, step_settings
+from segshift.engine.cores import set_threads
 from segshift.engine.cost import timed_step
 from segshift.engine.datasets import DomainFinder
 from segshift.engine.feed import TrainingData
@@ -20,6 +22,7 @@ from segshift.engine.recipe import NO_SOURCE, DomainConfig, Recipe
 from segshift.engine.smoke import with_method_terms
 from segshift.errors import InputError
 from segshift.methods import Batch
+from segshift.models.compiling import compile_networks, compiler_faults
 from segshift.progress import Progress
 from segshift.sizes import WidthHeight
 
@@ -135,7 +138,8 @@ def bench(recipes: Sequence[Recipe], settings: BenchSettings, progress: Progress
     costs = []
     with progress.bar("measuring", len(jobs)) as done:
         for job in jobs:
-            costs.append(_measure(job, settings))
+            with compiler_faults():
+                costs.append(_measure(job, settings))
             done(1)
     return costs
 
@@ -143,6 +147,7 @@ def bench(recipes: Sequence[Recipe], settings: BenchSettings, progress: Progress
 def _measure(job: Job, settings: BenchSettings) -> StepCost:
     rendered, processes = _on_rendered_images(job.recipe, settings), Processes.join()
     recipe = rendered if job.recipe.has_source else rendered.model_copy(update={"source": _NO_SOURCE})
+    set_threads(recipe.training.threads)
     with watched(processes.device) as peak:
         method = _Steps(recipe, processes)
         for _ in range(_WARM_UP):
@@ -174,7 +179,11 @@ class _Steps:
         data = TrainingData(recipe, domains)
         self.recipe = recipe
         self.method = build(recipe, domains.classes).to(processes.device).train()
+        if recipe.training.channels_last:
+            self.method.to(memory_format=torch.channels_last)
         self.method.prepare(data)
+        if recipe.training.compile:
+            compile_networks(self.method)
         self._optimizers: dict[str, Optimizer] = build_optimizers(self.method, recipe)
         self._settings = step_settings(recipe.training, processes.device)
         self._batches: Iterator[list[Batch]] = data.steps(processes, 0, self.method.uses_target)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from segshift.engine.build import build, build_optimizers, step_settings
 from segshift.engine.cost import Cost, measure_cost
 from segshift.engine.datasets import DomainFinder, Domains, check_arguments
@@ -45,6 +47,8 @@ def dry_run(recipe: Recipe, folder: Path) -> dict[str, Cost | str]:
 def _cost(recipe: Recipe, domains: Domains, folder: Path) -> Cost:
     processes = Processes.join()
     method = build(recipe, domains.classes).to(processes.device).train()
+    if recipe.training.channels_last:
+        method.to(memory_format=torch.channels_last)
     alone = recipe.model_copy(update={"training": recipe.training.model_copy(update={"workers": 0})})
     data = TrainingData(alone, domains)
     method.prepare(data)
