@@ -118,16 +118,16 @@ def export_cell(
     """
     with tempfile.TemporaryDirectory(prefix="segshift-export-") as name:
         folder = Path(name)
-        started = time.perf_counter()
+        started = time.process_time()
         agreement, refusal = None, None
         try:
             file = model_file(network, folder)
-            started = time.perf_counter()
+            started = time.process_time()
             settings = ExportSettings((chosen,), size=size, images=images, compared=2, scored=0)
             agreement = export(file, folder / "export", settings).files[0].agreement
         except InputError as error:
             refusal = str(error).replace(name, "").replace("|", "/")
-        return Cell(network, chosen, time.perf_counter() - started, agreement, refusal)
+        return Cell(network, chosen, time.process_time() - started, agreement, refusal)
 
 
 def main() -> None:

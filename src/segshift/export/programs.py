@@ -102,8 +102,13 @@ def _whole_number_padding() -> Iterator[None]:
 
 def _same_padding(x: int, kernel_size: int, stride: int, dilation: int) -> Any:
     """As timm's function: the pixels that a side of `x` lacks for a convolution with SAME padding."""
-    windows = (x + stride - 1) // stride
-    return torch.sym_max((windows - 1) * stride + (kernel_size - 1) * dilation + 1 - x, 0)
+    windows, reach = (x + stride - 1) // stride, (kernel_size - 1) * dilation + 1
+    if reach == 1:
+        return 0
+    lacking = (windows - 1) * stride + reach - x
+    # Windows that leave no gap never lack less than nothing. With a maximum in it, each layer's formula would
+    # hold the last one's several times over, and a network with many of them would take minutes to record.
+    return lacking if reach >= stride else torch.sym_max(lacking, 0)
 
 
 def _example() -> Tensor:
