@@ -13,9 +13,10 @@ TESTS_LOWEST ?= tests/test_config.py tests/losses tests/models/test_segmenter.py
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+STAMP_LOWEST := $(VENV_LOWEST)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-lowest lint docs release-check format clean
+.PHONY: help setup setup-lowest demo test test-lowest lint docs release-check format clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
@@ -39,12 +40,17 @@ demo: $(STAMP) ## adapt between two small made-up cities on this machine and wri
 test: $(STAMP) ## run the tests that need no GPU
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu" -n $(TEST_PROCESSES)
 
-test-lowest: ## install the lowest versions that are allowed, in an environment of their own, and run quick tests there
-	@$(PYTHON) -m venv $(VENV_LOWEST)
+setup-lowest: $(STAMP_LOWEST) ## install the lowest versions that are allowed, in an environment of their own
+
+$(STAMP_LOWEST): pyproject.toml tools/lowest_versions.py
+	@test -x $(VENV_LOWEST)/bin/python || $(PYTHON) -m venv $(VENV_LOWEST)
 	@$(PYTHON) tools/lowest_versions.py > $(VENV_LOWEST)/lowest.txt
 	@echo "Installing the lowest versions into $(VENV_LOWEST) (some minutes: another PyTorch) ..." >&2
 	@$(VENV_LOWEST)/bin/python -m pip install --quiet --quiet --disable-pip-version-check \
 	  -c $(VENV_LOWEST)/lowest.txt -e ".[full,weights]" pytest pytest-xdist hypothesis torchmetrics
+	@touch $@
+
+test-lowest: $(STAMP_LOWEST) ## run quick tests with these versions
 	@OMP_NUM_THREADS=1 $(VENV_LOWEST)/bin/python -m pytest -q -m "not gpu and not slow and not process" \
 	  -n $(TEST_PROCESSES) $(TESTS_LOWEST)
 

@@ -235,27 +235,35 @@ def _list(head: str, provenance: dict[str, Any]) -> str:
 
 
 def choice() -> str:
-    """The tables of docs/which_method.md: the pairs of RESULTS.md, their methods by gain."""
-    tables = []
+    """The tables of docs/which_method.md: the pairs of RESULTS.md, their methods by gain.
+
+    A section of several pairs is named only: its rows would not be comparable in one table.
+    """
+    parts = []
     for section in re.split(r"^## ", RESULTS.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
         title, rows = section.splitlines()[0], list(_gains(section))
         if not rows:
             continue
         anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-        lines = [f"| {arm} | {miou} | {gain} |" for _, arm, miou, gain in sorted(rows, reverse=True)]
+        link = f"[RESULTS.md](../benchmarks/RESULTS.md#{anchor}).\n"
+        pairs = len({row[0] for row in rows})
+        if pairs > 1:
+            parts.append(f"### {title}\n\nThe tables of {pairs} pairs, one by one: {link}")
+            continue
+        lines = [f"| {arm} | {miou} | {gain} |" for *_, arm, miou, gain in sorted(rows, reverse=True)]
         head = f"### {title}\n\n| method | mIoU in % | gain over the control, points |\n|---|---|---|\n"
-        link = f"\n\nCommand, classes and budget: [RESULTS.md](../benchmarks/RESULTS.md#{anchor}).\n"
-        tables.append(head + "\n".join(lines) + link)
-    return MARK + "\n## What we measured\n\n" + "\n".join(tables)
+        parts.append(head + "\n".join(lines) + f"\n\nCommand, classes and budget: {link}")
+    return MARK + "\n## What we measured\n\n" + "\n".join(parts)
 
 
-def _gains(section: str) -> Iterator[tuple[float, str, str, str]]:
-    """Gain, arm, mIoU and gain in words of a section's rows, of its tables with one column of gains."""
+def _gains(section: str) -> Iterator[tuple[int, float, str, str, str]]:
+    """Of the rows of a section's tables with one column of gains: table, gain, arm, mIoU, gain in words."""
     columns: list[str] = []
+    table = 0
     for line in section.splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
         if line.startswith("| arm |"):
-            columns = cells
+            columns, table = cells, table + 1
         elif not line.startswith("|"):
             columns = []
         elif sum("gain" in one for one in columns) == 1 and len(cells) == len(columns):
@@ -263,7 +271,7 @@ def _gains(section: str) -> Iterator[tuple[float, str, str, str]]:
             gain = next(value for name, value in row.items() if "gain" in name).split(" (")[0]
             number = re.match(r"[+-]\d+\.\d+", gain)
             if number and "mIoU" in row:
-                yield float(number[0]), row["arm"], row["mIoU"].split(" (")[0], gain
+                yield table, float(number[0]), row["arm"], row["mIoU"].split(" (")[0], gain
 
 
 def whole(page: Path) -> str:

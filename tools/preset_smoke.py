@@ -1,28 +1,26 @@
 """Run every preset for two tiny steps (`segshift train NAME --smoke`) and say which ones fail.
 
-    python tools/preset_smoke.py [--jobs 2] [NAME ...]
+    python -m tools.preset_smoke [--jobs 2] [NAME ...]
 
 Presets that are one and the same on tiny images, such as a method's rows for two data sets, run once.
 Every one runs in a process of its own, so that none sees what another left behind and one that dies takes
-none with it. These are forks of one process that has imported segshift already: importing PyTorch anew a
-hundred times takes longer than most presets do. The runs go to a temporary folder.
+none with it; PyTorch is imported once for all (forked_segshift.py). The runs go to a temporary folder.
 """
 
 import argparse
-import multiprocessing
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing.connection import wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
-# What `segshift train` imports when it is called, and not before.
-_IMPORTED_ONCE = ["segshift.cli", "segshift.engine.presets", "segshift.engine.run", "segshift.engine.smoke"]
+from tools.forked_segshift import forked_segshift
+
 # The runs stand side by side; threads of their own would only get in each other's way. The other two make
 # glibc keep the memory of large tensors instead of asking the system for it again with every layer.
 _ENVIRONMENT = {
@@ -42,42 +40,19 @@ class Outcome:
     output: str
 
 
-@dataclass(frozen=True)
-class _Running:
-    """A preset's process, when it began, and the folder of its run and its output."""
-
-    name: str
-    process: ForkServerProcess
-    started: float
-    folder: Path
-
-    def outcome(self) -> Outcome:
-        """Once the process has ended. The run is removed: a hundred large networks would fill a disk."""
-        self.process.join()
-        status = self.process.exitcode
-        assert status is not None  # it has been joined
-        output = self.folder / "output.txt"
-        text = output.read_text(encoding="utf-8", errors="replace") if output.is_file() else ""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return Outcome(self.name, status, time.monotonic() - self.started, text)
-
-
-def _train(name: str, folder: Path) -> None:
-    """In a process of its own: the command line, called as `segshift` on the PATH calls it."""
-    with (folder / "output.txt").open("wb") as stream:
-        for descriptor in (1, 2):
-            os.dup2(stream.fileno(), descriptor)
-    from segshift.cli import main
-
-    sys.argv = ["segshift", "train", name, "--smoke", "--out", str(folder / "run")]
-    main()
-
-
-def _start(context: ForkServerContext, name: str, folder: Path) -> _Running:
-    folder.mkdir()
-    process = context.Process(target=_train, args=(name, folder))
-    process.start()
-    return _Running(name, process, time.monotonic(), folder)
+def _run(name: str, command: Path, folder: Path) -> Outcome:
+    """Train one preset. Its run is removed: a hundred large networks would fill a disk."""
+    started = time.monotonic()
+    result = subprocess.run(
+        [command, "train", name, "--smoke", "--out", folder],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return Outcome(name, result.returncode, time.monotonic() - started, result.stdout)
 
 
 def run_presets(names: Sequence[str], jobs: int, folder: Path) -> Iterator[Outcome]:
@@ -89,22 +64,13 @@ def run_presets(names: Sequence[str], jobs: int, folder: Path) -> Iterator[Outco
         folder: gets a folder per preset while it runs.
     """
     os.environ.update(_ENVIRONMENT)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_IMPORTED_ONCE)
-    waiting = list(enumerate(names))
-    running: dict[int, _Running] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                number, name = waiting.pop(0)
-                started = _start(context, name, folder / str(number))
-                running[started.process.sentinel] = started
-            for sentinel in wait(list(running)):
-                assert isinstance(sentinel, int)  # sentinels are all that is waited for
-                yield running.pop(sentinel).outcome()
-    finally:
-        for left in running.values():
-            left.process.terminate()
+    with forked_segshift() as commands, ThreadPoolExecutor(jobs) as workers:
+        started = [
+            workers.submit(_run, name, commands / "segshift", folder / str(number))
+            for number, name in enumerate(names)
+        ]
+        for one in as_completed(started):
+            yield one.result()
 
 
 def distinct(names: Sequence[str]) -> dict[str, list[str]]:

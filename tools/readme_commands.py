@@ -1,16 +1,20 @@
 """Run the commands and the Python of pages that are marked as quick, so that they stay true.
 
-    python tools/readme_commands.py [--keep-pictures] [PAGE.md ...]
+    python -m tools.readme_commands [--jobs 2] [--keep-pictures] [PAGE.md ...]
+
+Without pages: README.md and every page under docs/ that has a marked block. `--jobs` of them run at the same
+time, each in a folder of its own; what a page printed comes as a whole, in the order of the pages.
 
 A block opened by ```` ```bash quick ```` is run as one script, line by line until one fails. Blocks opened
 by ```` ```python quick ```` that follow each other are one program. The blocks run in the order of the page,
-all in one temporary folder, as a reader would type them. The virtual environment of the running Python is
-first on the PATH.
+as a reader would type them. The virtual environment of the running Python is first on the PATH, but for
+`segshift`, which does not import PyTorch anew each time (forked_segshift.py).
 
 A page NAME.md shows pictures of `images/NAME/` that its blocks make under that name: each has to be made,
 and to look like the one that is kept beside the page. `--keep-pictures` keeps those of this run.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -18,11 +22,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from tools.forked_segshift import forked_segshift
 
 ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(r"^```(bash|python) quick[ \t]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -50,9 +58,11 @@ def quick_blocks(markdown: str) -> list[tuple[str, str]]:
     return found
 
 
-def run_block(language: str, block: str, folder: Path, page: str) -> subprocess.CompletedProcess[str]:
-    """Run one block in `folder`; bash stops at the first command that fails."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+def run_block(
+    language: str, block: str, folder: Path, page: str, commands: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run one block in `folder`, with `commands` on the PATH; bash stops at the first command that fails."""
+    path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     bash = language == "bash"
     return subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block] if bash else [sys.executable, "-c", _PYTHON, page],
@@ -65,23 +75,19 @@ def run_block(language: str, block: str, folder: Path, page: str) -> subprocess.
     )
 
 
-def check_pictures(page: Path, folder: Path, keep: bool) -> bool:
-    """Whether the blocks made the pictures that the page shows in `folder`; `keep` takes them over."""
+def picture_fault(page: Path, folder: Path, keep: bool) -> str | None:
+    """What is wrong with the pictures that the page's blocks made in `folder`; `keep` takes them over."""
     shown = re.compile(rf"!\[[^\]]*\]\((images/{page.stem}/[^)]+)\)")
     for link in shown.findall(page.read_text(encoding="utf-8")):
         made, kept = folder / link, page.parent / link
         if not made.is_file():
-            print(f"readme_commands: no block of {page.name} makes {link}")
-            return False
+            return f"no block of {page.name} makes {link}"
         if keep:
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(made, kept)
         elif not kept.is_file() or _apart(made, kept) > _MOST_APART:
-            print(
-                f"readme_commands: {page.name}: {link} is not what its blocks make; run with --keep-pictures"
-            )
-            return False
-    return True
+            return f"{page.name}: {link} is not what its blocks make; run with --keep-pictures"
+    return None
 
 
 def _apart(first: Path, second: Path) -> float:
@@ -93,39 +99,67 @@ def _apart(first: Path, second: Path) -> float:
     return float(np.abs(small[0] - small[1]).mean())
 
 
-def run_page(page: Path, keep_pictures: bool = False) -> bool:
-    """Run a page's quick blocks in one new folder; False at the first that fails, or when there are none."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a page fared: what it printed, and in one line what was wrong, if anything was."""
+
+    page: Path
+    output: str
+    fault: str | None
+
+
+def run_page(page: Path, commands: Path, keep_pictures: bool = False) -> Outcome:
+    """Run a page's quick blocks in one new folder, up to the first that fails; to have none is a fault."""
     blocks = quick_blocks(page.read_text(encoding="utf-8"))
     if not blocks:
-        print(f"readme_commands: {page.name} has no block that opens with ```bash quick or ```python quick")
-        return False
-    with tempfile.TemporaryDirectory(prefix="segshift-readme-") as folder:
+        return Outcome(page, "", f"{page.name} has no block that opens with ```bash quick or ```python quick")
+    output: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="segshift-readme-") as name:
+        folder = Path(name)
         # Pages refer to the examples as a reader in the checkout would.
         if (ROOT / "examples").is_dir():
-            shutil.copytree(ROOT / "examples", Path(folder) / "examples")
+            shutil.copytree(ROOT / "examples", folder / "examples")
         for number, (language, block) in enumerate(blocks, start=1):
             prompt = "$" if language == "bash" else ">"
-            lines = [line for line in block.splitlines() if line]
-            print("\n".join(f"  {prompt} {line}" for line in lines), flush=True)
+            output += [f"  {prompt} {line}" for line in block.splitlines() if line]
             started = time.monotonic()
-            result = run_block(language, block, Path(folder), page.name)
+            result = run_block(language, block, folder, page.name, commands)
             if result.returncode != 0:
-                print("\n".join(result.stdout.splitlines()[-40:]))
-                print(f"readme_commands: block {number} of {page.name} failed ({result.returncode})")
-                return False
-            print(f"    ran in {time.monotonic() - started:.1f} s", flush=True)
-        if not check_pictures(page, Path(folder), keep_pictures):
-            return False
-    print(f"{len(blocks)} blocks of {page.name} ran")
-    return True
+                output += result.stdout.splitlines()[-40:]
+                failed = f"block {number} of {page.name} failed ({result.returncode})"
+                return Outcome(page, "\n".join(output), failed)
+            output.append(f"    ran in {time.monotonic() - started:.1f} s")
+        fault = picture_fault(page, folder, keep_pictures)
+    if fault is None:
+        output.append(f"{len(blocks)} blocks of {page.name} ran")
+    return Outcome(page, "\n".join(output), fault)
 
 
-def main(arguments: list[str]) -> int:
-    """Run the quick blocks of the pages, of README.md without any; 1 at the first page that fails."""
-    keep = "--keep-pictures" in arguments
-    pages = [Path(argument) for argument in arguments if not argument.startswith("-")]
-    return 0 if all(run_page(page, keep) for page in pages or [ROOT / "README.md"]) else 1
+def marked_pages(root: Path = ROOT) -> list[Path]:
+    """README.md, and the pages under docs/ that have quick blocks."""
+    pages = sorted((root / "docs").rglob("*.md"))
+    return [root / "README.md", *(page for page in pages if quick_blocks(page.read_text(encoding="utf-8")))]
+
+
+def main() -> int:
+    """Run the pages and print what they printed; 1 when one failed, with the faults once more at the end."""
+    parser = argparse.ArgumentParser(description="Run the commands and the Python of pages marked as quick.")
+    parser.add_argument("pages", nargs="*", type=Path, metavar="PAGE.md", help="default: all that have some")
+    parser.add_argument("--jobs", type=int, default=2, help="pages that run at the same time")
+    parser.add_argument("--keep-pictures", action="store_true", help="keep the pictures that the pages made")
+    arguments = parser.parse_args()
+    pages = arguments.pages or marked_pages()
+    faults: list[str] = []
+    with forked_segshift() as commands, ThreadPoolExecutor(arguments.jobs) as workers:
+        for outcome in workers.map(lambda page: run_page(page, commands, arguments.keep_pictures), pages):
+            print(outcome.output, flush=True)
+            if outcome.fault is not None:
+                faults.append(outcome.fault)
+                print(f"readme_commands: {outcome.fault}", flush=True)
+    if faults:
+        print(f"readme_commands: {len(faults)} of {len(pages)} pages failed:\n  " + "\n  ".join(faults))
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

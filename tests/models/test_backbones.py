@@ -6,10 +6,12 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
+from torch import Tensor
 
 from segshift.errors import InputError
 from segshift.models import backbones
 from segshift.models.backbones import PixelStatistics, build_backbone
+from segshift.models.timm_features import _dilated
 
 FAMILIES = {
     "resnet18": (256, 512),
@@ -64,6 +66,16 @@ def test_attention_in_blocks_takes_any_size_though_the_network_could_be_dilated(
     with torch.inference_mode():
         *_, last = backbone.network.eval()(torch.rand(1, 3, 97, 131))
     assert last.shape[:2] == (1, backbone.channels) and backbone.pyramid_strides[-1] == 32
+
+
+def test_what_a_network_gives_is_found_without_batch_norm(monkeypatch: pytest.MonkeyPatch) -> None:
+    normalized: list[Tensor] = []
+    monkeypatch.setattr(torch, "batch_norm", lambda images, *others: normalized.append(images) or images)
+    plan = _dilated("resnet18", 8, 2)
+    assert plan is not None and (plan.channels, plan.strides, plan.least_px) == ((256, 512), (8, 8), 1)
+    assert not normalized
+    plan.create()(torch.zeros(1, 3, 32, 32))
+    assert normalized  # the network itself has it
 
 
 def test_tiny_network() -> None:

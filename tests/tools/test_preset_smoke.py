@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "preset_smoke.py"
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.process
 
 COMMAND_LINE = """
@@ -49,9 +49,11 @@ def run(folder: Path, names: list[str], *arguments: str) -> tuple[subprocess.Com
     (package / "cli.py").write_text(COMMAND_LINE)
     (package / "engine" / "__init__.py").write_text("")
     (package / "engine" / "presets.py").write_text(f"def preset_names(): return {names}\n{LOADED}")
+    (package / "engine" / "run.py").write_text("")
     (package / "engine" / "smoke.py").write_text("def smoke_recipe(recipe): return recipe\n")
     result = subprocess.run(
-        [sys.executable, str(TOOL), *arguments],
+        [sys.executable, "-m", "tools.preset_smoke", *arguments],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": str(folder), "RECORDS": str(records)},
@@ -76,7 +78,7 @@ def test_the_package_is_imported_once_for_all(tmp_path: Path) -> None:
     assert len(importers) == 1 and not importers & {one["process"] for one in seen.values()}
 
 
-@pytest.mark.parametrize(("name", "status"), [("broken", 7), ("killed", -9)])
+@pytest.mark.parametrize(("name", "status"), [("broken", 7), ("killed", 137)])
 def test_a_failing_preset_fails_the_run_but_the_others_still_run(
     tmp_path: Path, name: str, status: int
 ) -> None:

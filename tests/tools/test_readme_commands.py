@@ -5,17 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from tools.readme_commands import ROOT, marked_pages
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "readme_commands.py"
 pytestmark = pytest.mark.process
 
 
-def run(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, str(TOOL), *options, str(page)], capture_output=True, text=True)
+def run(page: Path, *others: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tools.readme_commands", str(page), *others]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def write(folder: Path, *blocks: str) -> Path:
-    page = folder / "page.md"
+def write(folder: Path, *blocks: str, name: str = "page.md") -> Path:
+    page = folder / name
     page.write_text("# A page\n\n" + "\n\ntext\n\n".join(blocks) + "\n")
     return page
 
@@ -80,6 +81,37 @@ def test_pictures_are_made_by_the_page_kept_on_demand_and_compared(tmp_path: Pat
     assert "no block of page.md makes images/page/b.png" in run(page("red", "b")).stdout
 
 
+def test_pages_run_side_by_side_and_print_in_their_order(tmp_path: Path) -> None:
+    # Each page waits for what the other does: one after the other they would never end.
+    meet = "touch {0}/{1}; until test -e {0}/{2}; do sleep 0.1; done; {3}"
+    slow = f"```bash quick\n{meet.format(tmp_path, 'a', 'b', 'sleep 1; touch own')}\n```"
+    quick = f"```bash quick\n{meet.format(tmp_path, 'b', 'a', 'test ! -e own')}\n```"
+    result = run(write(tmp_path, slow, name="slow.md"), str(write(tmp_path, quick, name="quick.md")))
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.index("1 blocks of slow.md ran") < result.stdout.index("1 blocks of quick.md ran")
+
+
+def test_a_failed_page_is_named_at_the_end_and_the_others_still_run(tmp_path: Path) -> None:
+    broken = write(tmp_path, "```bash quick\necho the reason\nexit 3\n```", name="broken.md")
+    sound = write(tmp_path, "```bash quick\ntrue\n```", name="sound.md")
+    result = run(broken, str(sound), "--jobs", "1")
+    assert result.returncode == 1
+    assert "the reason" in result.stdout and "1 blocks of sound.md ran" in result.stdout
+    assert "1 of 2 pages failed" in result.stdout
+    assert result.stdout.splitlines()[-1].strip() == "block 1 of broken.md failed (3)"
+
+
+def test_every_page_with_marked_blocks_is_run(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "methods").mkdir(parents=True)
+    write(tmp_path, "```bash quick\ntrue\n```", name="README.md")
+    write(tmp_path, "```bash\ntrue\n```", name="docs/other.md")
+    write(tmp_path, "```python quick\npass\n```", name="docs/methods/deep.md")
+    assert marked_pages(tmp_path) == [tmp_path / "README.md", tmp_path / "docs" / "methods" / "deep.md"]
+
+
 def test_the_python_of_the_tool_is_first_on_the_path(tmp_path: Path) -> None:
     here = Path(sys.executable).parent
-    assert run(write(tmp_path, f'```bash quick\ntest "${{PATH%%:*}}" = "{here}"\n```')).returncode == 0
+    assert (
+        run(write(tmp_path, f'```bash quick\ntest "$(command -v python)" = "{here}/python"\n```')).returncode
+        == 0
+    )

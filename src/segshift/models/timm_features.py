@@ -9,8 +9,10 @@ from typing import Any
 
 import timm
 import torch
+import torch.nn.functional as F
 from timm.models._features import FeatureGetterNet
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from segshift.errors import InputError
 from segshift.models.resize import enlarge_small, resize_images
@@ -272,9 +274,18 @@ def _shapes(network: nn.Module, size: HeightWidth) -> list[tuple[int, ...]] | No
         return None
 
 
+class _WithoutBatchNorm(TorchFunctionMode):
+    """Leaves out what changes no shape, and takes four fifths of the time on tensors without memory."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        return args[0] if function is F.batch_norm else function(*args, **(kwargs or {}))
+
+
 def _measured(network: nn.Module, size: HeightWidth) -> list[tuple[int, ...]]:
     device = next(network.parameters()).device
-    with torch.inference_mode():
+    with torch.inference_mode(), _WithoutBatchNorm():
         return [tuple(f.shape) for f in network.eval()(torch.zeros(1, 3, *size, device=device))]
 
 
