@@ -15,6 +15,7 @@ import segshift
 segshift.called = []
 def main():
     word, *others = sys.argv[1:]
+    sys.stdout.reconfigure(errors="backslashreplace")
     segshift.called.append(word)
     print(sys.argv[0], os.getpid(), segshift.importer, segshift.called, os.getcwd(), os.environ.get("MINE"))
     print(sys.stdin.read(), file=sys.stderr)
