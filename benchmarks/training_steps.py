@@ -4,21 +4,22 @@ python benchmarks/training_steps.py [--methods adaptsegnet,fada] [--size 256x128
 
 The networks are the papers' (ResNet-101 with DeepLab-v2's classifier; LSD: FCN8s on VGG-16), with random
 weights. Both sides start from the same ones and see the same images; the first step's losses must be equal.
-Steps of both sides are taken in turn, so that what else the machine does meets them alike; the table has the
-least processor seconds of the rounds and their ratios, the file medians and seconds as well. Floating-point
-operations are those that PyTorch counts, of convolutions and matrix products. Memory (`--memory`) is the peak
-of a process of its own, libraries included.
+Each side has a process of its own, since ours changes how memory is kept; their steps are taken in turn, so
+that what else the machine does meets them alike. The table has medians of seconds and of processor seconds,
+and the median of the rounds' ratios; the file has the least of each as well. Floating-point operations are
+those that PyTorch counts, of convolutions and matrix products. Memory is the peak of the process while it
+takes its second step, libraries included and before it trains on the source alone.
 The overhead factor is a method's cost over that of training the same network on the source alone.
 """
 
 import argparse
-import copy
 import json
+import multiprocessing
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from segshift.engine.operations import operations
 from segshift.engine.presets import load_recipe
 from segshift.engine.recipe import Recipe
 from segshift.engine.seeds import seed_step
+from segshift.engine.settling import settle
 from segshift.engine.step import train_step
 from segshift.methods import Batch, Method
 from segshift.models.dropout import Dropout
@@ -87,8 +89,7 @@ def batch_of(
 
 def ours(recipe: Recipe, method: Method) -> Callable[[Batch], Losses]:
     """The engine's step with the recipe's settings."""
-    if recipe.training.channels_last:
-        method.to(memory_format=torch.channels_last)
+    settle(method, recipe.training, CPU)
     optimizers = build_optimizers(method, recipe)
     settings = step_settings(recipe.training, CPU)
 
@@ -100,46 +101,87 @@ def ours(recipe: Recipe, method: Method) -> Callable[[Batch], Losses]:
 
 
 class Side:
-    """One of the two ways of taking steps, with what it has cost."""
+    """One of the two ways of taking steps, adapting and on the source alone."""
 
-    def __init__(self, side: str, name: str, recipe: Recipe, method: Method, alone: bool) -> None:
-        self.channels_last = side == "ours" and recipe.training.channels_last
-        plain = "source_only" if alone else name
-        self._step = ours(recipe, method) if side == "ours" else step_of(plain, method)
-        self.seconds: list[float] = []
-        self.cpu_seconds: list[float] = []
-        self.gflop = 0.0
+    def __init__(self, side: str, name: str, further: Sequence[str], threads: int | None = None) -> None:
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self._side, self._name, self._further = side, name, further
+        self._channels_last = False
+        self._steps: dict[bool, Callable[[Batch], Losses]] = {}
 
-    def first(self, size: tuple[int, int], images: int) -> Losses:
-        """A step that is counted and not timed: it pays for what is made once."""
+    def first(self, alone: bool, size: tuple[int, int], images: int) -> tuple[Losses, float, int]:
+        """Losses and GFLOP of a step that pays for what is made once, and the peak in MiB of the next."""
+        self._steps[alone] = self._new_step(alone)
         losses: Losses = {}
-        self.gflop = operations(lambda: losses.update(self._take(size, images, 0))) / 1e9
-        return losses
 
-    def timed(self, size: tuple[int, int], images: int, step: int) -> None:
-        """A step that is timed, without making its images."""
-        self._take(size, images, step, timed=True)
+        def take() -> None:
+            losses.update(self.timed(alone, size, images, 0)[0])
 
-    def _take(self, size: tuple[int, int], images: int, step: int, timed: bool = False) -> Losses:
-        batch = batch_of(size, images, step, self.channels_last)
+        gflop = operations(take) / 1e9
+        with watched(CPU) as peak:
+            self.timed(alone, size, images, 1)
+        return losses, gflop, (peak.bytes or 0) // 2**20
+
+    def _new_step(self, alone: bool) -> Callable[[Batch], Losses]:
+        recipe = recipe_of(self._name, self._further, alone)
+        method = method_of(recipe)
+        if self._side == "plain":
+            return step_of("source_only" if alone else self._name, method)
+        self._channels_last = recipe.training.channels_last
+        return ours(recipe, method)
+
+    def timed(
+        self, alone: bool, size: tuple[int, int], images: int, step: int
+    ) -> tuple[Losses, float, float]:
+        """Losses, seconds and processor seconds of a step, without making its images."""
+        batch = batch_of(size, images, step, self._channels_last)
         seed_step(0, step)
         wall, cpu = time.perf_counter(), time.process_time()
-        losses = self._step(batch)
-        if timed:
-            self.seconds.append(time.perf_counter() - wall)
-            self.cpu_seconds.append(time.process_time() - cpu)
-        return losses
+        losses = self._steps[alone](batch)
+        return losses, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def sides_of(name: str, further: Sequence[str]) -> dict[tuple[str, bool], Side]:
-    """Both sides, adapting and on the source alone, from the same weights."""
-    sides = {}
-    for alone in (False, True):
-        recipe = recipe_of(name, further, alone)
-        method = method_of(recipe)
-        for side in SIDES:
-            sides[side, alone] = Side(side, name, recipe, copy.deepcopy(method), alone)
-    return sides
+class RemoteSide:
+    """A `Side` in a process of its own; ends with the block."""
+
+    def __init__(self, side: str, name: str, further: Sequence[str], threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, side, name, list(further), threads), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> "RemoteSide":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._process.join()
+
+    def first(self, *arguments: Any) -> tuple[Losses, float, int]:
+        """As `Side.first`."""
+        return self._ask("first", *arguments)
+
+    def timed(self, *arguments: Any) -> tuple[Losses, float, float]:
+        """As `Side.timed`."""
+        return self._ask("timed", *arguments)
+
+    def _ask(self, what: str, *arguments: Any) -> Any:
+        self._connection.send((what, arguments))
+        return self._connection.recv()
+
+
+def _serve(connection: Connection, side: str, name: str, further: Sequence[str], threads: int) -> None:
+    taken = Side(side, name, further, threads)
+    while True:
+        try:
+            what, arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(getattr(taken, what)(*arguments))
 
 
 def measured(
@@ -147,76 +189,72 @@ def measured(
     size: tuple[int, int],
     images: int,
     rounds: int,
-    further: Sequence[str],
+    sides: Mapping[str, Side | RemoteSide],
     tolerance: float = TOLERANCE,
 ) -> dict[str, Any]:
     """The numbers of one method. Raises ValueError where the two sides compute different things."""
-    sides = sides_of(name, further)
+    gflop: dict[tuple[str, bool], float] = {}
+    peak_mb: dict[tuple[str, bool], int] = {}
     for alone in (False, True):
-        first, second = (sides[side, alone].first(size, images) for side in SIDES)
+        losses = {}
+        for side, one in sides.items():
+            losses[side], gflop[side, alone], peak_mb[side, alone] = one.first(alone, size, images)
+        first, second = (losses[side] for side in SIDES)
         worst = max(abs(first[key] - second[key]) / (abs(second[key]) + 1e-6) for key in first | second)
         if worst > tolerance:
             raise ValueError(f"{name}: the first step's losses differ: {first} and {second}")
-    for step in range(1, rounds + 1):
-        for one in sides.values():
-            one.timed(size, images, step)
+    seconds: dict[tuple[str, bool], list[float]] = {key: [] for key in gflop}
+    cpu_seconds: dict[tuple[str, bool], list[float]] = {key: [] for key in gflop}
+    for step in range(2, rounds + 2):
+        for side, alone in gflop:
+            _, wall, cpu = sides[side].timed(alone, size, images, step)
+            seconds[side, alone].append(wall)
+            cpu_seconds[side, alone].append(cpu)
     row: dict[str, Any] = {"method": name, "size": list(size), "batch": images, "rounds": rounds}
     for side in SIDES:
-        adapting, alone = sides[side, False], sides[side, True]
+        adapting, alone_ = (side, False), (side, True)
         row[side] = {
-            "seconds": statistics.median(adapting.seconds),
-            "least_seconds": min(adapting.seconds),
-            "cpu_seconds": statistics.median(adapting.cpu_seconds),
-            "least_cpu_seconds": min(adapting.cpu_seconds),
-            "gflop": adapting.gflop,
-            "gflop_source_only": alone.gflop,
-            "factor_gflop": adapting.gflop / alone.gflop,
-            "factor_cpu": min(adapting.cpu_seconds) / min(alone.cpu_seconds),
+            "seconds": statistics.median(seconds[adapting]),
+            "cpu_seconds": statistics.median(cpu_seconds[adapting]),
+            "least_cpu_seconds": min(cpu_seconds[adapting]),
+            "cpu_seconds_source_only": statistics.median(cpu_seconds[alone_]),
+            "peak_mb": peak_mb[adapting],
+            "gflop": gflop[adapting],
+            "gflop_source_only": gflop[alone_],
+            "factor_gflop": gflop[adapting] / gflop[alone_],
+            "factor_cpu": _ratio(cpu_seconds[adapting], cpu_seconds[alone_]),
         }
     for key, alone in (("times_faster", False), ("times_faster_source_only", True)):
-        plain, own = sides["plain", alone].cpu_seconds, sides["ours", alone].cpu_seconds
-        row[key] = min(plain) / min(own)
-        row[f"{key}_median"] = statistics.median(a / b for a, b in zip(plain, own, strict=True))
+        plain, own = cpu_seconds["plain", alone], cpu_seconds["ours", alone]
+        row[key], row[f"{key}_by_least"] = _ratio(plain, own), min(plain) / min(own)
     return row
 
 
-def peak_mb(side: str, name: str, size: tuple[int, int], images: int, further: Sequence[str]) -> float:
-    """The most memory of a process that takes two steps."""
-    words = ["--alone", side, "--methods", name, "--size", f"{size[0]}x{size[1]}", "--batch", str(images)]
-    for setting in further:
-        words += ["--set", setting]
-    done = subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True)
-    return float(done.stdout)
-
-
-def _take_two_steps(side: str, name: str, size: tuple[int, int], images: int, further: Sequence[str]) -> None:
-    recipe = recipe_of(name, further)
-    with watched(CPU) as peak:
-        taken = Side(side, name, recipe, method_of(recipe), alone=False)
-        for step in (0, 1):
-            taken.timed(size, images, step)
-    print((peak.bytes or 0) / 2**20)
+def _ratio(first: Sequence[float], second: Sequence[float]) -> float:
+    """The median of the rounds' ratios."""
+    return statistics.median(a / b for a, b in zip(first, second, strict=True))
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Markdown; ours / plain in each cell with two numbers."""
     lines = [
-        "| method | size, batch | CPU s a step, ours / plain | times faster | on the source alone "
-        "| GFLOP, ours / plain | factor by GFLOP | factor by CPU s | peak MB |",
-        "|---|---|---|---:|---:|---|---|---|---|",
+        "| method | size, batch | s a step, ours / plain | CPU s | times faster by CPU s "
+        "| on the source alone | GFLOP | factor by GFLOP | factor by CPU s | peak MB |",
+        "|---|---|---|---|---:|---:|---|---|---|---|",
     ]
     for row in rows:
         ours_, plain = row["ours"], row["plain"]
         cells = [
             row["method"],
             f"{row['size'][0]}x{row['size'][1]}, {row['batch']}",
-            f"{ours_['least_cpu_seconds']:.2f} / {plain['least_cpu_seconds']:.2f}",
+            f"{ours_['seconds']:.2f} / {plain['seconds']:.2f}",
+            f"{ours_['cpu_seconds']:.2f} / {plain['cpu_seconds']:.2f}",
             f"{row['times_faster']:.2f}",
             f"{row['times_faster_source_only']:.2f}",
             f"{ours_['gflop']:.0f} / {plain['gflop']:.0f}",
             f"{ours_['factor_gflop']:.3f} / {plain['factor_gflop']:.3f}",
             f"{ours_['factor_cpu']:.2f} / {plain['factor_cpu']:.2f}",
-            f"{ours_['peak_mb']:.0f} / {plain['peak_mb']:.0f}" if "peak_mb" in ours_ else "",
+            f"{ours_['peak_mb']} / {plain['peak_mb']}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -233,22 +271,19 @@ def main() -> None:
     parser.add_argument(
         "--set", action="append", default=[], help="a.b=c of the recipes, such as a tiny network"
     )
-    parser.add_argument("--memory", action="store_true", help="also the peaks, in a process for each")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of the losses; more for bf16")
     parser.add_argument("--out", type=Path, help="JSON of all numbers")
-    parser.add_argument("--alone", choices=SIDES, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
     width, height = (int(side) for side in given.size.split("x"))
     size = (width, height)
-    if given.alone:
-        _take_two_steps(given.alone, given.methods, size, given.batch, given.set)
-        return
     rows = []
     for name in given.methods.split(","):
-        row = measured(name, size, given.batch, given.rounds, given.set, given.tolerance)
-        for side in SIDES if given.memory else ():
-            row[side]["peak_mb"] = peak_mb(side, name, size, given.batch, given.set)
+        with ExitStack() as processes:
+            sides = {
+                side: processes.enter_context(RemoteSide(side, name, given.set, given.threads))
+                for side in SIDES
+            }
+            row = measured(name, size, given.batch, given.rounds, sides, given.tolerance)
         rows.append(row)
         print(table(rows) if name == given.methods.split(",")[-1] else f"{name} done", flush=True)
         if given.out:

@@ -36,9 +36,13 @@ def script() -> Iterator[ModuleType]:
         yield module
 
 
+def sides(script: ModuleType, name: str) -> dict[str, object]:
+    return {side: script.Side(side, name, [*SMALL, *SLIM[name]]) for side in script.SIDES}
+
+
 @pytest.mark.parametrize("name", SLIM)
 def test_both_sides_compute_the_same_from_the_first_step_on(script: ModuleType, name: str) -> None:
-    row = script.measured(name, (64, 64), 1, 1, [*SMALL, *SLIM[name]])
+    row = script.measured(name, (64, 64), 1, 1, sides(script, name))
     assert row["ours"]["gflop"] <= row["plain"]["gflop"]
     assert row["ours"]["factor_gflop"] > 1
     assert f"| {name} | 64x64, 1 |" in script.table([row])
@@ -53,4 +57,14 @@ def test_sides_that_differ_are_no_comparison(script: ModuleType, monkeypatch: py
 
     monkeypatch.setattr(script, "step_of", other)
     with pytest.raises(ValueError, match="fada: the first step's losses differ"):
-        script.measured("fada", (64, 64), 1, 1, [*SMALL, *SLIM["fada"]])
+        script.measured("fada", (64, 64), 1, 1, sides(script, "fada"))
+
+
+def test_a_side_in_a_process_of_its_own_takes_the_same_steps(script: ModuleType) -> None:
+    arguments = ("plain", "fada", [*SMALL, *SLIM["fada"]], 1)
+    with script.RemoteSide(*arguments) as remote:
+        told, gflop, peak_mb = remote.first(True, (64, 64), 1)
+        _, wall_s, cpu_s = remote.timed(True, (64, 64), 1, 1)
+    own, own_gflop, _ = script.Side(*arguments).first(True, (64, 64), 1)
+    assert told == pytest.approx(own) and gflop == own_gflop
+    assert wall_s > 0 and cpu_s > 0 and peak_mb > 0

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
 from segshift.config import merge, parse
@@ -19,6 +18,7 @@ from segshift.engine.operations import operations
 from segshift.engine.plan import Job, make_plan
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import NO_SOURCE, DomainConfig, Recipe
+from segshift.engine.settling import settle
 from segshift.engine.smoke import with_method_terms
 from segshift.errors import InputError
 from segshift.methods import Batch
@@ -178,9 +178,7 @@ class _Steps:
         domains = DomainFinder()(recipe)
         data = TrainingData(recipe, domains)
         self.recipe = recipe
-        self.method = build(recipe, domains.classes).to(processes.device).train()
-        if recipe.training.channels_last:
-            self.method.to(memory_format=torch.channels_last)
+        self.method = settle(build(recipe, domains.classes), recipe.training, processes.device).train()
         self.method.prepare(data)
         if recipe.training.compile:
             compile_networks(self.method)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from segshift.engine.build import build, build_optimizers, step_settings
 from segshift.engine.cost import Cost, measure_cost
 from segshift.engine.datasets import DomainFinder, Domains, check_arguments
@@ -12,6 +10,7 @@ from segshift.engine.fitting import too_large
 from segshift.engine.plan import make_plan
 from segshift.engine.processes import Processes
 from segshift.engine.recipe import Recipe
+from segshift.engine.settling import settle
 from segshift.errors import is_out_of_memory
 from segshift.models.compiling import compiler_faults
 
@@ -46,9 +45,7 @@ def dry_run(recipe: Recipe, folder: Path) -> dict[str, Cost | str]:
 
 def _cost(recipe: Recipe, domains: Domains, folder: Path) -> Cost:
     processes = Processes.join()
-    method = build(recipe, domains.classes).to(processes.device).train()
-    if recipe.training.channels_last:
-        method.to(memory_format=torch.channels_last)
+    method = settle(build(recipe, domains.classes), recipe.training, processes.device).train()
     alone = recipe.model_copy(update={"training": recipe.training.model_copy(update={"workers": 0})})
     data = TrainingData(alone, domains)
     method.prepare(data)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
 from segshift.data.dataset import SegmentationDataset
@@ -35,6 +34,7 @@ from segshift.engine.recipe import Recipe
 from segshift.engine.recorder import MainRecorder, Recorder
 from segshift.engine.seeds import seed_step
 from segshift.engine.selection import Scores, Selection, target_miou
+from segshift.engine.settling import settle
 from segshift.engine.signals import StopRequest, stop_on_signal
 from segshift.engine.source_labels import source_labels
 from segshift.engine.step import train_step
@@ -81,9 +81,7 @@ class Trainer:
         # Asked now, since what the run started from may be gone when it ends.
         self.uses_target_labels = recipe.uses_target_labels or inherits_target_labels(recipe)
         self.processes = Processes.join()
-        self.method: Method = build(recipe, domains.classes).to(self.processes.device)
-        if recipe.training.channels_last:
-            self.method.to(memory_format=torch.channels_last)
+        self.method: Method = settle(build(recipe, domains.classes), recipe.training, self.processes.device)
         self._measure_threads()
         if recipe.training.compile:
             compile_networks(self.method)

@@ -59,6 +59,8 @@ class TrainingConfig(Strict):
         precision: fp32, or bf16 autocast.
         clip_norm: largest gradient norm per network; null does not clip.
         channels_last: memory layout that is faster for convolutions on most machines.
+        convolutions: auto makes matrix products of convolutions where that is faster (training on a CPU in
+            float32 and channels_last), which changes values by rounding alone; library leaves all to PyTorch.
         compile: torch.compile of backbones and classifiers, which takes minutes when they first see images of
             a size and makes steps faster on a GPU; changes values by rounding alone.
         threads: PyTorch's CPU threads; null keeps its default, auto measures at the start which number is the
@@ -88,6 +90,7 @@ class TrainingConfig(Strict):
     precision: Literal["fp32", "bf16"] = "fp32"
     clip_norm: float | None = Field(None, gt=0)
     channels_last: bool = True
+    convolutions: Literal["auto", "library"] = "auto"
     compile: bool = False
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] | None = None
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
