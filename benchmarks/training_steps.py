@@ -110,18 +110,21 @@ class Side:
         self._channels_last = False
         self._steps: dict[bool, Callable[[Batch], Losses]] = {}
 
-    def first(self, alone: bool, size: tuple[int, int], images: int) -> tuple[Losses, float, int]:
-        """Losses and GFLOP of a step that pays for what is made once, and the peak in MiB of the next."""
+    def first(self, alone: bool, size: tuple[int, int], images: int) -> tuple[Losses, float]:
+        """Losses and GFLOP of a step that is not timed: it pays for what is made once."""
         self._steps[alone] = self._new_step(alone)
         losses: Losses = {}
 
         def take() -> None:
             losses.update(self.timed(alone, size, images, 0)[0])
 
-        gflop = operations(take) / 1e9
+        return losses, operations(take) / 1e9
+
+    def peak_mb(self, size: tuple[int, int], images: int) -> int:
+        """The peak in MiB of an adapting step, after the first."""
         with watched(CPU) as peak:
-            self.timed(alone, size, images, 1)
-        return losses, gflop, (peak.bytes or 0) // 2**20
+            self.timed(False, size, images, 1)
+        return (peak.bytes or 0) // 2**20
 
     def _new_step(self, alone: bool) -> Callable[[Batch], Losses]:
         recipe = recipe_of(self._name, self._further, alone)
@@ -161,9 +164,13 @@ class RemoteSide:
         self._connection.close()
         self._process.join()
 
-    def first(self, *arguments: Any) -> tuple[Losses, float, int]:
+    def first(self, *arguments: Any) -> tuple[Losses, float]:
         """As `Side.first`."""
         return self._ask("first", *arguments)
+
+    def peak_mb(self, *arguments: Any) -> int:
+        """As `Side.peak_mb`."""
+        return self._ask("peak_mb", *arguments)
 
     def timed(self, *arguments: Any) -> tuple[Losses, float, float]:
         """As `Side.timed`."""
@@ -194,11 +201,13 @@ def measured(
 ) -> dict[str, Any]:
     """The numbers of one method. Raises ValueError where the two sides compute different things."""
     gflop: dict[tuple[str, bool], float] = {}
-    peak_mb: dict[tuple[str, bool], int] = {}
+    peak_mb: dict[str, int] = {}
     for alone in (False, True):
         losses = {}
         for side, one in sides.items():
-            losses[side], gflop[side, alone], peak_mb[side, alone] = one.first(alone, size, images)
+            losses[side], gflop[side, alone] = one.first(alone, size, images)
+            if not alone:
+                peak_mb[side] = one.peak_mb(size, images)
         first, second = (losses[side] for side in SIDES)
         worst = max(abs(first[key] - second[key]) / (abs(second[key]) + 1e-6) for key in first | second)
         if worst > tolerance:
@@ -218,7 +227,7 @@ def measured(
             "cpu_seconds": statistics.median(cpu_seconds[adapting]),
             "least_cpu_seconds": min(cpu_seconds[adapting]),
             "cpu_seconds_source_only": statistics.median(cpu_seconds[alone_]),
-            "peak_mb": peak_mb[adapting],
+            "peak_mb": peak_mb[side],
             "gflop": gflop[adapting],
             "gflop_source_only": gflop[alone_],
             "factor_gflop": gflop[adapting] / gflop[alone_],

@@ -99,6 +99,12 @@ class SegmentationDataset(Dataset[Item]):
             IndexError: an index outside the data set.
         """
         index, seed, wish = key if isinstance(key, Draw) else (key, None, None)
+        item = self.read(index)
+        image, label = self.augmentation(item.image, item.label, seed, wish)
+        return Item(image, label, index)
+
+    def read(self, index: int) -> Item:
+        """The sample at an index, at the size of its file; raises as above."""
         sample = self.split.samples[index]
         try:
             image, label = read_pair(sample, self.split.decoder, with_label=self.with_labels)
@@ -108,7 +114,6 @@ class SegmentationDataset(Dataset[Item]):
                 label = self.border.ignored(image, label, str(sample.image))
         except InputError as error:
             raise SampleError(str(error)) from None
-        image, label = self.augmentation(image, label, seed, wish)
         return Item(image, label, index)
 
 

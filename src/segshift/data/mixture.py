@@ -54,15 +54,23 @@ class MixedDataset(Dataset[Item]):
             IndexError: an index outside the mixture.
         """
         index = key.index if isinstance(key, Draw) else key
+        part, inside = self._find(index)
+        item = part[key._replace(index=inside) if isinstance(key, Draw) else inside]
+        return replace(item, index=index % len(self))
+
+    def read(self, index: int) -> Item:
+        """The item at an index as `SegmentationDataset.read` gives it; raises as above."""
+        part, inside = self._find(index)
+        return replace(part.read(inside), index=index % len(self))
+
+    def _find(self, index: int) -> tuple[SegmentationDataset, int]:
+        """The part that an item is of, and its index there."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"index {index} of {len(self)} items")
         index %= len(self)
         number = bisect_right(self._ends, index)
         start = self._ends[number - 1] if number else 0
-        item = self.parts[number][
-            key._replace(index=index - start) if isinstance(key, Draw) else index - start
-        ]
-        return replace(item, index=index)
+        return self.parts[number], index - start
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import nn
@@ -24,7 +23,7 @@ from segshift.models.segmenter import Segmenter
 
 # Parts that a network may lack without the recipe being wrong.
 _PARTS = ("backbone", *CLASSIFIERS)
-# Where PyTorch has fused optimizers.
+# Where PyTorch has fused Adam and AdamW.
 _FUSED_ON = ("cpu", "cuda")
 
 
@@ -160,10 +159,12 @@ def _optimizer(
                 f"use one of {', '.join(_PARTS)} or a longer name below them"
             )
     listed = [{"params": group, "multiplier": factor} for factor, group in groups.items()]
-    # One pass over every parameter, two to five times as fast; other devices may lack it.
-    fused = all(parameter.device.type in _FUSED_ON for parameter in parameters) or None
-    shared: dict[str, Any] = {"lr": settings.lr, "weight_decay": settings.weight_decay, "fused": fused}
     if settings.kind == "sgd":
-        return SGD(listed, momentum=settings.momentum, **shared)
+        # Not fused: torch 2.15's fails where a parameter gets its first gradient later than others.
+        return SGD(listed, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
     family = Adam if settings.kind == "adam" else AdamW
-    return family(listed, betas=settings.betas, **shared)
+    # One pass over every parameter, four times as fast on a CPU; other devices may lack it.
+    fused = all(parameter.device.type in _FUSED_ON for parameter in parameters) or None
+    return family(
+        listed, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay, fused=fused
+    )

@@ -36,7 +36,7 @@ class Cost:
 
     Attributes:
         steps: that are left.
-        seconds_per_step: without loading; validations come on top.
+        seconds_per_step: without loading and augmentation; validations come on top.
         parameters: of the method, those of teachers and adversaries among them.
         memory_bytes: the most that a step takes; None where the system does not say.
         memory_there_bytes: that this process can have; None likewise.
@@ -175,13 +175,15 @@ def timed_step(
 
 
 def _seconds_per_image(data: TrainingData, recipe: Recipe, uses_target: bool) -> list[float]:
-    """Of every stream: how long it takes to read and augment an image."""
+    """Of every stream: how long a loader process takes for an image."""
+    deferred = recipe.training.augment_on == "device"
     streams = [data.source, data.target if uses_target else None, *data.labelled.values()]
     seconds = []
     for stream in filter(None, streams):
         started = time.perf_counter()
         for number in range(_TIMED_IMAGES):
-            stream[Draw(number % len(stream), recipe.seed + number)]
+            index = number % len(stream)
+            stream.read(index) if deferred else stream[Draw(index, recipe.seed + number)]
         seconds.append((time.perf_counter() - started) / _TIMED_IMAGES)
     return seconds
 

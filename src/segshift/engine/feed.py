@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
+from segshift.data.augmentation import Augmentation
 from segshift.data.border import Border
 from segshift.data.dataset import Collated, SegmentationDataset, collate
+from segshift.data.deferred import Deferred, augmented
 from segshift.data.mixture import DrawPlan, MixedDataset, plan_draws
 from segshift.data.sampler import StepSampler
 from segshift.data.sampling import evenly
 from segshift.data.spec import Split
+from segshift.engine.ahead import ahead
 from segshift.engine.cores import loader_processes
 from segshift.engine.datasets import Domains
 from segshift.engine.loader import load
@@ -38,6 +41,7 @@ class TrainingData:
         self.recipe = recipe
         self.domains = domains
         self._plans: dict[str, DrawPlan] = {}
+        self._augmentations: dict[str, Augmentation] = {}
         self._announce = announce
         self.source = (
             None if domains.source is None else self._dataset("source", domains.source, recipe.source)
@@ -83,6 +87,8 @@ class TrainingData:
     def steps(self, processes: Processes, start_step: int, uses_target: bool) -> Iterator[list[Batch]]:
         """The micro-batches of every step from `start_step` on, for one process.
 
+        On CUDA the next step's are already on their way while a step is computed.
+
         Raises:
             InputError: a batch that does not divide by processes and micro-batches, or a bad image file.
         """
@@ -102,9 +108,11 @@ class TrainingData:
             name: self._loader(name, dataset, processes, start_step, len(datasets))
             for name, dataset in datasets.items()
         }
-        for step in range(start_step, training.steps):
-            drawn = {name: next(stream) for name, stream in streams.items()}
-            yield self._micro_batches(drawn, step, processes)
+        drawn = (
+            self._micro_batches({name: next(stream) for name, stream in streams.items()}, step, processes)
+            for step in range(start_step, training.steps)
+        )
+        yield from ahead(drawn, processes.device)
 
     def describe(self, name: str) -> str | None:
         """A stream's data sets, and how images are drawn where that is not uniform."""
@@ -138,6 +146,7 @@ class TrainingData:
                 for part, border in zip(parts, borders, strict=True)
             ]
         )
+        self._augmentations[name] = stream.augmentation
         self._plans[name] = plan_draws(
             dataset,
             [1.0, *(further.weight for further in self._images_of(name).also)],
@@ -161,14 +170,19 @@ class TrainingData:
             steps=training.steps,
             micro_batches=training.micro_batches,
         )
-        return load(
-            dataset,
+        deferred = training.augment_on == "device"
+        batches = load(
+            Deferred(dataset) if deferred else dataset,
             loader_processes(training.workers, streams),
             training.loader_timeout_s,
             batch_sampler=sampler,
-            collate_fn=collate,
+            collate_fn=list if deferred else collate,
             pin_memory=processes.device.type == "cuda",
         )
+        if not deferred:
+            return batches
+        augmentation = self._augmentations[name]
+        return (augmented(drawn, augmentation, processes.device) for drawn in batches)
 
     def _micro_batches(self, drawn: Mapping[str, Collated], step: int, processes: Processes) -> list[Batch]:
         training = self.recipe.training

@@ -24,6 +24,8 @@ _FREE_KEYS = {
     "process_timeout_s",
     "threads",
     "compile",
+    "convolutions",
+    "augment_on",
     # These are added again where they choose the model; older runs know none of them.
     "select",
     "oracle_selection",

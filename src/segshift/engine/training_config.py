@@ -67,6 +67,9 @@ class TrainingConfig(Strict):
             fastest. Another number may change the last bits of a run.
         workers: loader processes per domain; 0 loads in the training process, auto shares the cores out among
             the domains.
+        augment_on: where images are resized and augmented: in the loader processes, or on the device, which
+            helps a GPU whose loader processes do not keep up. Draws are the same; a GPU may round a pixel's
+            value the other way, a CPU never does.
         loader_timeout_s: a run ends when no loader process has delivered a batch for so long.
         process_timeout_s: with several training processes, all end when one has been silent for so long.
         select: which checkpoint becomes the model: last, or the best of all evaluations by a score that
@@ -94,6 +97,7 @@ class TrainingConfig(Strict):
     compile: bool = False
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] | None = None
     workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
+    augment_on: Literal["loader", "device"] = "loader"
     loader_timeout_s: Count = 120
     process_timeout_s: Count = 60
     select: str = LAST
