@@ -48,18 +48,35 @@ class Own(nn.Module):
 '''
 NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "segshift_tiny, deeplab_v2": {"backbone": "segshift_tiny"},
-    "resnet18, deeplab_v2": {"backbone": "resnet18"},
+    "resnet50, deeplab_v2": {"backbone": "resnet50"},
+    "caffe_resnet101, deeplab_v2": {"backbone": "caffe_resnet101"},
     "tf_efficientnet_lite0, segformer": {
         "backbone": "tf_efficientnet_lite0", "head": "segformer", "weights": "package"
     },
     "vgg16, fcn8s": {"backbone": "vgg16_fc", "head": "fcn8s"},
+    "mobilenetv2_100, deeplab_v2": {"backbone": "mobilenetv2_100"},
+    "convnext_tiny, segformer": {"backbone": "convnext_tiny", "head": "segformer"},
     "ViT DINOv2 S/14, linear": {"backbone": "vit_small_patch14_reg4_dinov2", "head": "linear"},
     "Swin-T, linear": {"backbone": "swin_tiny_patch4_window7_224", "head": "linear"},
     "MiT-B0, segformer": {"backbone": "mit_b0", "head": "segformer"},
     "MiT-B0, daformer": {"backbone": "mit_b0", "head": "daformer", "head_channels": 64},
     "HRDA around segshift_tiny": {"backbone": "segshift_tiny", "multi_resolution": {"detail": (64, 48)}},
+    "HRDA around MiT-B0, daformer": {
+        "backbone": "mit_b0", "head": "daformer", "head_channels": 64,
+        "multi_resolution": {"detail": (128, 64)},
+    },
     "smp Unet on resnet18": {"library": "smp", "architecture": "Unet", "encoder": "resnet18"},
     "transformers Segformer": {"library": "transformers", "architecture": "Segformer"},
+    "transformers UperNet on ConvNeXt": {
+        "library": "transformers", "architecture": "UperNet",
+        "settings": {
+            "backbone_config": {
+                "model_type": "convnext", "depths": [1, 1, 1, 1], "hidden_sizes": [8, 16, 24, 32],
+                "out_features": ["stage1", "stage2", "stage3", "stage4"],
+            },
+            "hidden_size": 16, "use_auxiliary_head": False,
+        },
+    },
     "own module": {"module": "own.py:Own"},
 }  # fmt: skip
 

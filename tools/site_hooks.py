@@ -1,9 +1,10 @@
 """What mkdocs does not do by itself for the site of docs/ (named in mkdocs.yml).
 
 Pages are written for GitHub: they link to files beside docs/ and write equations between dollars. Here the
-README becomes the first page, other pages of the repository join the site, links to its files are checked and
-lead to the repository (or are plain text where its address is not known), equations become MathML, which
-browsers show without scripts, and the words of the glossary are explained where they occur.
+README becomes the first page, other pages of the repository join the site, and the notebook as a download;
+links to its files are checked and lead to the repository (or are plain text where its address is not known),
+equations become MathML, which browsers show without scripts, and the words of the glossary are explained
+where they occur.
 """
 
 import html
@@ -20,7 +21,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-# Pages that lie elsewhere in the repository, and where they stand on the site.
+# Pages and files that lie elsewhere in the repository, and where they stand on the site.
 JOINED = {
     "README.md": "index.md",
     "benchmarks/RESULTS.md": "results.md",
@@ -28,6 +29,7 @@ JOINED = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
     "examples/sixth_paper/README.md": "sixth_paper.md",
+    "examples/quick_start.ipynb": "quick_start.ipynb",
 }
 # The repository's address, for links to source files: `SEGSHIFT_REPOSITORY=https://... make docs`.
 REPOSITORY = os.environ.get("SEGSHIFT_REPOSITORY", "").rstrip("/")
@@ -67,7 +69,9 @@ def _link(found: re.Match[str], home: str, place: str) -> str:
         if (ROOT / wanted).is_dir():
             return text
         relative = posixpath.relpath(on_site, posixpath.dirname(place) or ".")
-        return f"{image}[{text}]({relative}{hash_}{anchor})"
+        # Browsers would show a notebook as the text that it is stored as.
+        saved = f'{{ download="{posixpath.basename(on_site)}" }}' if on_site.endswith(".ipynb") else ""
+        return f"{image}[{text}]({relative}{hash_}{anchor}){saved}"
     if not (ROOT / wanted).exists():
         _log.warning("%s links to %s, which is not in the repository", home, wanted)
     return f"[{text}]({REPOSITORY}/blob/main/{wanted})" if REPOSITORY else text

@@ -200,7 +200,7 @@ def test_a_file_without_a_run_needs_images(
 
 def test_foreign_and_broken_programs_are_one_line(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
-    for name in ("model.onnx", "model.pt2", "model.torchscript"):
+    for name in ("model.onnx", "model.pt2", "model.torchscript", "model.ts"):
         with pytest.raises(InputError, match="no such file"):
             package.load(tmp_path / name)
         (tmp_path / name).write_bytes(b"no program")

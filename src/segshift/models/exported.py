@@ -95,7 +95,7 @@ def load_program(file: Path, device: str | torch.device = "cpu") -> ExportedSegm
 
     Args:
         file: `.onnx` (onnxruntime; on a GPU where onnxruntime-gpu is installed), `.pt2` (torch.export) or
-            `.torchscript`.
+            `.torchscript`, also called `.ts`.
         device: device of a PyTorch program.
 
     Raises:
@@ -192,5 +192,6 @@ _OPENERS: Mapping[str, Callable[[Path, torch.device], tuple[Run, str]]] = {
     ".onnx": _open_onnx,
     ".pt2": _open_export,
     ".torchscript": _open_torchscript,
+    ".ts": _open_torchscript,
 }
 PROGRAM_SUFFIXES = tuple(_OPENERS)

@@ -14,7 +14,8 @@ def load(path: str | Path, device: str | torch.device = "cpu", trust_code: bool 
     """The segmenter in a model file, a run folder or an exported program, in evaluation mode.
 
     Args:
-        path: as `Segmenter.load` takes it, or a file of `segshift export`: `.onnx`, `.pt2`, `.torchscript`.
+        path: as `Segmenter.load` takes it, or a file of `segshift export`: `.onnx`, `.pt2`, `.torchscript` or
+            `.ts`.
         device: where to put it: `cpu`, `cuda`, `cuda:1` ...
         trust_code: see `Segmenter.load`; a program needs none of the code that it was made of.
 

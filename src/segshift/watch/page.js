@@ -12,6 +12,8 @@
     element.append(...children.flat().filter((child) => child !== null && child !== false));
     return element;
   }
+  /* A name that may be broken after its separators rather than within a word. */
+  const breakable = (name) => name.split(/(?<=[_/.=-])/).flatMap((part) => [part, make("wbr")]).slice(0, -1);
   const percent = (value) => (value === null || value === undefined ? "n/a" : (100 * value).toFixed(1));
   const number = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "\u202f");
   function clock(seconds) {
@@ -64,12 +66,12 @@
     else more.push(make("span", {}, `step ${number(run.step)} of ${number(run.steps)}${run.stage ? `, ${run.stage}` : ""}`));
     if (run.steps_per_second) more.push(make("span", {}, `${speed(run.steps_per_second)} steps/s`));
     if (run.seconds_left !== null) more.push(make("span", {}, `${clock(run.seconds_left)} left`));
-    if (run.advice.length) more.push(make("span", { class: "sick" }, `⚠ ${run.advice.length} advice`));
+    if (run.advice.length) more.push(make("span", { class: "sick" }, `⚠ advice: ${run.advice.length}`));
     const box = make("input", { type: "checkbox", "aria-label": `compare ${run.run}` });
     box.checked = keys.includes(run.run);
     box.addEventListener("change", () => choose(box.checked ? [...chosen(), run.run] : chosen().filter((key) => key !== run.run)));
     const open = make("button", { type: "button", title: run.state },
-      make("span", { class: "line" }, make("span", { class: `dot ${run.state}`, role: "img", "aria-label": run.state }), make("span", { class: "name" }, run.name), run.miou === null ? null : make("span", { class: "miou" }, `mIoU ${percent(run.miou)}`)),
+      make("span", { class: "line" }, make("span", { class: `dot ${run.state}`, role: "img", "aria-label": run.state }), make("span", { class: "name" }, breakable(run.name)), run.miou === null ? null : make("span", { class: "miou" }, `mIoU ${percent(run.miou)}`)),
       run.state === "finished" ? null : progress(run), make("span", { class: "more" }, more));
     open.addEventListener("click", () => choose([run.run]));
     return make("li", { class: keys.includes(run.run) ? "chosen" : null, "data-run": run.run }, make("label", {}, box), open);
@@ -87,7 +89,7 @@
     const focus = document.activeElement && document.activeElement.closest("li");
     const focused = focus && [focus.dataset.run, document.activeElement.tagName];
     byId("groups").replaceChildren(...[...groups].map(([group, members]) => make("div", { class: "group" },
-      group === "." && members[0].kind === "folder" ? null : make("h2", {}, group === "." ? "this folder" : group, make("small", {}, `${members[0].kind === "folder" ? "" : `${members[0].kind}, `}${members.length} run${members.length === 1 ? "" : "s"}`)),
+      group === "." && members[0].kind === "folder" ? null : make("h2", {}, group === "." ? "this folder" : group, make("small", {}, `${members[0].kind === "folder" || members[0].kind === group ? "" : `${members[0].kind}, `}${members.length} run${members.length === 1 ? "" : "s"}`)),
       make("ul", { class: "runs card" }, members.map((run) => entry(run, keys))))));
     if (!groups.size) byId("groups").replaceChildren(make("p", { class: "nothing" }, runs.length ? "No run fits." : "No run is here yet; this page shows it when one begins."));
     if (focused) byId("groups").querySelector(`li[data-run="${CSS.escape(focused[0])}"] ${focused[1]}`)?.focus({ preventScroll: true });
@@ -104,9 +106,9 @@
       one.miou === null ? null : tile("mIoU", percent(one.miou)),
       tile("last written", ago(one.changed)),
     ];
-    byId("summaries").replaceChildren(make("dl", { class: "tiles" }, tiles), ...(one.reason || one.method ? [make("p", { class: "reason" }, one.method, one.reason ? make("span", {}, make("br"), make("code", {}, one.reason)) : null)] : []));
+    byId("summaries").replaceChildren(make("dl", { class: "tiles" }, tiles), ...(one.reason || one.method ? [make("p", { class: "reason" }, one.method, one.reason ? make("span", { class: one.state }, make("br"), make("code", {}, one.reason)) : null)] : []));
   }
-  function named(name, index) { return make("span", { class: "run" }, make("span", { class: "key", style: `background:var(--run-${index})`, "aria-hidden": "true" }), name); }
+  function named(name, index) { return make("span", { class: "run" }, make("span", { class: "key", style: `background:var(--run-${index})`, "aria-hidden": "true" }), make("span", {}, breakable(name))); }
   function drawTable(several, names) {
     const head = ["run", "state", "step", "steps/s", "to the end", "mIoU"];
     byId("summaries").replaceChildren(make("table", { class: "card states-of" }, make("thead", {}, make("tr", {}, head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, several.map((run, index) => make("tr", {},
@@ -121,7 +123,7 @@
     const classes = [...new Set(several.flatMap((run) => Object.keys(run.iou)))];
     if (!classes.length) return byId("classes").replaceChildren();
     const cell = (value, index) => make("td", {}, percent(value), value === null || value === undefined ? null : make("span", { class: "bar", style: `--own:var(--run-${several.length > 1 ? index : 1})` }, make("i", { style: `width:${100 * value}%` })));
-    byId("classes").replaceChildren(make("h3", {}, "IoU by class, newest evaluation"), make("div", { class: "card scroll" }, make("table", { class: "iou" },
+    byId("classes").replaceChildren(make("h3", {}, "IoU by class, newest evaluation"), make("div", { class: "card scroll" }, make("table", { class: "iou", style: `--runs:${several.length}` },
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "class"), several.map((_, index) => make("th", { scope: "col" }, several.length > 1 ? named(names[index], index) : "IoU, %")))),
       make("tbody", {}, classes.map((name) => make("tr", {}, make("th", { scope: "row" }, name), several.map((run, index) => cell(run.iou[name], index))))))));
   }
@@ -181,7 +183,7 @@
     byId("nothing").hidden = Boolean(several.length);
     if (!several.length) { drawnOf = ""; return; }
     const names = captions(several.map((run) => (run.run === "." ? run.name : run.run)));
-    byId("heading").textContent = several.length === 1 ? several[0].run : `${several.length} runs compared`;
+    byId("heading").replaceChildren(...(several.length === 1 ? breakable(several[0].run) : [`${several.length} runs compared`]));
     if (several.length === 1) drawSummary(several[0]); else drawTable(several, names);
     drawAdvice(several, names);
     const now = JSON.stringify(several.map((run) => [run.run, run.step, run.changed]));
