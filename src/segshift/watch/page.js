@@ -108,7 +108,7 @@
     ];
     byId("summaries").replaceChildren(make("dl", { class: "tiles" }, tiles), ...(one.reason || one.method ? [make("p", { class: "reason" }, one.method, one.reason ? make("span", { class: one.state }, make("br"), make("code", {}, one.reason)) : null)] : []));
   }
-  function named(name, index) { return make("span", { class: "run" }, make("span", { class: "key", style: `background:var(--run-${index})`, "aria-hidden": "true" }), make("span", {}, breakable(name))); }
+  function named(name, index) { return make("span", { class: "run" }, make("span", { class: "key", style: `background:var(--run-${index})`, "aria-hidden": "true" }), make("span", { title: name }, breakable(name))); }
   function drawTable(several, names) {
     const head = ["run", "state", "step", "steps/s", "to the end", "mIoU"];
     byId("summaries").replaceChildren(make("table", { class: "card states-of" }, make("thead", {}, make("tr", {}, head.map((name) => make("th", { scope: "col" }, name)))), make("tbody", {}, several.map((run, index) => make("tr", {},
