@@ -1,6 +1,7 @@
 """Damaged files for `tools/fuzz.py`: images, labels, model files and public weights, byte by byte."""
 
 import io
+import json
 import random
 import struct
 import zlib
@@ -132,6 +133,19 @@ def files(bases: list[Case]) -> st.SearchStrategy[Case]:
         return suffix, damaged_bytes(data, chance)
 
     return st.builds(made, st.integers(0, 2**40), st.binary(max_size=64))
+
+
+class MetadataExchanged:
+    """Files of safetensors like a given one with other metadata, made without writing its tensors anew."""
+
+    def __init__(self, data: bytes) -> None:
+        (length,) = struct.unpack("<Q", data[:8])
+        self._header, self._tensors = json.loads(data[8 : 8 + length]), data[8 + length :]
+
+    def __call__(self, metadata: Mapping[str, str]) -> bytes:
+        """The whole file."""
+        header = json.dumps({**self._header, "__metadata__": metadata}).encode()
+        return struct.pack("<Q", len(header)) + header + self._tensors
 
 
 def file_kinds(folder: Path, segmenter: Segmenter) -> Kinds:
