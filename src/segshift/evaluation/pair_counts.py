@@ -1,15 +1,18 @@
 """How often every pair of ids stands at the same pixel: the counting under the confusion matrix."""
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 IDS = 256
-# Maps with more changes from pixel to pixel are counted pixel by pixel.
-_MOST_RUNS = 1 / 8
-# Bytes of a machine word.
-_WORD = 8
+# A machine word of 8 pixels, and the bits of a place in it.
+_WORD, _WORD_BITS = 8, 3
+# Maps where a run begins in more of the words are counted pixel by pixel.
+_MOST_FILLED = 3 / 4
+Number = TypeVar("Number", np.uint16, np.int64)
 
 
 def pair_counts(rows: Tensor, columns: Tensor) -> Tensor:
@@ -40,17 +43,22 @@ def _by_runs(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.
     begins[:1] = pixels > 0
     np.not_equal(first[1:], first[:-1], out=begins[1:pixels])
     begins[1:pixels] |= second[1:] != second[:-1]
-    if np.count_nonzero(begins) > _MOST_RUNS * pixels:
-        return np.bincount(_places(first, second), minlength=IDS * IDS)
     # Most words are empty and looked at as one number.
-    words = np.flatnonzero(begins.view(np.uint64) != 0)
-    within = np.flatnonzero(begins.reshape(-1, _WORD)[words])
-    starts = words[within // _WORD] * _WORD + within % _WORD
+    words = begins.view(np.uint64)
+    filled = np.flatnonzero(words != 0)
+    if len(filled) > _MOST_FILLED * len(words):
+        return np.bincount(_places(first, second, np.uint16), minlength=IDS * IDS)
+    within = np.flatnonzero(words[filled].view(np.bool_))
+    # Shifts, since whole numbers are divided slowly.
+    starts = (filled << _WORD_BITS)[within >> _WORD_BITS] + (within & (_WORD - 1))
     # Sums of whole numbers are exact in float64 up to 2**53 pixels.
     lengths = np.diff(starts, append=pixels)
-    counts = np.bincount(_places(first[starts], second[starts]), lengths, minlength=IDS * IDS)
+    counts = np.bincount(_places(first[starts], second[starts], np.int64), lengths, minlength=IDS * IDS)
     return counts.astype(np.int64)
 
 
-def _places(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return first.astype(np.int64) * IDS + second
+def _places(first: NDArray[np.uint8], second: NDArray[np.uint8], kind: type[Number]) -> NDArray[Number]:
+    places = first.astype(kind)
+    places <<= 8
+    places |= second
+    return places
