@@ -1,11 +1,13 @@
 """Do two processes that share each batch give what one gives, for every preset?
 
     python benchmarks/two_processes.py
+    python benchmarks/two_processes.py --double lsd_public_code     # is it rounding?
 
 Every training stage of every preset, with its method, terms and groups of parameters around a tiny network
 with frozen batch-norm statistics (as `segshift doctor` does it): some steps of plain gradient descent in one
 process, and in two over gloo. Stages that are the same on tiny images run once. Prints the largest difference
-of any weight or buffer beside how far the weights have moved; status 1 if one is above the tolerance.
+of any weight or buffer beside how far the weights have moved; status 1 if one is above the tolerance. With
+`--double` all is computed in float64: what is rounding shrinks by 1e-9, what is a fault stays.
 """
 
 import argparse
@@ -105,7 +107,10 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--tolerance", type=float, default=1e-6)
     parser.add_argument("names", nargs="*", help="presets; all without any")
+    parser.add_argument("--double", action="store_true", help="in float64")
     options = parser.parse_args()
+    if options.double:
+        torch.set_default_dtype(torch.float64)
     seen: dict[str, str] = {}
     rows: dict[str, dict[str, float]] = {}
     failed: dict[str, str] = {}

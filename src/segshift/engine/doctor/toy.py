@@ -94,8 +94,11 @@ def _without_references(method: dict[str, Any]) -> dict[str, Any]:
 
 
 def toy_method(recipe: Recipe) -> Method:
-    """The method with all initial weights drawn from the recipe's seed, in training mode."""
-    return build(recipe, CLASSES).train()
+    """The method with all initial weights drawn from the recipe's seed, in training mode. Its numbers are of
+    PyTorch's default type.
+    """
+    # Whatever that is, a segmenter's pixel statistics are float32.
+    return build(recipe, CLASSES).to(torch.get_default_dtype()).train()
 
 
 def plain_optimizers(method: Method) -> dict[str, Optimizer]:
