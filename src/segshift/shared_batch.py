@@ -16,6 +16,7 @@ from torch import Tensor
 from segshift.errors import InputError, ProcessLostError
 
 Whole = TypeVar("Whole", Tensor, range, list[Any])
+Value = TypeVar("Value")
 
 _shared = False
 
@@ -73,6 +74,27 @@ def own_part(whole: Whole) -> Whole:
     share = len(whole) // dist.get_world_size()
     part: Any = whole[dist.get_rank() * share : (dist.get_rank() + 1) * share]
     return cast(Whole, part)
+
+
+def own_places(number: int) -> range:
+    """This process's share of so many things: neighbors, as many as the others' or one more or less."""
+    if not _shared:
+        return range(number)
+    rank, count = dist.get_rank(), dist.get_world_size()
+    return range(number * rank // count, number * (rank + 1) // count)
+
+
+def of_all(mine: Value) -> list[Value]:
+    """Every process's value, in their order: anything that can be pickled.
+
+    Raises:
+        ProcessLostError: another process ended.
+    """
+    if not _shared:
+        return [mine]
+    values: list[Any] = [None] * dist.get_world_size()
+    _exchange(dist.all_gather_object, values, mine)
+    return values
 
 
 def _gathered(tensor: Tensor) -> list[Tensor]:

@@ -164,3 +164,21 @@ def test_two_processes_end_with_one_line_when_one_is_lost_and_go_on_together(
     os.killpg(process.pid, signal.SIGTERM)
     _, err = process.communicate()
     assert "everything is saved" in err and saved_steps(tmp_path / "run")[-1] > done
+
+
+def test_two_processes_evaluate_as_one(tmp_path: Path, toy_source: Path, toy_target: Path) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", toy_source, toy_target, **GAME)
+    finish(train(recipe, tmp_path / "run", *torchrun(tmp_path)))
+    # Of the training's two processes each saw a part of the images.
+    trained = json.loads((tmp_path / "run" / "results.json").read_text())["evaluation"]
+    words = ["evaluate", str(tmp_path / "run"), "--data", str(toy_target), "--boundary", "--json"]
+    found = {}
+    for name, launcher in (("one", [sys.executable, "-c", PROGRAM]), ("two", torchrun(tmp_path))):
+        out = tmp_path / f"{name}.json"
+        done = subprocess.run(
+            [*launcher, *words, "--out", str(out)], env=environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        found[name] = json.loads(out.read_text())
+    assert found["two"] == found["one"]
+    assert all(found["one"][key] == value for key, value in trained.items() if key != "protocol")

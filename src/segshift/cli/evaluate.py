@@ -6,13 +6,16 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
+
 from segshift.cli.commands.evaluate import Evaluate, Format
 from segshift.cli.commands.seeing import Seeing, parse_inference
 from segshift.cli.evaluation_report import print_report
-from segshift.cli.inference import usable_device
+from segshift.cli.inference import joined_processes
 from segshift.cli.output import console, working
 from segshift.data.resolve import resolve
 from segshift.data.spec import Split
+from segshift.engine.processes import PATIENCE_S, Processes, watched
 from segshift.engine.target_labels import images_trained_on, saw_target_labels
 from segshift.errors import InputError
 from segshift.evaluation import (
@@ -35,11 +38,20 @@ from segshift.folders import captions
 from segshift.models import load
 from segshift.progress import Done
 from segshift.report.content import scored_rows
+from segshift.shared_batch import sharing
 from segshift.terminal import say
 
 
 def evaluate(options: Evaluate) -> None:
-    """What `segshift evaluate` does."""
+    """What `segshift evaluate` does; of several processes each sees its share of the images."""
+    processes = joined_processes(options.device)
+    # One voice is enough for what they all could say.
+    console.quiet = console.quiet or not processes.main
+    with watched(PATIENCE_S), sharing():
+        _evaluate(options, processes)
+
+
+def _evaluate(options: Evaluate, processes: Processes) -> None:
     models, folders = options.models, options.folders
     split = resolve(options.data, "val")
     if not models:
@@ -57,9 +69,7 @@ def evaluate(options: Evaluate) -> None:
             names[model] += f" (trained on {trained_on} of the {len(split.samples)} images with their labels)"
     rows: dict[str, _Row] = {}
     for group in [models] if options.ensemble else [[model] for model in models]:
-        rows[" + ".join(names[model] for model in group)] = _Networks(
-            group, inference, usable_device(options.device)
-        )
+        rows[" + ".join(names[model] for model in group)] = _Networks(group, inference, processes.device)
     for folder in folders:
         rows[names[folder]] = _Files(open_predictions(folder, split, options.prediction_ids))
     # What cannot stand in one table is said before hours of work, not after them.
@@ -73,6 +83,8 @@ def evaluate(options: Evaluate) -> None:
         found[caption] = (
             result if options.classes is None else result.scored(scored_classes(options.classes, order))
         )
+    if not processes.main:
+        return
     comparison = scored_rows(found)[1].gain if options.paired else None
     document = _document(models, folders, options.data, split, found, comparison, options.ensemble)
     if options.out is not None:
@@ -112,7 +124,7 @@ class _Row(Protocol):
 class _Networks:
     """A network, or several as an ensemble. They are loaded when their turn comes."""
 
-    def __init__(self, models: list[Path], inference: Inference, device: str) -> None:
+    def __init__(self, models: list[Path], inference: Inference, device: torch.device) -> None:
 
         self.models, self.inference, self.device = models, inference, device
         networks = [load(model) for model in models]

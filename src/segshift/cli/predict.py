@@ -2,13 +2,12 @@
 
 from segshift.cli.commands.predict import Predict
 from segshift.cli.commands.seeing import parse_inference
-from segshift.cli.inference import train_on, usable_device
+from segshift.cli.inference import joined_processes
 from segshift.cli.output import console, print_json, progress, results
 from segshift.cli.predicted_files import files_of_data_sets, split_arguments, usable_files
 from segshift.data.walk import is_video_name
-from segshift.engine.predict_files import launched, predict_files, written_files
+from segshift.engine.predict_files import predict_files, written_files
 from segshift.engine.prediction import Outputs, Predictor
-from segshift.engine.processes import Processes
 from segshift.errors import InputError
 from segshift.models import load
 from segshift.plain import counted
@@ -19,7 +18,7 @@ from segshift.terminal import say
 def predict(options: Predict) -> None:
     """What `segshift predict` does."""
     inference = parse_inference(options)
-    processes = _processes(options.device)
+    processes = joined_processes(options.device)
     segmenter = load(options.checkpoint).to(processes.device)
     sets, photos = split_arguments(options.paths)
     outputs = Outputs(options.ids, options.with_overlay, options.color, options.probabilities)
@@ -56,11 +55,3 @@ def predict(options: Predict) -> None:
         say(results, f"{counted(done.labelled, what)} labelled in {out}{earlier}")
     if broken and not skip_bad:
         raise InputError(f"{done.left_out} of {len(named)} images are left out, first {broken[0]}")
-
-
-def _processes(device: str | None) -> Processes:
-    """Those that a launcher started, or this one alone."""
-    if not launched():
-        return Processes.alone(usable_device(device))
-    train_on(device)
-    return Processes.join()

@@ -1,6 +1,5 @@
 """Predictions of many files: what is there already stays, and several processes share the rest."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -8,19 +7,11 @@ from pathlib import Path
 
 from segshift.data.walk import is_video_name
 from segshift.engine.prediction import Outputs, Predictor
-from segshift.engine.processes import Processes, watched
+from segshift.engine.processes import PATIENCE_S, Processes, watched
 from segshift.engine.video import predict_video, video_files
 from segshift.errors import InputError, OutputError
 from segshift.files import remove_partials
 from segshift.progress import SILENT, Progress
-
-# So long another process may stand still before it counts as lost: a large picture takes minutes on a CPU.
-_PATIENCE_S = 600.0
-
-
-def launched() -> bool:
-    """Whether a launcher (torchrun, accelerate launch) started several processes."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ def predict_files(
         ProcessLostError: another process ended.
     """
     labelled = kept = bad = 0
-    with watched(_PATIENCE_S):
+    with watched(PATIENCE_S):
         _begin(predictor, named, processes)
         share = len(range(processes.rank, len(named), processes.count))
         with progress.bar("predicting", share) as advance:

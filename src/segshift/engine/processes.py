@@ -27,8 +27,11 @@ from segshift.folders import lock_folder
 from segshift.models.devices import usable_device
 from segshift.shared_batch import mean_over_processes, sharing
 
-# Others may wait for hours while the main process evaluates or labels; the heartbeat notices a lost one.
+# Others may wait for hours while the main process labels; the heartbeat notices a lost one.
 _PATIENCE = timedelta(days=7)
+PATIENCE_S = 600.0
+"""So long another process may stand still before it counts as lost, where no recipe says it: a large picture
+takes minutes on a CPU."""
 _HEARTBEAT = "heartbeat"
 _HEARTBEAT_S = 0.5
 # So long the main thread of a survivor has to end by itself, and an orderly one waits for the others.
@@ -40,7 +43,7 @@ class Processes:
     """This process among those that train together.
 
     Attributes:
-        rank: from 0; 0 is the main process, which evaluates, logs and writes files.
+        rank: from 0; 0 is the main process, which logs and writes files.
         count: how many there are.
         device: where this one's tensors live.
     """
@@ -56,13 +59,13 @@ class Processes:
         Raises:
             InputError: the launcher started several, but they did not find each other.
         """
-        launched, accelerator = _launched(), _accelerator()
-        if accelerator.num_processes != launched:
+        started, accelerator = launched(), _accelerator()
+        if accelerator.num_processes != started:
             raise InputError(
-                f"WORLD_SIZE: {launched} processes were launched, but {accelerator.num_processes} joined; "
+                f"WORLD_SIZE: {started} processes were launched, but {accelerator.num_processes} joined; "
                 "start with `accelerate launch` or `torchrun`, or unset WORLD_SIZE"
             )
-        if launched > 1:
+        if started > 1:
             _leave_at_exit()
         # Accelerate numbers CPUs ("cpu:1"), which torch.load refuses.
         on_cpu = accelerator.device.type == "cpu"
@@ -114,13 +117,14 @@ class Processes:
                     buffer.copy_(mean_over_processes(buffer))
 
 
-def _launched() -> int:
+def launched() -> int:
+    """How many processes a launcher (torchrun, accelerate launch) has started; 1 without one."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _accelerator(**more: Any) -> Accelerator:
     # Unless told, Accelerate looks for accelerators only: without one, each process would train alone.
-    no_device = _launched() > 1 and not torch.accelerator.is_available()
+    no_device = launched() > 1 and not torch.accelerator.is_available()
     # Its precision is the whole process's for good; ours may differ between stages and arms.
     return Accelerator(
         mixed_precision="no",
@@ -182,7 +186,7 @@ def training_on(device: str | torch.device | None) -> Iterator[None]:
         yield
         return
     place = usable_device(device)
-    if _launched() > 1:
+    if launched() > 1:
         raise InputError(f"device {place}: of several processes each has the device that its launcher gives")
     before = os.environ.get("ACCELERATE_TORCH_DEVICE")
     # Accelerate keeps the device of a process's first run.

@@ -108,16 +108,14 @@ class Selection:
             if path != self._path(best):
                 path.unlink(missing_ok=True)
 
-    def deploy(self, best: int) -> Segmenter:
-        """Put the kept model into the run folder and return it.
-
-        Raises:
-            InputError: the file is gone.
-        """
-        path = self._existing(best)
+    def deploy(self, best: int) -> None:
+        """Put the kept model into the run folder. Raises InputError if the file is gone."""
         with atomic_path(self.folder.model) as temporary:
-            shutil.copyfile(path, temporary)
-        return Segmenter.load(path)
+            shutil.copyfile(self._existing(best), temporary)
+
+    def kept(self, best: int) -> Segmenter:
+        """The kept model. Raises InputError if the file is gone."""
+        return Segmenter.load(self._existing(best))
 
     def describe(self, best: int | None) -> str:
         """For `selected` in results.json."""

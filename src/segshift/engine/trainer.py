@@ -47,6 +47,7 @@ from segshift.methods import Batch, Method
 from segshift.models import Segmenter
 from segshift.models.compiling import compile_networks, compiler_faults
 from segshift.progress import Progress
+from segshift.shared_batch import sharing
 
 # Steps from which a trial step or two are worth their time.
 WORTH_MEASURING = 100
@@ -267,27 +268,23 @@ class Trainer:
         return result
 
     def evaluate(self, segmenter: Segmenter | None) -> EvaluationResult | None:
-        """Evaluate a network; None without one, or without a labelled evaluation set.
-
-        Only the main process computes, the others wait.
+        """Evaluate a network; None without one, or without a labelled evaluation set. Each process sees its
+        share of the images.
         """
         self.processes.average_buffers(self.method)
-        result = None
-        if self.processes.main and segmenter is not None:
-            result = self._judge(segmenter)
-        self.processes.wait()
-        return result
+        return None if segmenter is None else self._judge(segmenter)
 
     def _judge(self, segmenter: Segmenter) -> EvaluationResult | None:
         if self.domains.evaluation is None:
             return None
-        return evaluate(
-            segmenter,
-            SegmentationDataset(self.domains.evaluation, self.domains.classes, None, with_labels=True),
-            self.recipe.inference,
-            batch_size=self.recipe.evaluation.batch_size,
-            device=self.processes.device,
-        )
+        with sharing():
+            return evaluate(
+                segmenter,
+                SegmentationDataset(self.domains.evaluation, self.domains.classes, None, with_labels=True),
+                self.recipe.inference,
+                batch_size=self.recipe.evaluation.batch_size,
+                device=self.processes.device,
+            )
 
     def _finish(self, session: _Session, steps: int) -> EvaluationResult | None:
         scores = session.recorder.scores
@@ -295,14 +292,15 @@ class Trainer:
             after = self.evaluate(self.method.deployed())
         else:
             after = self._evaluate_and_record(session, steps, self.method.deployed())
+        best = self._best(scores)
         if self.processes.main:
             self.method.save(self.folder)
-            best = self.selection.best_step(scores) if self.selection.by_score else None
             if best is not None:
-                segmenter = self.selection.deploy(best).to(self.processes.device)
+                self.selection.deploy(best)
                 self.selection.tidy(best)
-                if best != steps:
-                    after = self._judge(segmenter)
+        if best is not None and best != steps:
+            after = self._judge(self.selection.kept(best))
+        if self.processes.main:
             write_json(
                 RunFolder(self.folder).environment,
                 describe_environment(self.processes.device, self.processes.count),
@@ -315,6 +313,12 @@ class Trainer:
             write_json(RunFolder(self.folder).results, self._results(after, steps, seconds, chosen))
         self.processes.wait()
         return after
+
+    def _best(self, scores: Mapping[int, Mapping[str, Any]]) -> int | None:
+        """The step whose model is kept, in every process; None for the last one's."""
+        best = self.selection.best_step(scores) if self.selection.by_score and self.processes.main else None
+        best = self.processes.agree(-1 if best is None else best)
+        return None if best < 0 else best
 
     def _results(
         self, after: EvaluationResult | None, steps: int, seconds: float, chosen: Mapping[str, Any]

@@ -35,6 +35,12 @@ class ClassCounts:
             self.images, self.hits[:, columns], self.truth[:, columns], self.predicted[:, columns]
         )
 
+    def of_images(self, order: Sequence[int]) -> "ClassCounts":
+        """The counts of some images, in the given order of their places."""
+        rows = list(order)
+        names = tuple(self.images[row] for row in rows)
+        return ClassCounts(names, self.hits[rows], self.truth[rows], self.predicted[rows])
+
     @property
     def iou(self) -> NDArray[np.float64]:
         """(N, C), the IoU of every class within every image; NaN where the class does not occur."""
@@ -74,6 +80,11 @@ class CountsBuilder:
         """Append one image by its confusion matrix, (C, C) or (C, C + 1)."""
         columns = confusion.sum(0)[: len(confusion)]
         self.add(image, np.stack([np.diag(confusion), confusion.sum(1), columns]))
+
+    def append(self, other: "CountsBuilder") -> None:
+        """Append another one's images."""
+        self._images += other._images
+        self._rows += other._rows
 
     def build(self) -> ClassCounts:
         """All images so far, at least one."""

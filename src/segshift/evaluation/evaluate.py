@@ -20,6 +20,7 @@ from segshift.models.inference_config import Inference
 from segshift.models.loading import load
 from segshift.models.segmenter import Segmenter
 from segshift.progress import Done
+from segshift.shared_batch import own_places
 from segshift.sizes import height_width
 
 
@@ -36,6 +37,8 @@ def evaluate(
     """The scores of a network on a data set, from one confusion matrix over all its pixels.
 
     Scores are up-sampled to the label's size, and the most probable class counts. Labels are never resized.
+    Inside of `segshift.shared_batch.sharing` each process sees its share of the images, and all get the
+    scores of all, equal to those of a single one.
 
     Args:
         networks: a network, or what `segshift.load` takes; evaluated in evaluation mode, their mode is as
@@ -47,9 +50,10 @@ def evaluate(
         measures: what is counted, such as `[Iou(), BoundaryIou()]`.
         batch_size: at most so many images of equal size at once. Does not change the result.
         device: moves the networks there; None leaves them where they are.
-        progress: called with (images done, images in all) after every batch.
+        progress: called with (images done, images in all) after every batch; of this process's share.
 
     Raises:
+        ProcessLostError: another process ended.
         InputError: an empty or unlabelled data set, other classes than the networks', ids outside them, an
             ensemble of networks with different classes, scores that are not finite, or no such device.
 
@@ -114,15 +118,23 @@ def _predicted(
     progress: Done | None,
 ) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Names, predictions and labels, on the networks' device."""
-    names, done, place = _image_names(data), 0, networks[0].device
-    for images, labels in _batches(data, batch_size):
+    names, place = _image_names(data), networks[0].device
+    own = _own_images(len(data), batch_size)
+    done = own.start
+    for images, labels in _batches(data, own, batch_size):
         size = height_width(labels)
         predicted = inference.ids(networks, images.to(place), size)
         for prediction, label in zip(predicted, labels.to(place), strict=True):
             yield names[done], prediction, label
             done += 1
         if progress is not None:
-            progress(done, len(data))
+            progress(done - own.start, len(own))
+
+
+def _own_images(images: int, batch_size: int) -> range:
+    """This process's share: whole batches, which round as they do in a single process."""
+    batches = own_places(-(-images // batch_size))
+    return range(batches.start * batch_size, min(images, batches.stop * batch_size))
 
 
 def _image_names(data: LabelledItems) -> list[str]:
@@ -131,20 +143,23 @@ def _image_names(data: LabelledItems) -> list[str]:
     return [str(index) for index in range(len(data))] if samples is None else [s.stem for s in samples]
 
 
-def _batches(data: LabelledItems, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Neighbors of equal size together, in the data set's order; huge images one by one."""
+def _batches(data: LabelledItems, own: range, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Neighbors of equal size together, in the data set's order; huge images one by one. A batch begins at
+    every multiple of the batch size, whoever sees it.
+    """
     waiting: list[tuple[Tensor, Tensor]] = []
-    for index in range(len(data)):
+    for index in own:
         image, label = image_and_label(data[index], index)
         if label is None:
             raise InputError(f"evaluate: image {index} has no label; evaluate on a labelled split")
-        full = len(waiting) == batch_size or label.numel() > WHOLE_PIXELS
+        full = index % batch_size == 0 or label.numel() > WHOLE_PIXELS
         pair = (image, label)
         if waiting and (full or _form(pair) != _form(waiting[0])):
             yield _stack(waiting)
             waiting = []
         waiting.append(pair)
-    yield _stack(waiting)
+    if waiting:
+        yield _stack(waiting)
 
 
 def _form(pair: tuple[Tensor, Tensor]) -> tuple[torch.Size, torch.dtype, torch.Size]:

@@ -21,6 +21,7 @@ from segshift.evaluation.prediction_ids import LABEL_IDS, TRAIN_IDS, guess_ids, 
 from segshift.evaluation.result import EvaluationResult
 from segshift.evaluation.sidecar import SIDECAR, Sidecar, read_sidecar
 from segshift.progress import Done
+from segshift.shared_batch import own_places
 from segshift.train_ids import IGNORE
 
 
@@ -74,7 +75,10 @@ class Predictions:
         scored: Sequence[str] | None = None,
         progress: Done | None = None,
     ) -> EvaluationResult:
-        """The scores, over `scored` classes where the split lacks others. See `evaluate_predictions`."""
+        """The scores, over `scored` classes where the split lacks others. See `evaluate_predictions`.
+
+        Inside of `sharing` each process reads its share of the files.
+        """
         protocol = {
             "mode": "predictions",
             "prediction_ids": self.ids,
@@ -89,7 +93,9 @@ class Predictions:
         self, mapping: NDArray[np.uint8], progress: Done | None
     ) -> Iterator[tuple[str, Tensor, Tensor]]:
         """Names, predictions and labels."""
-        for done, (path, sample) in enumerate(zip(self.files, self.split.samples, strict=True), start=1):
+        own = own_places(len(self.files))
+        for done, place in enumerate(own, start=1):
+            path, sample = self.files[place], self.split.samples[place]
             assert sample.label is not None  # a labelled split
             label = np.take(mapping, self.split.decoder.read(sample.label))
             predicted = self.read(path)
@@ -99,7 +105,7 @@ class Predictions:
                 label = self._fitted(label, predicted.shape, path, sample.image, sample.label)
             yield sample.stem, torch.from_numpy(predicted), torch.from_numpy(label)
             if progress is not None:
-                progress(done, len(self.files))
+                progress(done, len(own))
 
     def _fitted(
         self, label: NDArray[np.uint8], shape: tuple[int, ...], path: Path, image: Path, label_file: Path
