@@ -29,7 +29,7 @@ class Labeller:
         for name, path in zip(batch["name"], batch["path"], strict=True):
             there = self.predictor.finished(name, Path(path))
             if not there:
-                self.predictor.predict(name, self.predictor.read(Path(path)))
+                self.predictor.predict(name, self.predictor.read(Path(path)), Path(path))
             kept.append(there)
         return {"name": batch["name"], "kept": kept}
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import segshift as package
 from segshift.engine.predict_files import predict_files
@@ -32,19 +33,26 @@ def test_a_second_call_predicts_only_what_is_missing_or_old(
     names = sorted(path.stem for path in photos.iterdir())
     labels = {name: out / f"{name}_label.png" for name in names}
     first = {name: path.read_bytes() for name, path in labels.items()}
-    legend = (out / "legend.png").read_bytes()
     # A file of the first call with other content shows whether it is written again.
-    marked = np.zeros_like(np.asarray(Image.open(labels[names[0]])))
-    Image.fromarray(marked).save(labels[names[0]])
+    with Image.open(labels[names[0]]) as label:
+        marked, note = np.zeros_like(np.asarray(label)), PngInfo()
+        note.add_text("segshift", label.info["segshift"])
+    Image.fromarray(marked).save(labels[names[0]], pnginfo=note)
     labels[names[1]].unlink()
     (out / f"{names[2]}_overlay.png").unlink()
-    (photos / f"{names[3]}.png").touch()
+    # Another image under the name, and older than its results: clocks are set, copies keep their times.
+    shutil.copy2(photos / f"{names[4]}.png", photos / f"{names[3]}.png")
+    os.utime(photos / f"{names[3]}.png", (0, 0))
+    # And results that are older than the image and the network.
+    os.utime(labels[names[5]], (0, 0))
     # As a call leaves it that is killed in the middle of a file.
     (out / ".a_probabilities.abcdefgh.partial.npz").write_bytes(b"half")
     outcome = segshift("predict", trained, photos, "--out", out)
     assert "6 images labelled" in outcome.out and "(3 of them by an earlier call)" in outcome.out
     assert not list(out.glob(".*partial*"))
     assert np.array_equal(np.asarray(Image.open(labels[names[0]])), marked)
+    assert np.array_equal(*(np.asarray(Image.open(labels[name])) for name in names[3:5]))
+    first[names[3]] = labels[names[3]].read_bytes()
     assert all(labels[name].read_bytes() == first[name] for name in names[1:])
     # Other settings are other results, and so is another network.
     outcome = segshift("predict", trained, photos, "--out", out, "--flip")
@@ -52,6 +60,9 @@ def test_a_second_call_predicts_only_what_is_missing_or_old(
     outcome = segshift("predict", trained, photos, "--out", out)
     assert "by an earlier call" not in outcome.out
     assert {name: path.read_bytes() for name, path in labels.items()} == first
+    legend = (out / "legend.png").read_bytes()
+    outcome = segshift("predict", trained, photos, "--out", out)
+    assert "(6 of them by an earlier call)" in outcome.out
     assert (out / "legend.png").read_bytes() == legend
 
 
@@ -71,14 +82,14 @@ def test_processes_share_the_files(trained: Path, photos: Path, tmp_path: Path) 
 def test_a_full_disk_ends_the_call_at_the_first_file(
     trained: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, pixels: np.ndarray) -> None:
+    def full(path: Path, pixels: np.ndarray, made_of: str | None = None) -> None:
         raise OutputError(f"{path}: cannot be written (No space left on device)")
 
     monkeypatch.setattr("segshift.engine.prediction._save", full)
     predictor = Predictor(package.load(trained), str(trained), tmp_path / "out")
     named = {path.stem: path for path in sorted(photos.iterdir())}
     left_out: list[str] = []
-    with pytest.raises(OutputError, match=f"{next(iter(named))}_label.png"):
+    with pytest.raises(OutputError, match=f"{next(iter(named))}_overlay.png"):
         predict_files(predictor, named, Processes.alone("cpu"), left_out.append)
     assert left_out == []
 

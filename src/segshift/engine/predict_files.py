@@ -67,7 +67,7 @@ def predict_files(
                     elif predictor.finished(name, path):
                         kept += 1
                     else:
-                        predictor.predict(name, predictor.read(path))
+                        predictor.predict(name, predictor.read(path), path)
                     labelled += 1
                 except OutputError:
                     # A full disk is no fault of an image, and the next one would meet it, too.

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from segshift.data.decoder import build_decoder
 from segshift.data.images import read_image
 from segshift.data.labels import ClassSet
 from segshift.data.resolve import describe
 from segshift.errors import InputError
-from segshift.evaluation.sidecar import SIDECAR, Sidecar, train_id_sidecar
+from segshift.evaluation.sidecar import Sidecar, train_id_sidecar
 from segshift.files import atomic_path
 from segshift.folders import model_file
 from segshift.models.batch_norm import evaluating
@@ -31,6 +32,8 @@ from segshift.sizes import HeightWidth
 from segshift.train_ids import IGNORE
 
 TRAIN_IDS = "train_ids"
+# The text of a label file that says what it was made of: network and settings, image, kinds of files.
+_MADE_OF = "segshift"
 # What the temporary file beside an output adds to its name, generously.
 _LONGEST_NAME = 255 - 32
 
@@ -109,7 +112,6 @@ class Predictor:
             )
         self._sidecar = sidecar.model_copy(update={"made_with": self._fingerprint()})
         self._sidecar.claim(self.folder)
-        self._since = (self.folder / SIDECAR).stat().st_mtime_ns
 
     def _fingerprint(self) -> str:
         """A hash of the network's weights, or of its name where it is no file, and of how it sees images."""
@@ -121,17 +123,16 @@ class Predictor:
     def finished(self, name: str, image: Path) -> bool:
         """Whether an image's files are there from an earlier call with this network and these settings.
 
-        They are then counted for the legend. A file that is older than its image, or than a change of the
-        network or the settings, does not count.
+        They are then counted for the legend. What they were made of stands in the label file, which is
+        written last; times take no part, since clocks are set and copies keep their originals' times.
         """
         files = self.outputs.files(self.folder, name)
-        status = image.stat()
-        # A copy may carry its original's time of change, but not its own.
-        least = max(self._since, status.st_mtime_ns, status.st_ctime_ns)
+        if not all(path.is_file() for path in files.values()):
+            return False
         try:
-            if any(path.stat().st_mtime_ns < least for path in files.values()):
-                return False
             with Image.open(files["label"]) as label:
+                if not self._is_of(label.info.get(_MADE_OF), image, files):
+                    return False
                 counts = np.bincount(np.asarray(label).ravel(), minlength=2**16)
         except OSError:
             return False
@@ -142,7 +143,17 @@ class Predictor:
         """The image as `predict` takes it. Raises InputError for one that cannot be read."""
         return read_image(image, upright=self.upright)
 
-    def predict(self, name: str, pixels: NDArray[np.uint8]) -> dict[str, Path]:
+    def _is_of(self, said: object, image: Path, kinds: Iterable[str]) -> bool:
+        """Whether a label file's note is about this network, these settings, this image and these files."""
+        words = said.split() if isinstance(said, str) else []
+        return (
+            len(words) == 3
+            and words[0] == self._sidecar.made_with
+            and set(kinds) <= set(words[2].split(","))
+            and words[1] == _hash_of(image)
+        )
+
+    def predict(self, name: str, pixels: NDArray[np.uint8], image: Path | None = None) -> dict[str, Path]:
         """Write an image's files and return them by kind.
 
         At any time there are the image, its label map, and a band of rows of the classes' scores.
@@ -150,11 +161,13 @@ class Predictor:
         Args:
             name: of the files.
             pixels: (H, W, 3) uint8 RGB; they are overwritten.
+            image: their file, by which `finished` knows the results again; None for pixels that have none.
 
         Raises:
             InputError: scores that are not finite.
         """
         files = self.outputs.files(self.folder, name)
+        made_of = None if image is None else f"{self._sidecar.made_with} {_hash_of(image)} {','.join(files)}"
         height, width = pixels.shape[:2]
         label = np.empty((height, width), np.uint8)
         confidence = np.empty((height, width), np.uint8) if self.outputs.probabilities else None
@@ -176,7 +189,6 @@ class Predictor:
                     probabilities = band.probabilities[0]
                     confidence[band.rows] = (255 * probabilities.amax(0)).round().byte().cpu().numpy()
                     stream.write(probabilities.permute(1, 2, 0).half().cpu().numpy().tobytes())
-        _save(files["label"], self._values(label))
         if confidence is not None:
             _save(files["confidence"], confidence)
         if self.outputs.color:
@@ -184,6 +196,8 @@ class Predictor:
         if self.outputs.overlay:
             # In place: nobody needs the image any more, and it may be large.
             _save(files["overlay"], overlay(pixels, label, segmenter.classes, out=pixels))
+        # Last: it says that all of them are there.
+        _save(files["label"], self._values(label), made_of)
         return files
 
     def count(self, label: NDArray[np.uint8]) -> None:
@@ -246,9 +260,17 @@ def label_ids_of(dataset: str, classes: ClassSet) -> dict[str, int]:
     return {name: first[name] for name in classes.names}
 
 
-def _save(path: Path, pixels: NDArray[Any]) -> None:
+def _save(path: Path, pixels: NDArray[Any], made_of: str | None = None) -> None:
+    note = PngInfo()
+    if made_of is not None:
+        note.add_text(_MADE_OF, made_of)
     with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        Image.fromarray(pixels).save(temporary, format="PNG", pnginfo=note)
+
+
+def _hash_of(image: Path) -> str:
+    with image.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -28,8 +28,8 @@ class Sidecar(Strict):
         size: label files have their image's size.
         upright: whether images were turned as their EXIF orientation says, and the label files with them.
         palette: the classes' colors.
-        made_with: a hash of the network's weights and of how it saw the images; label files that are not
-            older than this one were made so.
+        made_with: a hash of the network's weights and of how it saw the images; label files that were made so
+            have it in their text `segshift`.
     """
 
     segshift: str = __version__
@@ -55,7 +55,7 @@ class Sidecar(Strict):
         return tuple(self.classes)
 
     def claim(self, folder: Path) -> None:
-        """Write it before the label files; one that says the same stays, with its time.
+        """Write it before the label files; one that says the same stays.
 
         Raises:
             InputError: the folder's label files mean something else.
