@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -182,3 +183,20 @@ def test_two_processes_evaluate_as_one(tmp_path: Path, toy_source: Path, toy_tar
         found[name] = json.loads(out.read_text())
     assert found["two"] == found["one"]
     assert all(found["one"][key] == value for key, value in trained.items() if key != "protocol")
+
+
+def test_a_process_whose_other_one_never_comes_ends_with_one_line() -> None:
+    program = "import segshift.engine.processes as p\np.PATIENCE_S = 3.0\np.Processes.join()"
+    launched = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1"}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**environment(), **launched, "MASTER_PORT": port},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "stopped: 2 processes were launched, and not all of them came within 3 s" in done.stderr
+    assert "Traceback" not in done.stderr

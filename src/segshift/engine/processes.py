@@ -56,10 +56,15 @@ class Processes:
     def join(cls) -> "Processes":
         """The group that a launcher started, or this process alone.
 
+        Where one of them does not come within PATIENCE_S, this one ends with a line.
+
         Raises:
             InputError: the launcher started several, but they did not find each other.
+            ProcessLostError: another process ended while they were looking for each other.
         """
-        started, accelerator = launched(), _accelerator()
+        started = launched()
+        with _joining(started):
+            accelerator = _accelerator()
         if accelerator.num_processes != started:
             raise InputError(
                 f"WORLD_SIZE: {started} processes were launched, but {accelerator.num_processes} joined; "
@@ -132,6 +137,34 @@ def _accelerator(**more: Any) -> Accelerator:
         kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
         **more,
     )
+
+
+@contextmanager
+def _joining(processes: int) -> Iterator[None]:
+    """End this process if the others do not come: the group's own patience is for what happens later."""
+    if processes == 1 or dist.is_initialized():
+        yield
+        return
+    timer = threading.Timer(PATIENCE_S, _give_up, [processes])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except RuntimeError as error:  # how the store says that its other end is gone
+        raise ProcessLostError from error
+    finally:
+        timer.cancel()
+
+
+def _give_up(processes: int) -> None:
+    print(
+        f"stopped: {processes} processes were launched, and not all of them came within {PATIENCE_S:.0f} s; "
+        "look at what the others say, and at MASTER_ADDR and MASTER_PORT",
+        file=sys.stderr,
+        flush=True,
+    )
+    # The main thread waits in the store's code and hears of nothing.
+    os._exit(1)
 
 
 def started_tracker(name: str, project: str, folder: Path, options: Mapping[str, Any]) -> Any:
