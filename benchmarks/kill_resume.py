@@ -1,12 +1,14 @@
 """Kill jobs with SIGKILL at random instants, call again each time, compare with undisturbed ones.
 
     python benchmarks/kill_resume.py --kills 50 --seed 0
+    python benchmarks/kill_resume.py --kills 50 --jobs "run of two,stages of two"      # two processes, gloo
 
 Single runs, recipes of stages, comparisons, sweeps, `data prepare`, `data translate`, `data pseudo-label` and
 `predict` take turns. Checkpoints are written after every step, so that many kills fall into a save. Each job
-runs in a fork of this process, which has loaded everything: a kill then hits work and not imports. Prints one
-line per kill, and exits 0 only if all models, logs, images and labels are equal bit for bit, and nothing is
-left over.
+runs in a fork of this process, which has loaded everything: a kill then hits work and not imports. Of jobs of
+two processes one is killed, and the other has to end by itself with one line, or both are, as it falls.
+Prints one line per kill, and exits 0 only if all models, logs, images and labels are equal bit for bit, and
+nothing is left over.
 """
 
 import argparse
@@ -15,11 +17,13 @@ import json
 import os
 import random
 import signal
+import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,7 @@ import segshift.cli.translate
 import segshift.engine.run  # noqa: F401 (loaded before the forks)
 from segshift.cli import main as segshift_main
 from segshift.data.labels import class_set
+from segshift.folders.lock import writer_of
 from segshift.models import Segmenter, SegmenterConfig
 from segshift.models.translators import ResnetGenerator, TranslatorConfig, save_translator
 
@@ -84,27 +89,43 @@ class Job:
 
     Attributes:
         words: the command's, without the folder.
+        processes: that it runs in.
         kills: so far.
         saving: of them while a file was half written.
+        alone: seconds until a process ended whose other one was killed, each time.
         equal: whether all that it made was as it should be.
     """
 
     words: list[str]
+    processes: int = 1
     kills: int = 0
     saving: int = 0
+    alone: list[float] = field(default_factory=list)
     equal: bool = True
     expected: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
     def row(self) -> dict[str, Any]:
         """What is printed of it."""
-        counts = {"kills": self.kills, "while_saving": self.saving, "files": len(self.expected)}
+        counts: dict[str, Any] = {
+            "kills": self.kills,
+            "while_saving": self.saving,
+            "files": len(self.expected),
+        }
+        if self.processes > 1:
+            counts |= {"one_of_two": len(self.alone), "other_ended_after_s": round(max(self.alone), 1)}
         return {**counts, "seconds": round(self.seconds, 1), "equal": self.equal}
 
 
 def jobs(folder: Path) -> dict[str, Job]:
     """All kinds of work, on files in a folder."""
-    for name, data in (("run", RECIPE), ("stages", {**RECIPE, "stages": STAGES}), ("compare", COMPARISON)):
+    kinds = {
+        "run": RECIPE,
+        "two": {**RECIPE, "training": {**TRAINING, "workers": 0, "steps": STEPS // 2}},
+        "stages": {**RECIPE, "stages": STAGES},
+        "compare": COMPARISON,
+    }
+    for name, data in kinds.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(data))
     torch.manual_seed(0)
     translator = folder / "translator.safetensors"
@@ -116,6 +137,8 @@ def jobs(folder: Path) -> dict[str, Job]:
     many = "city:dusk,size=96x64,count=48,val=2"
     return {
         "run": Job(["train", f"{folder}/run.yaml", "--resume"]),
+        "run of two": Job(["train", f"{folder}/two.yaml", "--resume"], processes=2),
+        "stages of two": Job(["train", f"{folder}/stages.yaml", "--resume"], processes=2),
         "stages": Job(["train", f"{folder}/stages.yaml", "--resume"]),
         "compare": Job(["compare", f"{folder}/compare.yaml"]),
         "sweep": Job(["sweep", f"{folder}/run.yaml", "--set", "training.steps=4,8"]),
@@ -126,15 +149,23 @@ def jobs(folder: Path) -> dict[str, Job]:
     }
 
 
-def start(words: list[str], heard: Path | None = None) -> int:
-    """The process id of a fork that runs the command; what it says goes into a file, or nowhere."""
+def start(words: list[str], heard: Path | None = None, before: Callable[[], None] | None = None) -> int:
+    """The process id of a fork that runs the command; what it says goes into a file, or nowhere.
+
+    Args:
+        words: of the command.
+        heard: the file.
+        before: called in the fork before the command.
+    """
     child = os.fork()
     if child:
         return child
     status = 1
     try:
         os.setsid()
-        file = os.open(heard or os.devnull, os.O_WRONLY | os.O_CREAT)
+        if before is not None:
+            before()
+        file = os.open(heard or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, 1)
         os.dup2(file, 2)
         sys.argv = ["segshift", *words]
@@ -146,12 +177,38 @@ def start(words: list[str], heard: Path | None = None) -> int:
         os._exit(status)
 
 
+def start_all(job: Job, out: Path) -> list[int]:
+    """The forks of a job's processes; what the r-th says goes into `said_r.txt` beside the folder."""
+    words = [*job.words, "--out", str(out)]
+    if job.processes == 1:
+        return [start(words, said(out, 0))]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(job.processes)}
+    ranks = [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(job.processes)]
+    return [
+        start(words, said(out, rank), partial(os.environ.update, launched))
+        for rank, launched in enumerate(ranks)
+    ]
+
+
+def said(out: Path, rank: int) -> Path:
+    """The file of what a process says."""
+    return out.parent / f"said_{rank}.txt"
+
+
 def to_the_end(job: Job, out: Path) -> float:
     """Run a job in a folder until it is done; the seconds. Raises RuntimeError if it fails."""
     since = time.monotonic()
-    _, status = os.waitpid(start([*job.words, "--out", str(out)]), 0)
-    if status:
-        raise RuntimeError(f"{' '.join(job.words)}: status {os.waitstatus_to_exitcode(status)}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for rank, child in enumerate(start_all(job, out)):
+        _, status = os.waitpid(child, 0)
+        if status:
+            raise RuntimeError(
+                f"{' '.join(job.words)}: status {os.waitstatus_to_exitcode(status)}, "
+                f"{said(out, rank).read_text()[-1000:]}"
+            )
     return time.monotonic() - since
 
 
@@ -167,17 +224,50 @@ def made(out: Path) -> dict[str, str]:
     return found
 
 
-def killed(job: Job, out: Path, after_s: float) -> bool:
-    """Start a job and kill it so long after; False if it ended by itself."""
-    child = start([*job.words, "--out", str(out)])
+def killed(job: Job, out: Path, after_s: float, draw: random.Random) -> bool:
+    """Start a job and kill one or all of its processes so long after; False if they ended by themselves.
+
+    Raises:
+        RuntimeError: the process that was left did not end within a minute, or not with one line.
+    """
+    children = start_all(job, out)
     until = time.monotonic() + after_s
-    while time.monotonic() < until:
-        if os.waitpid(child, os.WNOHANG)[0]:
+    while time.monotonic() < until or not together(job, out, children):
+        if os.waitpid(children[0], os.WNOHANG)[0]:
+            for child in children[1:]:
+                os.waitpid(child, 0)
             return False
         time.sleep(0.002)
+    one = job.processes > 1 and draw.random() < 0.5
+    victim = draw.randrange(job.processes)
+    for child in [children[victim]] if one else children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    if one:
+        rank = 1 - victim
+        job.alone.append(ended_alone(children[rank]))
+        lines = [line for line in said(out, rank).read_text().splitlines() if line.startswith("stopped: ")]
+        if len(lines) != 1 or "Traceback" in said(out, rank).read_text():
+            raise RuntimeError(f"the process that was left said {said(out, rank).read_text()[-2000:]}")
+    return True
+
+
+def together(job: Job, out: Path, children: list[int]) -> bool:
+    """Whether a job's processes have found each other: then the main one takes the folder."""
+    writer = writer_of(out)
+    return job.processes == 1 or (writer is not None and writer.pid in children)
+
+
+def ended_alone(child: int) -> float:
+    """Seconds until a process ended by itself. Raises RuntimeError after a minute."""
+    since = time.monotonic()
+    while time.monotonic() - since < 60:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return time.monotonic() - since
+        time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return True
+    raise RuntimeError("the process that was left did not end within a minute")
 
 
 def torment(job: Job, folder: Path, kills: int, draw: random.Random, say: Callable[[str], None]) -> None:
@@ -187,7 +277,7 @@ def torment(job: Job, folder: Path, kills: int, draw: random.Random, say: Callab
     for number in range(1000):
         out = folder / f"killed_{number}"
         while job.kills < kills:
-            if not killed(job, out, draw.uniform(0.0, 0.7) * job.seconds):
+            if not killed(job, out, draw.uniform(0.0, 0.7) * job.seconds, draw):
                 break
             job.kills += 1
             saving = any(".partial" in path.name for path in out.rglob(".*"))
@@ -199,6 +289,8 @@ def torment(job: Job, folder: Path, kills: int, draw: random.Random, say: Callab
         if wrong:
             job.equal = False
             say(f"differs: {', '.join(sorted(wrong)[:5])}")
+        else:
+            say(f"to the end after {job.kills} kills, equal")
         if job.kills >= kills:
             return
 

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import stat
 import tempfile
 import threading
@@ -86,13 +87,21 @@ def unwritable(path: str | Path, reason: OSError | str, option: str = "--out") -
         option: where another place can be chosen.
     """
     said = reason if isinstance(reason, str) else reason.strerror or str(reason)
-    if any(os.strerror(full) in said for full in (errno.ENOSPC, errno.EDQUOT)):
-        remedy = "free some space, then call again"
+    if any(os.strerror(full) in said for full in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)):
+        remedy = f"{room()}, then call again"
     elif Path(path).is_relative_to(cache_root()):
         remedy = "set SEGSHIFT_CACHE to a folder that can be written"
     else:
         remedy = f"choose another {option}"
     return OutputError(f"{path}: cannot be written ({said}); {remedy}")
+
+
+def room() -> str:
+    """How to get room for a file: the system lets files grow until a disk or a limit is reached."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if limit == resource.RLIM_INFINITY:
+        return "free some space"
+    return f"raise the limit on the size of a file ({limit} bytes; ulimit -f) or free some space"
 
 
 def kind_of(mode: int) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from segshift.errors import InputError
-from segshift.files import atomic_path, refuse_special
+from segshift.files import atomic_path, refuse_special, room
 from segshift.folders import RunFolder
 
 _FORMAT = 2
@@ -56,7 +56,7 @@ class Checkpoints:
                 _sign(temporary)
         except RuntimeError as error:  # how torch's writer says that the disk is full
             raise InputError(
-                f"{path}: cannot be written ({str(error).splitlines()[0][:80]}); free some space, then go on "
+                f"{path}: cannot be written ({str(error).splitlines()[0][:80]}); {room()}, then go on "
                 "with --resume from the checkpoint before"
             ) from None
         for old in self.run.checkpoint_steps()[: -self.keep]:
