@@ -171,9 +171,9 @@ def _counted(
             raise
         refused = error
     # A process that left here would leave the others waiting.
-    for error in of_all(refused):
-        if error is not None:
-            raise error
+    for one in of_all(refused):
+        if one is not None:
+            raise one
     ((images, tallies), *others) = of_all((images, tallies))
     for more, theirs in others:
         images += more
