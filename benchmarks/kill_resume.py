@@ -113,7 +113,10 @@ class Job:
             "files": len(self.expected),
         }
         if self.processes > 1:
-            counts |= {"one_of_two": len(self.alone), "other_ended_after_s": round(max(self.alone), 1)}
+            counts |= {
+                "one_of_two": len(self.alone),
+                "other_ended_after_s": round(max(self.alone, default=0.0), 1),
+            }
         return {**counts, "seconds": round(self.seconds, 1), "equal": self.equal}
 
 
@@ -245,7 +248,10 @@ def killed(job: Job, out: Path, after_s: float, draw: random.Random) -> bool:
         os.waitpid(child, 0)
     if one:
         rank = 1 - victim
-        job.alone.append(ended_alone(children[rank]))
+        seconds, status = ended_alone(children[rank])
+        if status == 0:
+            return True  # it had nothing left to do with the other
+        job.alone.append(seconds)
         lines = [line for line in said(out, rank).read_text().splitlines() if line.startswith("stopped: ")]
         if len(lines) != 1 or "Traceback" in said(out, rank).read_text():
             raise RuntimeError(f"the process that was left said {said(out, rank).read_text()[-2000:]}")
@@ -258,12 +264,13 @@ def together(job: Job, out: Path, children: list[int]) -> bool:
     return job.processes == 1 or (writer is not None and writer.pid in children)
 
 
-def ended_alone(child: int) -> float:
-    """Seconds until a process ended by itself. Raises RuntimeError after a minute."""
+def ended_alone(child: int) -> tuple[float, int]:
+    """Seconds until a process ended by itself, and its status. Raises RuntimeError after a minute."""
     since = time.monotonic()
     while time.monotonic() - since < 60:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return time.monotonic() - since
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return time.monotonic() - since, os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
