@@ -1,36 +1,51 @@
-"""What a GPU makes of training: precision, layout, compiler, memory, share of the peak, gains on real images.
+"""What a GPU makes of training: precision, layout, compiler, memory, share of the peak, loading, real gains.
 
 python benchmarks/gpu.py --camvid ROOT --out runs/gpu [--minutes 9]
 python benchmarks/gpu.py --cpu-check --out runs/gpu_check      # the same with tiny networks, without a GPU
 
-One command for a machine that is lent for minutes: what was measured so far stands in OUT/gpu.json after
-every row, and rows for which the time is up are left out and named. Speed: the papers' networks at 1024x512,
-random weights and images, median of the steps, the engine's own step. "Source only" is that of the network
-with two heads. The peak is that of the bf16 product of large square matrices, measured first. Gains: the
-arms of day_dusk.yaml by `segshift compare`, one seed, on CamVid, which `segshift data prepare` makes small
-enough to travel.
+One command for a machine that is lent for minutes, run blind: every number is printed when it is there, and
+stands in OUT/gpu.json then. What fails, or takes longer than its share of the time, is named with its reason
+(the traceback is in the file), and the rest goes on; what there was no time for is named, too. The status is
+1 when anything failed.
+
+Speed: the papers' networks at 1024x512, random weights and images, median of the steps, the engine's own
+step. "Source only" is that of the network with two heads. The peak is that of the bf16 product of large
+square matrices, measured first. Loading: images per second that reach the device, augmented by loader
+processes or on the device. Gains: the arms of day_dusk.yaml by `segshift compare`, one seed, on CamVid, which
+`segshift data prepare` makes small enough to travel; its networks' weights have to be installed (extra
+`weights`).
 """
 
 import argparse
+import gc
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from markdown_table import print_table, results
-from torch.utils.flop_counter import FlopCounterMode
-from training_steps import batch_of, method_of, recipe_of
+from training_steps import PRESETS, batch_of, method_of, recipe_of
 
 from segshift.engine.build import build_optimizers, set_learning_rates, step_settings
 from segshift.engine.comparison import CONTROL, load_comparison
+from segshift.engine.cores import loader_processes
+from segshift.engine.datasets import DomainFinder
+from segshift.engine.feed import TrainingData
 from segshift.engine.memory import watched
+from segshift.engine.operations import operations
+from segshift.engine.presets import load_recipe
+from segshift.engine.processes import Processes
+from segshift.engine.settling import settle
 from segshift.engine.step import train_step
+from segshift.making import time_limit
 from segshift.models.compiling import compile_networks
 
 FOLDER = Path(__file__).resolve().parent
@@ -46,6 +61,11 @@ WAYS: dict[str, tuple[list[str], bool]] = {
 PLAIN, FASTEST = "float32, NCHW", "bf16, channels_last"
 METHODS = ("source_only", "adaptsegnet", "clan", "fada", "mean_teacher")
 TINY = ["model.backbone=segshift_tiny"]
+# Most seconds of one row; compiling takes the longest.
+ROW_S, COMPILED_ROW_S, LOADING_S = 75.0, 150.0, 60.0
+# So long the comparison may save what it has when the time is up.
+SAVING_S = 15.0
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,7 @@ class Setting:
         network: settings of the recipes.
         square: side of the matrices for the peak.
         compiler: backend of `torch.compile`.
+        loaded: steps whose images are loaded and timed.
     """
 
     device: torch.device
@@ -69,6 +90,51 @@ class Setting:
     network: Sequence[str]
     square: int
     compiler: str = "inductor"
+    loaded: int = 40
+
+
+class Findings:
+    """What was measured, in a file after every number, and what went wrong.
+
+    Args:
+        file: JSON.
+        end: by the monotonic clock.
+    """
+
+    def __init__(self, file: Path, end: float) -> None:
+        self._file, self.end = file, end
+        self.found: dict[str, Any] = {"rows": [], "loading": [], "failed": [], "left_out": []}
+
+    def keep(self, **values: Any) -> None:
+        """Add, and write the file; a kill leaves the one before or this one."""
+        self.found.update(values)
+        written = self._file.with_suffix(".new")
+        written.write_text(json.dumps(self.found, indent=1) + "\n")
+        written.replace(self._file)
+
+    def attempt(self, title: str, seconds: float, work: Callable[[], Result]) -> Result | None:
+        """What the work gives; None where it failed, took longer, or there was no time to begin it."""
+        left = self.end - time.monotonic()
+        if left <= 0:
+            self.keep(left_out=[*self.found["left_out"], title])
+            return None
+        started = time.monotonic()
+        try:
+            with time_limit(min(seconds, left)):
+                return work()
+        except Exception as error:
+            said = str(error).strip().splitlines()
+            took = f"after {time.monotonic() - started:.0f} s"
+            reason = "took too long" if isinstance(error, TimeoutError) else f"{said[0] if said else ''}"
+            line = f"FAILED {title} {took}: {type(error).__name__}: {reason}"
+            print(line, flush=True)
+            self.keep(failed=[*self.found["failed"], {"line": line, "traceback": traceback.format_exc()}])
+            return None
+        finally:
+            # Of a failed row nothing may be left in the way of the next.
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
 
 def wait_for(device: torch.device) -> None:
@@ -100,9 +166,7 @@ def measured(name: str, way: str, setting: Setting) -> dict[str, Any]:
     recipe = recipe_of("adaptsegnet" if alone else name, [*setting.network, *settings], alone)
     layout = recipe.training.channels_last
     with watched(setting.device) as peak:
-        method = method_of(recipe).to(setting.device)
-        if layout:
-            method.to(memory_format=torch.channels_last)
+        method = settle(method_of(recipe), recipe.training, setting.device)
         optimizers = build_optimizers(method, recipe)
         of_step = step_settings(recipe.training, setting.device)
 
@@ -115,13 +179,11 @@ def measured(name: str, way: str, setting: Setting) -> dict[str, Any]:
             wait_for(setting.device)
             return time.perf_counter() - started
 
-        with FlopCounterMode(display=False) as counter:
-            take(0)
+        tflop = operations(lambda: take(0)) / 1e12
         if recipe.training.compile:
             compile_networks(method, setting.compiler)
         first = take(1)
         seconds = statistics.median(take(step) for step in range(2, setting.steps + 2))
-    tflop = counter.get_total_flops() / 1e12
     return {
         "method": name,
         "way": way,
@@ -133,7 +195,7 @@ def measured(name: str, way: str, setting: Setting) -> dict[str, Any]:
     }
 
 
-def speed_table(rows: Sequence[dict[str, Any]], peak: float) -> str:
+def speed_table(rows: Sequence[dict[str, Any]], peak: float | None) -> str:
     """Markdown: every row beside the plain way of the same method, and beside the source alone in its way."""
     lines = [
         "| method | way | steps/s | times plain | share of the peak | memory, MB | cost over source only |",
@@ -147,7 +209,7 @@ def speed_table(rows: Sequence[dict[str, Any]], peak: float) -> str:
             row["way"],
             f"{row['steps_per_s']:.2f}",
             f"{row['steps_per_s'] / plain['steps_per_s']:.2f}" if plain else "n/a",
-            f"{row['tflops'] / peak:.2f}",
+            f"{row['tflops'] / peak:.2f}" if peak else "n/a",
             f"{row['memory_mb']:.0f}" if row["memory_mb"] else "n/a",
             f"{alone['steps_per_s'] / row['steps_per_s']:.2f}" if alone else "n/a",
         ]
@@ -168,49 +230,114 @@ def plan() -> list[tuple[str, str]]:
     return list(dict.fromkeys(first + rest))
 
 
+def loading(way: str, setting: Setting) -> dict[str, Any]:
+    """Images per second of both domains that reach the device, augmented in one of the ways."""
+    width, height = setting.size
+    jitter = "{brightness: 0.5, contrast: 0.5, saturation: 0.5, hue: 0.2}"
+    changes = ["model.weights=none", f"training.augment_on={way}", f"training.batch_size={setting.images}"]
+    for name, style in (("source", "game"), ("target", "dusk")):
+        changes += [
+            f"{name}.dataset=city:{style},size={width}x{height},count=8,val=1",
+            f"{name}.ignored_border=null",
+            f"{name}.augmentation={{resize: [{width}, {height}], scale: [0.75, 1.5], crop: "
+            f"[{width // 2}, {height // 2}], flip: true, color_jitter: {jitter}, blur: {{}}}}",
+        ]
+    recipe = load_recipe(PRESETS["adaptsegnet"], changes)
+    data = TrainingData(recipe, DomainFinder()(recipe))
+    steps = data.steps(Processes(0, 1, setting.device), 0, uses_target=True)
+    next(steps)
+    wait_for(setting.device)
+    started = time.perf_counter()
+    taken = sum(1 for _ in islice(steps, setting.loaded))
+    wait_for(setting.device)
+    seconds = time.perf_counter() - started
+    workers = loader_processes(recipe.training.workers, 2)
+    return {"way": way, "workers": workers, "images_per_s": 2 * setting.images * taken / seconds}
+
+
 def compared(comparison: Path, words: Sequence[str], out: Path, seconds: float) -> str | None:
     """Run `segshift compare` for so long at most; why there is no whole result, or None."""
     command = [sys.executable, "-c", "from segshift.cli import main; main()", "compare", str(comparison)]
+    running = subprocess.Popen([*command, *words, "--out", str(out)])
     try:
-        done = subprocess.run([*command, *words, "--out", str(out)], timeout=max(1.0, seconds), check=False)
+        status = running.wait(max(1.0, seconds - SAVING_S))
     except subprocess.TimeoutExpired:
+        running.terminate()
+        try:
+            running.wait(SAVING_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
         return "the time was up; finished arms are in the table"
-    return None if done.returncode == 0 else f"segshift compare ended with status {done.returncode}"
+    finally:
+        if running.poll() is None:
+            running.kill()
+    return None if status == 0 else f"segshift compare ended with status {status}"
 
 
 def main() -> None:
-    """Measure speed, then gains."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure speed, then loading, then gains."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--camvid", help="CamVid's folder; without it no gains are measured")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=9.0, help="after which nothing new is begun")
+    parser.add_argument("--minutes", type=float, default=9.0, help="after which everything ends")
     parser.add_argument("--cpu-check", action="store_true", help="tiny networks on the CPU: does it run?")
     given = parser.parse_args()
     if not given.cpu_check and not torch.cuda.is_available():
         parser.error("there is no CUDA device; --cpu-check runs everything tiny on the CPU")
-    end = time.monotonic() + 60 * given.minutes
+    started = time.monotonic()
     if given.cpu_check:
-        setting = Setting(torch.device("cpu"), (64, 64), 1, 1, TINY, 64, "aot_eager")
+        setting = Setting(torch.device("cpu"), (64, 64), 1, 1, TINY, 64, "aot_eager", loaded=2)
     else:
         setting = Setting(torch.device("cuda"), (1024, 512), 2, 10, (), 8192)
     given.out.mkdir(parents=True, exist_ok=True)
-    found: dict[str, Any] = {"device": _name(setting.device), "torch": torch.__version__, "rows": []}
-    found["peak_tflops"] = peak_tflops(setting)
+    whole = 60 * given.minutes
     # Half of the time for the gains, which need a trained start.
-    end_of_speed = end - 30 * given.minutes if given.camvid else end
-    left_out = []
-    for name, way in plan():
-        if time.monotonic() > end_of_speed:
-            left_out.append(f"{name}: {way}")
-            continue
-        found["rows"].append(measured(name, way, setting))
-        (given.out / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
-    print(f"{found['device']}, torch {found['torch']}, bf16 product {found['peak_tflops']:.1f} TFLOP/s\n")
-    print(speed_table(found["rows"], found["peak_tflops"]))
-    if left_out:
-        print(f"\nLeft out, the time was up: {'; '.join(left_out)}")
+    findings = Findings(given.out / "gpu.json", started + (whole / 2 if given.camvid else whole))
+    findings.keep(device=_name(setting.device), torch=torch.__version__)
+    print(f"{findings.found['device']}, torch {torch.__version__}", flush=True)
+    peak = findings.attempt("peak", ROW_S, lambda: peak_tflops(setting))
+    if peak is not None:
+        findings.keep(peak_tflops=peak)
+        print(f"bf16 product {peak:.1f} TFLOP/s", flush=True)
+    end_of_speed = findings.end
+    findings.end -= LOADING_S
+    speed(findings, setting)
+    findings.end = end_of_speed
+    for way in ("loader", "device"):
+        found = findings.attempt(f"loading: {way}", LOADING_S, lambda way=way: loading(way, setting))  # type: ignore[misc]
+        if found is not None:
+            findings.keep(loading=[*findings.found["loading"], found])
+            print(
+                f"augmented on the {way}: {found['images_per_s']:.1f} images/s, {found['workers']} loader "
+                "processes per domain",
+                flush=True,
+            )
+    print(f"\n{speed_table(findings.found['rows'], peak)}", flush=True)
+    if findings.found["left_out"]:
+        print(f"\nLeft out, the time was up: {'; '.join(findings.found['left_out'])}", flush=True)
     if given.camvid:
-        gains(given.camvid, given.out / "day_dusk", end - time.monotonic(), given.cpu_check)
+        findings.end = started + whole
+        left = findings.end - time.monotonic()
+        folder = given.out / "day_dusk"
+        findings.attempt("gains", left, lambda: gains(given.camvid, folder, left, given.cpu_check))
+    if findings.found["failed"]:
+        sys.exit(f"{len(findings.found['failed'])} parts failed: see {given.out / 'gpu.json'}")
+
+
+def speed(findings: Findings, setting: Setting) -> None:
+    """Every row that there is time for."""
+    for name, way in plan():
+        seconds = COMPILED_ROW_S if "compiled" in way else ROW_S
+
+        def work(name: str = name, way: str = way) -> dict[str, Any]:
+            return measured(name, way, setting)
+
+        row = findings.attempt(f"{name}: {way}", seconds, work)
+        if row is not None:
+            findings.keep(rows=[*findings.found["rows"], row])
+            memory = f", {row['memory_mb']:.0f} MB" if row["memory_mb"] else ""
+            print(f"{name}: {way}: {row['steps_per_s']:.2f} steps/s{memory}", flush=True)
 
 
 def gains(camvid: str, out: Path, seconds: float, check: bool) -> None:
@@ -227,10 +354,12 @@ def gains(camvid: str, out: Path, seconds: float, check: bool) -> None:
     words += ["--source", root, "--target", root, "--seeds", "0", "--device", "cpu" if check else "cuda"]
     problem = compared(file, words, out, seconds)
     if problem:
-        print(f"\n{problem}")
+        print(f"\n{problem}", flush=True)
     if results(out, CONTROL):
         print()
         print_table(out, load_comparison(file, settings))
+    if problem and "status" in problem:
+        raise RuntimeError(problem)
 
 
 def _name(device: torch.device) -> str:

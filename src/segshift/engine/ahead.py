@@ -21,7 +21,7 @@ def ahead(steps: Iterator[list[Batch]], device: torch.device) -> Iterator[list[B
     if device.type != "cuda":
         yield from steps
         return
-    side = torch.cuda.Stream(device)
+    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def prepared() -> list[Batch] | None:
         with torch.cuda.stream(side):
