@@ -4,18 +4,21 @@ python benchmarks/step_candidates.py [--rounds 7]
 
 Ways of doing the same thing are timed in turn, on one thread, in processor seconds, with the shapes of
 ResNet-101 and DeepLab-v2's classifier at 512x256. The table has the least of the rounds and how many times as
-fast that is as the first way. The allocator's setting cannot be taken back, so its two ways come one after the
-other, at the end.
+fast that is as the first way. The allocator's setting cannot be taken back: each of its ways has a process.
 """
 
 import argparse
 import copy
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 
 import timm
 import torch
+import torch.nn.functional as F
+from baselines.steps import step_of
 from torch import Tensor, nn
 from training_steps import batch_of, method_of, recipe_of
 
@@ -49,7 +52,7 @@ def row(title: str, seconds: Mapping[str, float]) -> str:
     """A line of the table."""
     first = next(iter(seconds.values()))
     cells = [f"{name} {1e3 * taken:.1f} ms ({first / taken:.2f})" for name, taken in seconds.items()]
-    return f"| {title} | {' | '.join(cells)} |"
+    return f"| {title} | {', '.join(cells)} |"
 
 
 def there_and_back(module: nn.Module, x: Tensor, gradient: Tensor) -> Callable[[], None]:
@@ -62,20 +65,32 @@ def there_and_back(module: nn.Module, x: Tensor, gradient: Tensor) -> Callable[[
     return work
 
 
+class _Product(nn.Module):
+    """A 1x1 convolution as one product of pixels and weights."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight = conv.weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) channels_last to (N, K, H, W)."""
+        return F.linear(images.permute(0, 2, 3, 1), self.weight.flatten(1)).permute(0, 3, 1, 2)
+
+
 def convolutions(channels: int, results: int, size: int, dilation: int) -> Ways:
     """The library's in both layouts, and ours."""
     conv = nn.Conv2d(channels, results, size, padding=size // 2 * dilation, dilation=dilation, bias=False)
     images = torch.randn(1, channels, HEIGHT, WIDTH)
     gradient = torch.randn(1, results, HEIGHT, WIDTH)
     last = copy.deepcopy(conv).to(memory_format=torch.channels_last)
-    ours = copy.deepcopy(last)
+    ours = _Product(copy.deepcopy(last)) if size == 1 else nn.Sequential(copy.deepcopy(last))
     use_matrix_products(ours)
     kind = "product" if size == 1 or results < 64 else "Winograd"
     moved = [tensor.contiguous(memory_format=torch.channels_last) for tensor in (images, gradient)]
     return {
         "library": there_and_back(conv, images, gradient),
         "library, channels_last": there_and_back(last, *moved),
-        kind: there_and_back(nn.Sequential(ours), *moved),
+        kind: there_and_back(ours, *moved),
     }
 
 
@@ -116,34 +131,46 @@ def frozen_norms() -> Ways:
     return {"library": there_and_back(norm, x, x), "one scale and offset": there_and_back(Affine(), x, x)}
 
 
-def allocator(rounds: int) -> tuple[dict[str, float], dict[str, int]]:
-    """Seconds and page faults of a whole pass at 256x128, with the C library's default, then without."""
+def allocator(rounds: int) -> dict[str, tuple[float, int]]:
+    """Seconds and page faults of a step on the source alone at 512x256, a process for each way."""
+    found = {}
+    for name in ("given back", "kept"):
+        command = [sys.executable, __file__, "--rounds", str(rounds), "--memory", name]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        seconds, faults = done.stdout.split()
+        found[name] = float(seconds), int(faults)
+    return found
+
+
+def whole_step(rounds: int, kept: bool) -> tuple[float, int]:
+    """The least processor seconds and page faults of a step, freed memory kept or given back."""
+    if kept:
+        keep_freed_memory()
     recipe = recipe_of("adaptsegnet", ["training.convolutions=library"], alone=True)
-    segmenter = method_of(recipe).segmenter
-    images = batch_of((256, 128), 1, 0, channels_last=False).source_images
+    step = step_of("source_only", method_of(recipe))
+    batch = batch_of((512, 256), 1, 1, channels_last=False)
+    faults = []
 
     def work() -> None:
-        segmenter(segmenter.normalize(images)).logits.sum().backward()
-        segmenter.zero_grad()
-
-    seconds, faults = {}, {}
-    for name in ("given back", "kept"):
-        if name == "kept" and not keep_freed_memory():
-            continue
-        seconds.update(timed({name: work}, rounds))
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        work()
-        faults[name] = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    return seconds, faults
+        step(batch)
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+    return timed({"step": work}, rounds)["step"], faults[-1]
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    if given.memory:
+        print(*whole_step(given.rounds, given.memory == "kept"))
+        return
+    rounds = given.rounds
     print("| what | ways, and how many times as fast as the first |\n|---|---|", flush=True)
     for title, shape in CONVOLUTIONS.items():
         print(row(title, timed(convolutions(*shape), rounds)), flush=True)
@@ -154,9 +181,9 @@ def main() -> None:
         print(row(f"AdamW, {name}", timed(optimizers(network, torch.optim.AdamW), rounds)), flush=True)
         print(row(f"average of a teacher, {name}", timed(averages(network), rounds)), flush=True)
     print(row("frozen batch norm, 1024 channels", timed(frozen_norms(), rounds)), flush=True)
-    seconds, faults = allocator(min(rounds, 3))
-    print(row("freed memory, a whole pass at 256x128", seconds), flush=True)
-    print("\nPage faults of that pass:", ", ".join(f"{name} {count}" for name, count in faults.items()))
+    found = allocator(min(rounds, 3))
+    seconds = {f"{name} ({faults} page faults)": taken for name, (taken, faults) in found.items()}
+    print(row("freed memory, a plain step on the source alone", seconds), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """Convolutions of training on a CPU as matrix products, where that is faster than the library's own.
 
 On one core PyTorch's float32 convolutions reach half of what its matrix products do, and a tenth where a
-dilated convolution leads from many channels to a few classes (DeepLab's classifiers). Three rewritings, equal
-up to rounding (relative differences of about 3e-6):
+dilated convolution leads from many channels to a few classes (DeepLab's classifiers). Two rewritings of 3x3
+convolutions, equal up to rounding (relative differences of about 3e-6):
 
-- 1x1: one product of pixels and weights;
 - to few channels: all taps' products at once, which are then shifted and added;
-- 3x3: Winograd's minimal filtering F(4x4, 3x3), which takes a quarter of the multiplications.
+- others: Winograd's minimal filtering F(4x4, 3x3), which takes a quarter of the multiplications.
 
 Source: Lavin and Gray, Fast algorithms for convolutional neural networks, CVPR 2016, section 4.2.
 """
@@ -44,11 +43,8 @@ class MatrixConvolution(nn.Conv2d):
         """(N, C, H, W) to (N, K, H', W')."""
         if is_recorded() or not self._may_differ(x):
             return super().forward(x)
-        if self.kernel_size == (1, 1):
-            flat = F.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
-            return flat.permute(0, 3, 1, 2)
         dilation = self.dilation[0]
-        if self.weight[0, 0].numel() * self.out_channels <= self.in_channels:
+        if 9 * self.out_channels <= self.in_channels:
             y: Tensor = _FewChannels.apply(x, self.weight, dilation)
         elif _winograd_gain(x, self.out_channels, dilation) > _WORTH:
             y = _Winograd.apply(x, self.weight, dilation)
@@ -80,14 +76,14 @@ def use_matrix_products(module: nn.Module) -> None:
 
 
 def _is_suited(conv: nn.Conv2d) -> bool:
-    """Stride 1, one group, results as large as the input, and a 1x1 or 3x3 kernel."""
-    size, dilation = conv.kernel_size[0], conv.dilation[0]
+    """A 3x3 kernel, stride 1, one group, and results as large as the input."""
+    dilation = conv.dilation[0]
     return (
-        conv.kernel_size in ((1, 1), (3, 3))
+        conv.kernel_size == (3, 3)
         and conv.stride == (1, 1)
         and conv.groups == 1
         and conv.dilation == (dilation, dilation)
-        and conv.padding == ((size - 1) // 2 * dilation,) * 2
+        and conv.padding == (dilation, dilation)
         and conv.padding_mode == "zeros"
     )
 
@@ -111,7 +107,7 @@ class _FewChannels(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         (images, channels, height, width), results = x.shape, len(weight)
-        of_products = x.new_zeros(images, height, width, weight[0, 0].numel(), results)
+        of_products = x.new_zeros(images, height, width, 9, results)
         gradient = gradient.permute(0, 2, 3, 1)
         for tap, (to, out_of) in enumerate(_shifts(height, width, ctx.dilation)):
             of_products[:, out_of[0], out_of[1], tap] = gradient[:, to[0], to[1]]
