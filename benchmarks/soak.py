@@ -43,6 +43,8 @@ RECIPE = {
     },
 }
 EVERY_S = 15.0
+# For a slope with its error, after the first fifth.
+LEAST_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -191,8 +193,15 @@ def main() -> int:
             child.send_signal(signal.SIGTERM)
             status = child.wait()
             said.seek(0)
-            ended = "everything is saved" in said.read()
+            words = said.read()
+            ended = "everything is saved" in words
         left = survivors(members)
+    if len(samples) < LEAST_SAMPLES:
+        print(
+            f"soak.py: {len(samples)} samples, status {status}; the run said: {words[-2000:]}",
+            file=sys.stderr,
+        )
+        return 1
     figures = {**summary(samples), "status": status, "saved": ended, "processes_left": len(left)}
     print(json.dumps(figures, indent=2))
     return int(not ended or bool(left))
