@@ -44,30 +44,38 @@ def forked_segshift() -> Iterator[Path]:
             listener.bind(address)
             listener.listen()
             number = listener.fileno()
-            server = subprocess.Popen([sys.executable, __file__, str(number)], pass_fds=[number])
-        try:
+            # Its input ends with this process, however that ends, and then it ends, too.
+            server = subprocess.Popen(
+                [sys.executable, __file__, str(number)], pass_fds=[number], stdin=subprocess.PIPE
+            )
+        with server:
             yield command.parent
-        finally:
-            server.terminate()
-            server.wait()
 
 
 def _next_call(listener: socket.socket) -> socket.socket:
     """Comes back once per call, each time in a process of its own."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
-    while True:
+    while _called(listener):
         connection, _ = listener.accept()
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listener.close()
             return connection
         connection.close()
+    sys.exit()
+
+
+def _called(listener: socket.socket) -> bool:
+    """Waits for a call; False when the process that wants calls has ended."""
+    ready, _, _ = select.select([listener, sys.stdin], [], [])
+    return listener in ready
 
 
 def main() -> None:
     """Import segshift, fork for every call, and run it as `segshift` on the PATH does."""
     listener = socket.socket(fileno=int(sys.argv[1]))
-    select.select([listener], [], [])  # pages that never call it do not pay for it
+    if not _called(listener):  # pages that never call it do not pay for the import
+        return
     for module in IMPORTED_ONCE:
         __import__(module)
     connection = _next_call(listener)

@@ -1,6 +1,7 @@
 """Adapting to photos alone: what is kept, resume, early end, and other ways to name model and images."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ def test_the_original_is_kept_where_the_score_falls(
     found = adapt(trained, photos, tmp_path / "run", method="tent", steps=2, settings=QUICK)
     assert found.kept == "original" and found.step == 0
     assert "The original network was kept" in found.verdict and "0.800 before, 0.700 after" in found.verdict
+    close = replace(found, after={found.score: 0.80001})
+    assert "0.800000 before, 0.800010 after" in close.verdict
     assert found.results["selected"].startswith("the start, since no checkpoint was better")
     assert_same_bits(weights(trained), weights(tmp_path / "run"))
 

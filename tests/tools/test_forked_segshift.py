@@ -1,12 +1,14 @@
 """Commands of one imported segshift, with a stand-in for it: each as if it had been started alone."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tools.forked_segshift import forked_segshift
 
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.process
 
 COMMAND_LINE = """
@@ -75,3 +77,16 @@ def test_it_ends_as_the_command_does(command: Path, words: tuple[str, ...], stat
 def test_a_package_that_cannot_be_imported_fails_the_command(command: Path, tmp_path: Path) -> None:
     (tmp_path / "package" / "segshift" / "cli.py").write_text("raise RuntimeError")
     assert call(command, "word").returncode == 1
+
+
+def test_the_first_process_ends_with_the_one_that_wants_it(command: Path) -> None:
+    program = (
+        "import os, signal, subprocess\n"
+        "from tools.forked_segshift import forked_segshift\n"
+        "with forked_segshift() as commands:\n"
+        "    subprocess.run([commands / 'segshift', 'word'], stdin=subprocess.DEVNULL)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # It writes to the same pipe, which ends only with the last of them.
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == -9 and "['word']" in result.stdout

@@ -48,7 +48,7 @@ def _print(adapted: engine.Adaptation, photos: list[str]) -> None:
         table.add_column(heading, justify="right")
     for name, score in SCORES.items():
         if name in adapted.before and name in adapted.after:
-            both = (f"{100 * adapted.before[name]:.1f}", f"{100 * adapted.after[name]:.1f}")
+            both = (f"{adapted.before[name]:.3f}", f"{adapted.after[name]:.3f}")
             chosen = " (decides)" if name == adapted.score else ""
             table.add_row(score.words + chosen, *both, "worse" if name in adapted.worse else "")
     results.print(table)

@@ -74,7 +74,8 @@ class Adaptation:
     def verdict(self) -> str:
         """What happened, in two sentences."""
         before, after = self.before[self.score], self.after[self.score]
-        change = f"{SCORES[self.score].words} {before:.3f} before, {after:.3f} after"
+        places = 3 if abs(after - before) > 5e-4 or after == before else 6  # two that differ are shown so
+        change = f"{SCORES[self.score].words} {before:.{places}f} before, {after:.{places}f} after"
         if not self.step:
             return (
                 f"The original network was kept: adapting made it no better ({change}). Try another --method."
@@ -178,7 +179,7 @@ def _filled(
     """The method's recipe, about this network and these images."""
     preset = PRESETS.get(method, method)
     if preset == method and Path(method).suffix not in (".yaml", ".yml"):
-        raise InputError(f"--method {method}: is no method{did_you_mean(method, list(PRESETS))}")
+        raise InputError(f"--method {method}: no such method{did_you_mean(method, list(PRESETS))}")
     recipe = read_recipe(preset)
     size = size or start.config.input_size
     own = {key: value for key, value in recipe.get("model", {}).items() if key.startswith("batch_norm")}
