@@ -59,7 +59,9 @@ def torchrun(folder: Path) -> list[str]:
     script = folder / "segshift_main.py"
     # What is registered first is called last: after the package's own.
     script.write_text(
-        f"import atexit\natexit.register(lambda: print({IN_GROUP!r}, dist.is_initialized()))\n"
+        # One write each: two processes printing at once mix their words.
+        f"import atexit, os\n"
+        f"atexit.register(lambda: os.write(1, ({IN_GROUP!r} + f' {{dist.is_initialized()}}\\n').encode()))\n"
         f"import torch.distributed as dist\n{PROGRAM}"
     )
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
