@@ -23,8 +23,8 @@ from segshift.engine.recipe import Recipe
 from segshift.models import load
 from segshift.models.inference_config import Inference
 
-PRESETS = {"adabn": "adabn", "mean_teacher": "mean_teacher_plain", "advent": "advent"}
-"""Preset by arm."""
+PRESETS = ("adabn", "mean_teacher", "advent")
+"""Arms whose settings are those of the preset of that name, or `plain`'s."""
 IMAGES = 64
 
 
@@ -45,6 +45,13 @@ def drop(control: Path) -> float:
     target = f"{judged.dataset or recipe.target.dataset}:{judged.split}"
     seen = Inference(input_size=recipe.source.augmentation.resize or recipe.inference_size())
     return confidence(control, source, seen) - confidence(control, target, recipe.inference)
+
+
+def preset(run: Path, arm: str) -> str:
+    """The preset that an arm's settings are: the mean teacher has two, with and without class mix."""
+    terms = read_yaml(run / "config.yaml")["method"].get("terms", [])
+    plain = any(term["term"] == "mean_teacher" and not term.get("class_mix", True) for term in terms)
+    return f"{arm}_plain" if plain else arm
 
 
 def gain(values: list[float]) -> dict[str, float]:
@@ -70,7 +77,7 @@ def pair(folder: Path, comparison: str) -> dict[str, Any]:
         "confidence_drop": round(statistics.fmean(drop(seed / "control") for seed in seeds), 1),
         "control": round(100 * rows["control"]["miou_mean"], 1),
         "oracle": gain(rows["oracle"]["gain"]),
-        "methods": {preset: gain(rows[arm]["gain"]) for arm, preset in PRESETS.items() if arm in rows},
+        "methods": {preset(seeds[0] / arm, arm): gain(rows[arm]["gain"]) for arm in PRESETS if arm in rows},
     }
 
 

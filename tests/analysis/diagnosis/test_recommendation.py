@@ -167,6 +167,12 @@ def test_a_method_that_was_not_measured_everywhere_is_not_chosen() -> None:
         (first, second.model_copy(update={"methods": {"advent": Gain(mean=-0.5, spread=0.1)}}))
     )
     assert partly.best() == "advent" and "It lost on c → d" in words(partly.sentences())
+    # It is named beside it, where it gained surely.
+    assert partly.best_of_pairs() == {"a → b": "mean_teacher"}
+    assert "another: mean_teacher +3.0 ± 1.0 on a → b" in words(partly.sentences())
+    told = errors(0.49, 0.46, 0.2, 0.01)
+    advice = recommend(told, None, None, [], [], False, table=partly)
+    assert advice.presets == ["advent", "mean_teacher", "local_alignment"]
 
 
 @pytest.mark.parametrize(("drop", "needed"), [(0.0, False), (0.1, True), (0.025, None)])

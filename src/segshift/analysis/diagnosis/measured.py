@@ -78,6 +78,11 @@ class Measurements:
         name = max(means, key=lambda one: means[one], default=None)
         return name if name is not None and means[name] > 0 else None
 
+    def best_of_pairs(self) -> dict[str, str]:
+        """By pair, the preset that gained most there, where that is surely above zero."""
+        found = {pair.pair: max(pair.methods, key=lambda one: pair.methods[one].mean) for pair in self.pairs}
+        return {pair.pair: found[pair.pair] for pair in self.pairs if pair.methods[found[pair.pair]].sure}
+
     def mean_gain(self, method: str) -> float:
         """A method's gain in points, the mean over the pairs that have it."""
         return statistics.fmean(pair.methods[method].mean for pair in self.pairs if method in pair.methods)
@@ -107,6 +112,13 @@ class Measurements:
             found.append(f"It lost on {', '.join(hurt)}: measure it on labelled target images before use.")
         if unsure:
             found.append(f"On {', '.join(unsure)} that is less than twice the spread over the seeds.")
+        more = [
+            f"{name} {_signed(pair.methods[name])} on {pair.pair}"
+            for pair in self.pairs
+            if (name := self.best_of_pairs().get(pair.pair, best)) != best
+        ]
+        if more:
+            found.append(f"Single pairs gained more by another: {'; '.join(more)}.")
         return found
 
 

@@ -317,7 +317,7 @@ def _by_measurement(advice: Recommendation, table: Measurements) -> None:
         return
     best = table.best()
     if best is not None:
-        advice.presets = [best, *(name for name in advice.presets if name != best)]
+        advice.presets = list(dict.fromkeys([best, *table.best_of_pairs().values(), *advice.presets]))
     advice.sentences += table.sentences()
 
 
