@@ -36,6 +36,7 @@ def test_writes_an_ordinary_dataset(tmp_path: Path) -> None:
     assert data["name"] == "city-game"
     assert data["classes"] == "cityscapes19"
     assert data["labels"] == {"kind": "train_ids"}
+    assert "no restrictions" in data["license"]  # a model card repeats it
     for split, length in (("train", 3), ("val", 2)):
         images = sorted(spec.parent.glob(data["splits"][split]["images"]))
         assert [path.name for path in images] == [f"{k:06d}.png" for k in range(length)]

@@ -155,6 +155,7 @@ def _spec(style: str, count: int, val: int) -> dict[str, Any]:
     lengths = dict(zip(_SPLITS, (count, val), strict=True))
     return {
         "name": style.replace(":", "-"),
+        "license": "no restrictions (rendered by segshift)",
         "root": ".",
         "splits": {
             split: {"images": f"images/{split}/*.png", "labels": f"labels/{split}/{{stem}}.png"}
