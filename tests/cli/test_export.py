@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import segshift as package
+from segshift.documents import dump_yaml, read_yaml
 from segshift.errors import InputError
 from segshift.models.program import Program
 from segshift.models.segmenter import Segmenter
@@ -196,6 +197,18 @@ def test_a_file_without_a_run_needs_images(
     card = (tmp_path / "export" / "README.md").read_text()
     assert "Not known: this network was exported from a file" in card
     assert "Nobody has measured this network" in card
+
+
+def test_the_card_names_the_trainings_before(segshift: Segshift, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "second"
+    shutil.copytree(trained, run)
+    config = read_yaml(run / "config.yaml")
+    (run / "config.yaml").write_text(dump_yaml(config | {"init_from": str(trained)}))
+    assert segshift("export", run, "--format", "torchscript").status == 0
+    card = (run / "export" / "README.md").read_text()
+    steps = config["training"]["steps"]
+    assert f"- Started from: {trained.name} (method: none, labelled images alone; {steps} steps)" in card
+    assert f"- started from the segshift model {trained.name}\n" in card
 
 
 def test_foreign_and_broken_programs_are_one_line(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ def card(network: Segmenter, origin: Origin, done: "Exported") -> str:
         network=network,
         recipe=recipe,
         method=None if recipe is None else _method(recipe),
+        before=[_training(start) for start in origin.starts()],
         adapted=recipe is not None and _is_adapted(recipe, results),
         results=results,
         evaluation=evaluation,
@@ -45,7 +46,7 @@ def card(network: Segmenter, origin: Origin, done: "Exported") -> str:
         ious={} if done.result is None else _ious(done.result),
         weak=[] if done.result is None else _weakest(done.result),
         weight_licenses=_weight_licenses(network, origin),
-        data_licenses=_data_licenses(recipe),
+        data_licenses=_data_licenses(origin),
         unknown=_UNKNOWN,
         onnx=next((file.path.name for file in done.files if file.format == "onnx"), None),
         weights=any(file.format == "safetensors" for file in done.files),
@@ -56,7 +57,17 @@ def _method(recipe: Recipe) -> str:
     """The method and its terms: "align: output_alignment, mean_teacher"."""
     terms = [str(term.get("term")) for term in recipe.method.get("terms", [])]
     name = str(recipe.method.get("name", "align"))
+    if name == "align" and not terms:
+        return "none, labelled images alone"
     return f"{name}: {', '.join(terms)}" if terms else name
+
+
+def _training(start: Origin) -> str:
+    """A training that others went on from: its name, method and steps."""
+    name = str(start.model).rpartition("/")[2]
+    if start.recipe is None:
+        return f"{name}, of which nothing more is known"
+    return f"{name} (method: {_method(start.recipe)}; {start.recipe.training.steps} steps)"
 
 
 def _is_adapted(recipe: Recipe, results: Mapping[str, Any]) -> bool:
@@ -76,11 +87,14 @@ def _weakest(result: EvaluationResult) -> list[str]:
     return [f"{name} ({100 * value:.1f})" for value, name in sorted(known)[:_WEAK]]
 
 
-def _data_licenses(recipe: Recipe | None) -> dict[str, str]:
+def _data_licenses(origin: Origin) -> dict[str, str]:
     """What the catalogue, or the data set's own YAML, says of the license of all that was trained on."""
-    if recipe is None:
-        return {}
-    streams = [recipe.source, recipe.target, *recipe.labelled_streams.values()]
+    recipes = [one.recipe for one in (origin, *origin.starts()) if one.recipe is not None]
+    streams = [
+        stream
+        for recipe in recipes
+        for stream in (recipe.source, recipe.target, *recipe.labelled_streams.values())
+    ]
     named = [name for stream in streams for name in (stream.dataset, *(one.dataset for one in stream.also))]
     licenses = {}
     for argument in dict.fromkeys(name for name in named if name is not None):
@@ -94,15 +108,10 @@ def _data_licenses(recipe: Recipe | None) -> dict[str, str]:
 
 def _weight_licenses(network: Segmenter, origin: Origin) -> list[str]:
     """Where the initial weights come from, back to the first run, and their licenses as far as stated."""
-    lines, seen, current = [], set(), origin
-    while current.recipe is not None and current.recipe.init_from is not None:
-        start = current.recipe.init_from
-        if start in seen:
-            break
-        seen.add(start)
-        lines.append(f"started from the segshift model {start.rpartition('/')[2]}")
-        current = Origin(start)
-    config = network.config if current.recipe is None else current.recipe.model
+    starts = origin.starts()
+    lines = [f"started from the segshift model {str(one.model).rpartition('/')[2]}" for one in starts]
+    recipe = (starts[-1] if starts else origin).recipe
+    config = network.config if recipe is None else recipe.model
     title = config.title()
     if config.weights == "none":
         lines.append(f"{title}: random initial weights, nobody else's")

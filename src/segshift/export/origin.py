@@ -50,6 +50,17 @@ class Origin:
         """The scores of its run. Raises InputError for a damaged file."""
         return self.run.read_results()
 
+    def starts(self) -> list["Origin"]:
+        """The models that its training went on from, the last first, as far as their folders lie there."""
+        found: list[Origin] = []
+        current: Origin = self
+        while current.recipe is not None and current.recipe.init_from is not None:
+            current = Origin(current.recipe.init_from)
+            if current in found:
+                break
+            found.append(current)
+        return found
+
     def unlabelled(self, images: str | None) -> list[Path]:
         """The files of unlabelled images like those that the network is for.
 
