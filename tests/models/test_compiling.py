@@ -50,7 +50,8 @@ def test_a_compiled_run_trains_compiled_networks(
     for module in (trainer, cost):
         monkeypatch.setattr(module, "compile_networks", lambda method: compile_networks(method, backend))
     for compiled in (False, True):
-        training = {"compile": compiled, "steps": 2}
+        # What is compiled has the library's convolutions.
+        training = {"compile": compiled, "steps": 2, "convolutions": "library"}
         run(
             toy_recipe(toy_source, toy_target, method=ADVERSARIAL, training=training),
             tmp_path / str(compiled),

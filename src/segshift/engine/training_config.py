@@ -60,7 +60,8 @@ class TrainingConfig(Strict):
         clip_norm: largest gradient norm per network; null does not clip.
         channels_last: memory layout that is faster for convolutions on most machines.
         convolutions: auto makes matrix products of convolutions where that is faster (training on a CPU in
-            float32 and channels_last), which changes values by rounding alone; library leaves all to PyTorch.
+            float32 and channels_last, not compiled), which changes values by rounding alone; library leaves
+            all to PyTorch.
         compile: torch.compile of backbones and classifiers, which takes minutes when they first see images of
             a size and makes steps faster on a GPU; changes values by rounding alone.
         threads: PyTorch's CPU threads; null keeps its default, auto measures at the start which number is the
