@@ -20,7 +20,7 @@ ENV PATH=/opt/segshift/bin:$PATH
 # fraction of it: give the address that PyTorch's installation page names for it.
 ARG TORCH_INDEX=
 RUN if [ -n "$TORCH_INDEX" ]; then \
-      pip install --no-cache-dir --index-url "$TORCH_INDEX" "torch>=2.4" "torchvision>=0.19"; \
+      PIP_INDEX_URL="$TORCH_INDEX" pip install --no-cache-dir "torch>=2.4" "torchvision>=0.19"; \
     fi
 
 COPY pyproject.toml README.md LICENSE /src/

@@ -1,31 +1,25 @@
 """The script for a GPU runs, tiny and on the CPU: minutes on a lent machine shall not be lost to faults."""
 
-import importlib.util
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-
+from tests.benchmarks.scripts import imported
 
 FOREVER_S = 1e6
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    spec = importlib.util.spec_from_file_location("gpu", FOLDER / "gpu.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "gpu", module)
-    spec.loader.exec_module(module)
-    for limit in ("ROW_S", "COMPILED_ROW_S", "LOADING_S"):
-        monkeypatch.setattr(module, limit, FOREVER_S)
-    return module
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    with imported("gpu") as module:
+        for limit in ("ROW_S", "COMPILED_ROW_S", "LOADING_S"):
+            monkeypatch.setattr(module, limit, FOREVER_S)
+        yield module
 
 
 @pytest.fixture(autouse=True)

@@ -1,27 +1,23 @@
 """Hours come from measured steps where there are some, and say where the rest comes from."""
 
-import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+from tests.benchmarks.scripts import imported
+
 ADAPTSEGNET, DAFORMER = "adaptsegnet_gta5_cityscapes_resnet101", "daformer_gta5_cityscapes_mitb5"
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(FOLDER))
-    spec = importlib.util.spec_from_file_location("plan_hours", FOLDER / "plan_hours.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "plan_hours", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "counted", lambda name: module.Step(7.2e12, 1000))
-    return module
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    with imported("plan_hours") as module:
+        monkeypatch.setattr(module, "counted", lambda name: module.Step(7.2e12, 1000))
+        yield module
 
 
 def told(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: str) -> None:

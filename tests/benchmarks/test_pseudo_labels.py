@@ -1,7 +1,6 @@
 """The benchmark of pseudo labels: a crop around a crop, and a network that sees only where a pixel stands."""
 
-import importlib.util
-from pathlib import Path
+from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -9,16 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "pseudo_labels.py"
+from tests.benchmarks.scripts import imported
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pseudo_labels", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script() -> Iterator[ModuleType]:
+    with imported("pseudo_labels") as module:
+        yield module
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """The table of selection scores, on constructed runs whose answer is known."""
 
-import importlib.util
 import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,19 +13,13 @@ import numpy as np
 import pytest
 
 from segshift.errors import InputError
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "selection_scores.py"
+from tests.benchmarks.scripts import FOLDER, imported
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("selection_scores", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def script() -> Iterator[ModuleType]:
+    with imported("selection_scores") as module:
+        yield module
 
 
 def write_run(folder: Path, lines: list[tuple[float | None, dict[str, float | None]]]) -> None:
@@ -97,7 +91,9 @@ def test_the_tables(script: ModuleType, pair: Path) -> None:
 @pytest.mark.process
 def test_the_command(pair: Path) -> None:
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True)
+        return subprocess.run(
+            [sys.executable, str(FOLDER / "selection_scores.py"), *arguments], capture_output=True, text=True
+        )
 
     done = call(f"toys={pair}")
     assert done.returncode == 0 and done.stdout.startswith("### toys")

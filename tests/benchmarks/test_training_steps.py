@@ -1,14 +1,12 @@
 """The plain training steps compute what ours do, and the script's table says what both cost."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+from tests.benchmarks.scripts import imported
+
 SMALL = ["model.backbone=segshift_tiny", "model.head=deeplab_v2", "model.output_stride=8"]
 SLIM = {
     "adaptsegnet": ["method.terms.0.base_channels=4", "method.terms.1.base_channels=4"],
@@ -26,13 +24,7 @@ SLIM = {
 
 @pytest.fixture(scope="module")
 def script() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER))
-        spec = importlib.util.spec_from_file_location("training_steps", FOLDER / "training_steps.py")
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        patch.setitem(sys.modules, spec.name, module)
-        spec.loader.exec_module(module)
+    with imported("training_steps") as module:
         yield module
 
 
